@@ -1,0 +1,5 @@
+"""`python -m groundup`."""
+
+from groundup.cli import main
+
+main()

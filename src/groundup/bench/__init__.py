@@ -1,0 +1,1 @@
+"""Benchmarks: ours, each peer, the ratio and the machine's limit, measured side by side."""

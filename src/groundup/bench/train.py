@@ -1,0 +1,163 @@
+"""Training throughput at nanoGPT's shape for characters: 6 layers of width 384, 16 × 256 tokens.
+
+nanoGPT is run from a checkout that the user has: its own `train.py`, on a CPU in float32 as it
+stands, plain and compiled; and its model in the same plain loop under bfloat16 autocast, which its
+script does not offer on a CPU. Ours does more work a step than that: its optimizer is Muon.
+"""
+
+import pickle
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from groundup.bench.result import OURS, machine_is_idle, row, versions
+from groundup.core.device import Device, select_device, tune_cpu
+from groundup.core.errors import InputError
+from groundup.layers import GroupedQuery, SwiGLU
+from groundup.models import Decoder
+from groundup.optim import AdamW, Muon, MuonAdamW
+from groundup.train import Pretrain
+from groundup.train.compile import can_compile
+from groundup.train.probe import machine_description, peak_flops, probe_step
+
+_CASE = "10.8 M parameters, 16 × 256 tokens"
+_BATCH, _CONTEXT, _VOCAB = 16, 256, 65
+_PLAIN_LOOP = """
+import sys, time, torch
+sys.path.insert(0, sys.argv[1])
+from model import GPT, GPTConfig
+steps = int(sys.argv[2])
+torch.manual_seed(0)
+config = GPTConfig(block_size=256, vocab_size=65, n_layer=6, n_head=6, n_embd=384, dropout=0.0,
+                   bias=False)
+model = GPT(config)
+optimizer = model.configure_optimizers(0.1, 1e-3, (0.9, 0.99), "cpu")
+tokens = torch.randint(65, (16, 257))
+for step in range(steps):
+    start = time.perf_counter()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = model(tokens[:, :-1], tokens[:, 1:])[1]
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    print(f"time {1e3 * (time.perf_counter() - start):.2f}ms", flush=True)
+"""
+
+
+def bench_train(nanogpt: Path | None, *, quick: bool) -> dict[str, Any]:
+    """The result: tokens/s of ours and of nanoGPT's ways, one after the other, in rounds.
+
+    Raises `InputError` where the folder holds no nanoGPT or its script fails.
+    """
+    tune_cpu()
+    device = select_device()
+    idle = machine_is_idle()
+    rounds, steps = (1, 6) if quick else (3, 12)
+    rates: dict[str, list[float]] = {}
+    shares: list[float] = []
+    peak = peak_flops(device)
+    for _ in range(rounds):
+        rate, share = _ours(device, steps, peak)
+        rates.setdefault(OURS, []).append(rate)
+        shares.append(share)
+        if nanogpt is not None:
+            for name, seconds in _nanogpt(nanogpt, steps, quick=quick):
+                rates.setdefault(name, []).append(_BATCH * _CONTEXT / seconds)
+    rows = [
+        row(_CASE, subject, "throughput", "tokens/s", values, higher=True)
+        for subject, values in rates.items()
+    ]
+    rows.append(row(_CASE, OURS, "share of the matrix rate", "", shares, higher=True))
+    return {
+        "bench": "train",
+        "machine": machine_description(device),
+        "versions": versions("groundup", "torch", "numpy"),
+        "idle": idle,
+        "rows": rows,
+        "limits": [
+            {
+                "name": f"matrix product in {str(device.compute_dtype).removeprefix('torch.')}",
+                "value": peak / 1e9,
+                "unit": "GFLOP/s",
+            }
+        ],
+    }
+
+
+def _ours(device: Device, steps: int, peak: float) -> tuple[float, float]:
+    """Tokens/s, and the useful FLOPs as a share of the measured matrix rate."""
+    model = Decoder(
+        vocab_size=_VOCAB,
+        context=_CONTEXT,
+        width=384,
+        depth=6,
+        attention=GroupedQuery(heads=6, kv_heads=6, head_width=64),
+        mlp=SwiGLU(hidden=1024),
+    )
+    config = Pretrain(
+        steps=steps,
+        batch=_BATCH,
+        optimizer=MuonAdamW(muon=Muon(lr=0.02), adamw=AdamW(lr=0.003)),
+        compile=can_compile(device.device),
+    )
+    probe = probe_step(config, model, device, repeats=steps)
+    return probe.tokens_per_second, probe.flops_per_second / peak
+
+
+def _nanogpt(checkout: Path, steps: int, *, quick: bool) -> list[tuple[str, float]]:
+    """(name, seconds a step) of each way to run it."""
+    checkout = checkout.resolve()
+    if not (checkout / "train.py").is_file() or not (checkout / "model.py").is_file():
+        raise InputError(f"{checkout} is no checkout of nanoGPT: it has no train.py and model.py.")
+    with tempfile.TemporaryDirectory() as folder:
+        _write_characters(Path(folder))
+        own = [
+            "train.py",
+            f"--dataset={folder}",
+            f"--out_dir={folder}",
+            "--device=cpu",
+            "--n_layer=6",
+            "--n_head=6",
+            "--n_embd=384",
+            f"--block_size={_CONTEXT}",
+            f"--batch_size={_BATCH}",
+            "--gradient_accumulation_steps=1",
+            "--eval_iters=1",
+            "--eval_interval=1000000",
+            "--log_interval=1",
+            f"--max_iters={steps}",
+        ]
+        ways = {
+            "nanoGPT, bfloat16 autocast": ["-c", _PLAIN_LOOP, str(checkout), str(steps)],
+            "nanoGPT train.py": [*own, "--compile=False"],
+        }
+        if not quick:
+            ways["nanoGPT train.py, compiled"] = [*own, "--compile=True"]
+        return [(name, _step_seconds(arguments, checkout)) for name, arguments in ways.items()]
+
+
+def _write_characters(folder: Path) -> None:
+    """Random characters in nanoGPT's format: speed does not depend on which."""
+    generator = np.random.default_rng(0)
+    for name in ("train", "val"):
+        generator.integers(_VOCAB, size=200_000, dtype=np.uint16).tofile(folder / f"{name}.bin")
+    with open(folder / "meta.pkl", "wb") as file:  # nanoGPT reads its vocabulary's size from it
+        pickle.dump({"vocab_size": _VOCAB}, file)
+
+
+def _step_seconds(arguments: list[str], checkout: Path) -> float:
+    """Median time of a step, from what the program prints, without the first three."""
+    run = subprocess.run(
+        [sys.executable, *arguments], cwd=checkout, capture_output=True, text=True, check=False
+    )
+    times = [float(ms) / 1e3 for ms in re.findall(r"time ([\d.]+)ms", run.stdout)]
+    if run.returncode != 0 or len(times) < 4:
+        last = (run.stderr.strip() or run.stdout.strip() or "no output").splitlines()[-1]
+        raise InputError(f"nanoGPT in {checkout} failed: {last}.")
+    return float(np.median(times[3:]))

@@ -1,0 +1,125 @@
+"""Save and load: safetensors for weights and optimizer state, JSON for the rest, the manifest last.
+
+    step-00000200/
+        config.json             the model's config
+        model.safetensors       weights, float32
+        optimizer.safetensors   optimizer state (absent from a model that is only to be used)
+        state.json              step and anything else that the loop needs to go on
+        manifest.json           checksums, written last
+
+A checkpoint is written under a temporary name and renamed when it is whole; the one before it is
+removed only after that, so there is always one to go on from. No pickle is read or written.
+"""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from groundup.core.config import load_config, save_config
+from groundup.core.errors import ArtifactError
+from groundup.core.files import PARTIAL, read_json, sync, write_json
+from groundup.core.manifest import MANIFEST, read_manifest, verify, write_manifest
+from groundup.models import Decoder, DecoderModel
+from groundup.optim import Optimizer
+
+CHECKPOINT = "checkpoint"
+_STEP = "step-"
+
+
+def save_model(directory: Path, model: DecoderModel, facts: Mapping[str, Any]) -> None:
+    """Write a model to use, without optimizer state, as a finished artifact."""
+    _save(directory, model, None, facts)
+
+
+def save_checkpoint(
+    folder: Path, model: DecoderModel, optimizer: Optimizer, step: int, facts: Mapping[str, Any]
+) -> None:
+    """Write `folder/step-N`, then remove the older checkpoints beside it."""
+    directory = folder / f"{_STEP}{step:08d}"
+    _save(directory, model, optimizer, {"step": step, **facts})
+    for older in folder.glob(f"{_STEP}*"):
+        if older != directory:
+            shutil.rmtree(older)
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The newest finished checkpoint in `folder`; None where there is none."""
+    finished = [path for path in folder.glob(f"{_STEP}*") if (path / MANIFEST).exists()]
+    return max(finished, default=None)
+
+
+def load_checkpoint(directory: Path, model: DecoderModel, optimizer: Optimizer) -> dict[str, Any]:
+    """Fill a model and an optimizer that were built from the same configs; returns the state.
+
+    Raises `ArtifactError` for a damaged checkpoint, or one of another model or optimizer.
+    """
+    verify(directory, read_manifest(directory, CHECKPOINT))
+    _load_weights(directory, model)
+    try:
+        optimizer.load(_read_tensors(directory / "optimizer.safetensors"))
+    except ValueError as error:
+        raise ArtifactError(f"{directory} is of another optimizer: {error}.") from error
+    return read_json(directory / "state.json")
+
+
+def load_model(directory: Path) -> DecoderModel:
+    """The model in `directory`, whatever it was saved for."""
+    verify(directory, read_manifest(directory, CHECKPOINT))
+    model = DecoderModel(load_config(Decoder, directory / "config.json"))
+    _load_weights(directory, model)
+    return model
+
+
+def _save(
+    directory: Path, model: DecoderModel, optimizer: Optimizer | None, facts: Mapping[str, Any]
+) -> None:
+    partial = directory.with_name(directory.name + PARTIAL)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    save_config(partial / "config.json", model.config)
+    _write_tensors(partial / "model.safetensors", dict(model.named_parameters()))
+    if optimizer is not None:
+        _write_tensors(partial / "optimizer.safetensors", optimizer.tensors())
+    write_json(partial / "state.json", dict(facts))
+    write_manifest(partial, kind=CHECKPOINT, inputs={}, facts=facts)
+    if directory.exists():
+        shutil.rmtree(directory)
+    partial.rename(directory)
+    sync(directory.parent)
+
+
+def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """safetensors refuses shared memory; `named_parameters` lists a tied matrix once."""
+    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+    sync(path)
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path} does not exist: this model was not saved to go on.") from error
+    except SafetensorError as error:
+        raise ArtifactError(f"{path} is not a readable safetensors file ({error}).") from error
+
+
+@torch.no_grad()
+def _load_weights(directory: Path, model: DecoderModel) -> None:
+    path = directory / "model.safetensors"
+    saved = _read_tensors(path)
+    parameters = dict(model.named_parameters())
+    if odd := sorted(saved.keys() ^ parameters.keys()):
+        raise ArtifactError(f"{path} and the model's config differ in the tensor {odd[0]}.")
+    for name, parameter in parameters.items():
+        if saved[name].shape != parameter.shape:
+            raise ArtifactError(
+                f"{path}: {name} has the shape {tuple(saved[name].shape)}, "
+                f"and the config says {tuple(parameter.shape)}."
+            )
+        parameter.copy_(saved[name])

@@ -1,0 +1,62 @@
+"""The command line: one file a subcommand, which parses its arguments and calls the library.
+
+A subcommand's file is imported when it is called, so that `groundup --help` never waits for torch.
+"""
+
+import importlib
+import sys
+
+import click
+
+from groundup import __version__
+from groundup.core.errors import GroundupError, os_error_sentence
+
+_COMMANDS = {
+    "quickstart": "Train, align and measure a model: the whole pipeline, for a budget.",
+    "chat": "Talk to the model of a run.",
+    "generate": "Continue a prompt with the model of a run.",
+    "report": "Write a run's report again, and say where it is.",
+    "bench": "Measure this machine and groundup, side by side with its peers.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Looks its subcommands up in `groundup.cli.NAME`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        return importlib.import_module(f"groundup.cli.{cmd_name}").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Build language models from the ground up: raw documents in, an aligned model out."""
+
+
+def main() -> None:
+    """The `groundup` command. Exit codes: 0 done, 2 bad input, 130 interrupted."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code if error.exit_code != 1 else 2)
+    except GroundupError as error:
+        _fail(str(error), 2)
+    except OSError as error:
+        _fail(os_error_sentence(error), 2)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted; run the same command again to go on.", 130)
+
+
+def _fail(sentence: str, code: int) -> None:
+    click.echo(f"groundup: {sentence}", err=True)
+    sys.exit(code)

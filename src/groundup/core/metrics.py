@@ -1,0 +1,58 @@
+"""`metrics.jsonl`: one JSON object a line, appended as a run goes, the raw material of every plot.
+
+A killed process can lose its last line; a resumed one drops what lies beyond its checkpoint, so
+that the file reads as if the run had never stopped.
+"""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from groundup.core.files import write_text
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """All whole lines of the file, oldest first; an unfinished last line is left out."""
+    if not path.exists():
+        return []
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        if line.endswith("\n") and line.strip():
+            records.append(json.loads(line))
+    return records
+
+
+class MetricsWriter:
+    """Appends records to `path`. NaN and infinity are stored as null (JSON has neither)."""
+
+    def __init__(self, path: Path, keep: Callable[[dict[str, Any]], bool] | None = None):
+        """`keep` decides which of the records that are there stay (resume); None: all."""
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = [record for record in read_metrics(path) if keep is None or keep(record)]
+        write_text(path, "".join(_line(record) for record in kept))
+        self._file = path.open("a", encoding="utf-8", newline="\n")
+
+    def write(self, **record: Any) -> None:
+        """Append one record; it is in the file when this returns."""
+        self._file.write(_line(record))
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> "MetricsWriter":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _line(record: dict[str, Any]) -> str:
+    finite = {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in record.items()
+    }
+    return json.dumps(finite, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,0 +1,124 @@
+"""What the user may name as data, and the source that it leads to.
+
+To add a corpus, add a line to `NAMED`. To add a kind of source, write a class with the members of
+`Source` and a case in `open_source`.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from groundup.core.errors import DownloadError, InputError
+from groundup.core.progress import Advance
+from groundup.curate.document import Document, Reject
+from groundup.curate.download import DEFAULT_PATIENCE, Patience, cache_directory
+from groundup.curate.hub import HUB, open_hub
+from groundup.curate.local import open_local
+from groundup.curate.readers import is_readable
+from groundup.curate.remote import RemoteFiles, open_url
+from groundup.curate.stdlib import standard_library
+
+
+class Source(Protocol):
+    """Where documents come from.
+
+    name: what the documents say of their source.
+    licence: of the documents, an SPDX identifier where there is one.
+    fingerprint: changes whenever the documents do.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def licence(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def documents(self, reject: Reject, advance: Advance, /) -> Iterator[Document]:
+        """The documents, in an order that is always the same; what cannot be read is rejected.
+
+        Nothing is fetched before it is needed. `advance` is told of waiting (its note).
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedCorpus:
+    """A published corpus. address: on the hub. about: what it is, and how much."""
+
+    address: str
+    licence: str
+    about: str
+
+
+NAMED = {
+    "tinystories": NamedCorpus(
+        address="roneneldan/TinyStories/data",
+        licence="CDLA-Sharing-1.0",
+        about="short stories for children, written by a model; about 1 GB to download",
+    ),
+    "openwebtext": NamedCorpus(
+        address="Skylion007/openwebtext",
+        licence="CC0-1.0 (packaging; the texts are their authors')",
+        about="web pages linked from Reddit; about 24 GB to download",
+    ),
+    "fineweb-edu": NamedCorpus(
+        address="HuggingFaceFW/fineweb-edu/sample/10BT",
+        licence="ODC-By-1.0",
+        about="educational web pages, a sample of 10 billion tokens; about 28 GB to download",
+    ),
+}
+
+
+def open_source(
+    data: str,
+    *,
+    cache: Path | None = None,
+    hub: str = HUB,
+    text_field: str = "text",
+    patience: Patience = DEFAULT_PATIENCE,
+) -> Source:
+    """The source that `data` names.
+
+    data: `stdlib`, a name in `NAMED`, an http(s) URL of a file, a data set of a Hugging Face hub
+        (`ORG/NAME` where there is no such path here, or `hf:ORG/NAME`, optionally with `/FOLDER`),
+        or a file or folder (`./stdlib` for a folder of such a name).
+    cache: where downloads are kept; None: `cache_directory()`.
+    text_field: the JSON field or Parquet column that holds the text.
+
+    Remote sources are asked what they consist of; documents are fetched later. Raises
+    `InputError` where there is nothing to read, `DownloadError` where a server cannot be reached.
+    """
+    cache = cache or cache_directory()
+    if data == "stdlib":
+        return standard_library()
+    if data.startswith(("http://", "https://")):
+        return open_url(data, cache, text_field=text_field, patience=patience)
+
+    def from_hub(address: str) -> RemoteFiles:
+        return open_hub(address, cache, hub=hub, text_field=text_field, patience=patience)
+
+    if data in NAMED:
+        return replace(from_hub(NAMED[data].address), name=data, licence=NAMED[data].licence)
+    if data.startswith("hf:"):
+        if not _is_address(data.removeprefix("hf:")):
+            raise InputError(f"{data} is no data set of a hub: write hf:ORG/NAME.")
+        return from_hub(data.removeprefix("hf:"))
+    if not data:
+        raise InputError("--data is empty: name a file, a folder, or stdlib.")
+    path = Path(data).expanduser()
+    if _is_address(data) and not path.exists() and not is_readable(data):
+        try:
+            return from_hub(data)
+        except DownloadError as error:
+            raise DownloadError(f"there is no file or folder {data}, and {error}") from error
+    return open_local(path, text_field)
+
+
+def _is_address(data: str) -> bool:
+    """`org/name`, optionally with a folder, of the characters that the hub allows."""
+    return re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*(/[\w.-]+)*", data, re.ASCII) is not None

@@ -1,0 +1,32 @@
+"""FLOPs of a decoder, counted from its config: a multiplication and an addition are two operations.
+
+Only matrix products count, as in the literature (Kaplan et al. 2020, section 2.1; Chowdhery et al.
+2022, appendix B): all else is a few per cent of the arithmetic.
+"""
+
+from groundup.models.decoder import Decoder
+
+
+def matrix_parameters(config: Decoder) -> int:
+    """Weights that multiply every token: the blocks' matrices and the head (not the embedding)."""
+    a = config.attention
+    attention = config.width * a.head_width * (2 * a.heads + 2 * a.kv_heads)
+    mlp = 3 * config.width * config.mlp.hidden
+    return config.depth * (attention + mlp) + config.width * config.vocab_size
+
+
+def forward_flops(config: Decoder, tokens: int, *, causal: bool = True) -> int:
+    """FLOPs of a forward pass over one sequence of `tokens` tokens.
+
+    causal: count only the scores that a causal model needs, T(T+1)/2 of T² (the useful work);
+    otherwise the whole square, which is what an implementation that masks computes.
+    """
+    scores = tokens * (tokens + 1) // 2 if causal else tokens * tokens
+    query_width = config.attention.heads * config.attention.head_width
+    attention = config.depth * 4 * scores * query_width  # Q·Kᵀ and weights·V
+    return 2 * matrix_parameters(config) * tokens + attention
+
+
+def training_flops(config: Decoder, tokens: int, *, causal: bool = True) -> int:
+    """FLOPs of a forward and a backward pass (twice the forward) over one sequence."""
+    return 3 * forward_flops(config, tokens, causal=causal)

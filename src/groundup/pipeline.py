@@ -1,0 +1,447 @@
+"""The main job, from raw documents to a model that was taught, rewarded and measured.
+
+    corpus → tokenizer → shards → plan → pretrain → fine-tune → GRPO, each measured → report
+
+Each stage is a directory below the run's, finished by its manifest. A stage that is finished is
+skipped; one that was killed goes on where it was. So the job can be killed at any moment and run
+again, and ends with the same weights.
+"""
+
+import dataclasses
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from groundup.align.chat import END_OF_TEXT, encode_example, encode_request
+from groundup.align.examples import read_examples, split_examples
+from groundup.align.grpo import Task, grpo
+from groundup.align.pairs import Pair, extract_pairs, held_out_pairs
+from groundup.align.sft import fine_tune
+from groundup.checkpoint import load_model
+from groundup.core.config import save_config, to_dict
+from groundup.core.device import Device, select_device, tune_cpu
+from groundup.core.files import atomic_file, sha256_file, write_json, write_text
+from groundup.core.manifest import Manifest, run_stage
+from groundup.core.progress import progress_bar
+from groundup.core.rundir import CONFIG, DONE, claim_config, open_run
+from groundup.core.seeds import derive_seed
+from groundup.curate import Source, curate, open_source, read_corpus
+from groundup.data.shards import TokenShards, write_shards
+from groundup.evals import answer, gzip_bits_per_byte, verified_share, xz_bits_per_byte
+from groundup.infer import Engine, Sampling
+from groundup.recipes import Plan, Quickstart
+from groundup.recipes.plan import Work, make_plan
+from groundup.report import summarize, write_report
+from groundup.scaling import parse_budget
+from groundup.scaling.budget import usable_bytes
+from groundup.tokenizers import BPE, load_tokenizer, save_tokenizer, train_bpe
+from groundup.train import bits_per_byte, pretrain
+from groundup.train.probe import machine_description
+from groundup.verifiers.loading import load_verifier
+from groundup.verifiers.python_function import PythonFunction
+from groundup.verifiers.verifier import Verifier
+
+_HELD_OUT_EXAMPLES = 0.1  # share of a user's own examples that is kept for testing
+
+
+def run_quickstart(config: Quickstart, directory: Path, console: Console) -> dict[str, Any]:
+    """Do the whole job in `directory`, or what is left of it; returns the run's summary."""
+    started = time.perf_counter()
+    budget = parse_budget(config.budget)
+    source = open_source(config.data)
+    with open_run(directory):
+        config = claim_config(directory, config, decided_later="plan")
+        tune_cpu()
+        job = Job(config, directory, select_device(config.device, config.dtype), console)
+        write_json(directory / "machine.json", machine_description(job.device))
+
+        corpus = make_corpus(job, source)
+        tokenizer = make_tokenizer(job, corpus)
+        shards = make_shards(job, corpus, tokenizer)
+        pairs = make_pairs(job, corpus)
+
+        if config.plan is None:
+            work = _work(shards, pairs, tokenizer)
+            plan = make_plan(config, budget, work, job.device, spent=time.perf_counter() - started)
+            config = dataclasses.replace(config, plan=plan)
+            save_config(directory / CONFIG, config)
+            job = dataclasses.replace(job, config=config)
+
+        model = make_base(job, shards, tokenizer)
+        evaluate(job, "base", model, shards, pairs, tokenizer)
+        if job.plan.sft:
+            model = make_fine_tuned(job, model, pairs, tokenizer)
+            evaluate(job, "sft", model, shards, pairs, tokenizer)
+        if job.plan.grpo:
+            for seed in range(config.grpo_seeds):
+                rewarded = make_rewarded(job, seed, model, pairs, tokenizer)
+                evaluate(job, f"grpo-seed-{seed}", rewarded, shards, pairs, tokenizer)
+
+        summary = summarize(directory)
+        write_json(directory / "summary.json", summary)
+        write_report(directory)
+        write_text(directory / DONE, "")
+    return summary
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every stage needs. directory: the run's."""
+
+    config: Quickstart
+    directory: Path
+    device: Device
+    console: Console
+
+    @property
+    def plan(self) -> Plan:
+        assert self.config.plan is not None, "the stages after planning have a plan"
+        return self.config.plan
+
+    def stage(
+        self, name: str, inputs: Mapping[str, Any], build: Callable[[Path], Mapping[str, Any]]
+    ) -> Manifest:
+        """Run or skip the stage `name`; its time and peak memory become part of its facts."""
+
+        def measured(directory: Path) -> dict[str, Any]:
+            started = time.perf_counter()
+            facts = build(directory)
+            seconds = time.perf_counter() - started
+            return {"seconds": seconds, "peak_memory_bytes": _peak_memory(), **facts}
+
+        manifest, built = run_stage(
+            self.directory / name, kind=name.partition("/")[0], inputs=inputs, build=measured
+        )
+        state = f"{manifest.facts['seconds']:7.1f} s" if built else "already done"
+        self.console.print(f"[bold]{name:22}[/bold] {state}")
+        return manifest
+
+
+@dataclass(frozen=True)
+class Shards:
+    """Token shards of both splits, and the fingerprint of what they hold."""
+
+    train: TokenShards
+    validation: TokenShards
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Requests and answers. Both empty where the run ends after pretraining; why: the reason."""
+
+    train: list[Pair]
+    held_out: list[Pair]
+    fingerprint: str
+    verifier: Verifier | None
+    why: str
+
+
+def make_corpus(job: Job, source: Source) -> Manifest:
+    """Documents: normalised, filtered, deduplicated, split by document."""
+    config = job.config.curate
+    if config.max_bytes is None:
+        usable = usable_bytes(parse_budget(job.config.budget))
+        config = dataclasses.replace(config, max_bytes=usable)
+    inputs = {"source": source.fingerprint, "curate": to_dict(config)}
+    write_json(job.directory / "inputs.json", {"data": job.config.data, **inputs})
+
+    def build(directory: Path) -> Mapping[str, Any]:
+        with progress_bar(job.console, "curate", None) as advance:
+            return curate(config, source, directory, advance)
+
+    return job.stage("corpus", inputs, build)
+
+
+def make_tokenizer(job: Job, corpus: Manifest) -> BPE:
+    """A byte-pair encoding of the training documents."""
+    config = job.config.tokenizer
+
+    def build(directory: Path) -> Mapping[str, Any]:
+        with progress_bar(job.console, "tokenizer", config.vocab_size) as advance:
+            tokenizer = train_bpe(
+                _texts(job, "train"),
+                vocab_size=config.vocab_size,
+                pattern=config.pattern,
+                special_tokens=config.special_tokens,
+                progress=advance,
+            )
+        save_tokenizer(directory / "tokenizer.json", tokenizer)
+        return {"vocab_size": tokenizer.vocab_size, "fingerprint": tokenizer.fingerprint}
+
+    inputs = {"corpus": corpus.fingerprint, "tokenizer": to_dict(config)}
+    job.stage("tokenizer", inputs, build)
+    return load_tokenizer(job.directory / "tokenizer" / "tokenizer.json")
+
+
+def make_shards(job: Job, corpus: Manifest, tokenizer: BPE) -> Shards:
+    """The documents of both splits as token ids on disk."""
+    inputs = {"corpus": corpus.fingerprint, "tokenizer": tokenizer.fingerprint}
+    opened, fingerprints = [], []
+    for split in ("train", "validation"):
+
+        def build(directory: Path, split: str = split) -> Mapping[str, Any]:
+            return write_shards(
+                directory,
+                _texts(job, split),
+                tokenizer,
+                end_of_text=tokenizer.special_tokens[END_OF_TEXT],
+            )
+
+        manifest = job.stage(f"shards/{split}", inputs, build)
+        opened.append(TokenShards(job.directory / "shards" / split, tokenizer.fingerprint))
+        fingerprints.append(manifest.fingerprint)
+    return Shards(*opened, fingerprint=" ".join(fingerprints))
+
+
+def make_pairs(job: Job, corpus: Manifest) -> Pairs:
+    """Requests with answers: the user's own, or docstrings with their functions from the corpus."""
+    config = job.config
+    inputs: dict[str, Any] = {"corpus": corpus.fingerprint}
+    if config.chat:
+        chat = Path(config.chat)
+        train, held_out = split_examples(read_examples(chat), _HELD_OUT_EXAMPLES)
+        inputs = {"chat": sha256_file(chat)}
+    elif config.data == "stdlib":
+        train, held_out = [], []
+    else:
+        why = "no examples were given (--chat FILE) for fine-tuning"
+        return Pairs([], [], "", None, why)
+
+    def build(directory: Path) -> Mapping[str, Any]:
+        nonlocal train, held_out
+        if not config.chat:
+            train = list(
+                extract_pairs(
+                    read_corpus(job.directory / "corpus" / "train.jsonl"), undocumented=True
+                )
+            )
+            validation = read_corpus(job.directory / "corpus" / "validation.jsonl")
+            held_out = held_out_pairs(extract_pairs(validation), train)
+        _write_pairs(directory / "train.jsonl", train)
+        _write_pairs(directory / "held_out.jsonl", held_out)
+        return {"train": len(train), "held_out": len(held_out)}
+
+    manifest = job.stage("pairs", inputs, build)
+    verifier: Verifier | None = None
+    if config.verifier:
+        verifier = load_verifier(config.verifier)
+    elif config.data == "stdlib" and not config.chat:
+        verifier = PythonFunction()
+    return Pairs(
+        train=list(_read_pairs(job.directory / "pairs" / "train.jsonl")),
+        held_out=list(_read_pairs(job.directory / "pairs" / "held_out.jsonl")),
+        fingerprint=manifest.fingerprint,
+        verifier=verifier,
+        why="" if verifier else "no verifier was given (--verifier MODULE:FUNCTION)",
+    )
+
+
+def make_base(job: Job, shards: Shards, tokenizer: BPE) -> Path:
+    """Pretrain; returns the model's directory."""
+    plan = job.plan
+
+    def build(directory: Path) -> Mapping[str, Any]:
+        return pretrain(
+            plan.pretrain,
+            plan.model,
+            shards.train,
+            shards.validation,
+            directory,
+            end_of_text=tokenizer.special_tokens[END_OF_TEXT],
+            device=job.device,
+            console=job.console,
+        )
+
+    inputs = {
+        "shards": shards.fingerprint,
+        "model": to_dict(plan.model),
+        "pretrain": to_dict(plan.pretrain),
+    }
+    job.stage("pretrain", inputs, build)
+    return job.directory / "pretrain" / "model"
+
+
+def make_fine_tuned(job: Job, base: Path, pairs: Pairs, tokenizer: BPE) -> Path:
+    """Fine-tune the base model on the training pairs; returns the model's directory."""
+    config = job.plan.sft
+    assert config is not None
+
+    def build(directory: Path) -> Mapping[str, Any]:
+        examples = [encode_example(tokenizer, p.prompt, p.completion) for p in pairs.train]
+        return fine_tune(
+            config,
+            load_model(base),
+            examples,
+            directory,
+            device=job.device,
+            console=job.console,
+        )
+
+    inputs = {"base": _weights(base), "pairs": pairs.fingerprint, "sft": to_dict(config)}
+    job.stage("sft", inputs, build)
+    return job.directory / "sft" / "model"
+
+
+def make_rewarded(job: Job, seed: int, start: Path, pairs: Pairs, tokenizer: BPE) -> Path:
+    """Improve a model with the verifier's reward; returns the new model's directory."""
+    assert job.plan.grpo is not None
+    assert pairs.verifier is not None
+    config = dataclasses.replace(job.plan.grpo, seed=derive_seed(job.config.seed, "grpo", seed))
+    verifier = pairs.verifier
+
+    def build(directory: Path) -> Mapping[str, Any]:
+        tasks = [Task(encode_request(tokenizer, p.prompt), p.problem) for p in pairs.train]
+        return grpo(
+            config,
+            load_model(start),
+            load_model(start),
+            tasks,
+            verifier,
+            tokenizer,
+            directory,
+            stop=tokenizer.special_tokens[END_OF_TEXT],
+            device=job.device,
+            console=job.console,
+        )
+
+    inputs = {"start": _weights(start), "pairs": pairs.fingerprint, "grpo": to_dict(config)}
+    name = f"grpo-seed-{seed}"
+    job.stage(name, inputs, build)
+    return job.directory / name / "model"
+
+
+def evaluate(
+    job: Job, stage: str, model: Path, shards: Shards, pairs: Pairs, tokenizer: BPE
+) -> None:
+    """Measure a stage's model on held-out text and, where there are any, held-out requests."""
+    config = job.config.evaluation
+
+    def build(directory: Path) -> Mapping[str, Any]:
+        network = load_model(model).to(job.device.device)
+        with progress_bar(job.console, f"measure {stage}", len(shards.validation)) as advance:
+            bits = bits_per_byte(
+                network,
+                shards.validation,
+                job.device,
+                end_of_text=tokenizer.special_tokens[END_OF_TEXT],
+                stride=min(config.stride, job.plan.model.context),
+                advance=advance,
+            )
+        facts: dict[str, Any] = {"bits_per_byte": bits}
+        if stage == "base":
+            text = "".join(_texts(job, "validation")).encode("utf-8")
+            facts["gzip_bits_per_byte"] = gzip_bits_per_byte(text)
+            facts["xz_bits_per_byte"] = xz_bits_per_byte(text)
+        engine = Engine(network, job.device, stop=[tokenizer.special_tokens[END_OF_TEXT]])
+        if pairs.held_out:
+            facts |= _ask(job, engine, pairs, tokenizer, directory)
+        else:
+            _continue_texts(job, engine, tokenizer, directory)
+        return facts
+
+    inputs = {
+        "model": _weights(model),
+        "shards": shards.fingerprint,
+        "pairs": pairs.fingerprint,
+        "evaluation": to_dict(config),
+    }
+    job.stage(f"evals/{stage}", inputs, build)
+
+
+def _ask(job: Job, engine: Engine, pairs: Pairs, tokenizer: BPE, directory: Path) -> dict[str, Any]:
+    """Answer held-out requests; keep every answer, and the verifier's score where there is one."""
+    config = job.config.evaluation
+    asked = pairs.held_out[: config.prompts]
+    sampling = Sampling(
+        max_tokens=job.plan.grpo.max_tokens if job.plan.grpo else 128,
+        temperature=config.temperature,
+        seed=derive_seed(job.config.seed, "evaluation"),
+    )
+    prompts = [encode_request(tokenizer, pair.prompt) for pair in asked]
+    completions = answer(engine, tokenizer, prompts, sampling)
+    records: list[dict[str, Any]] = [
+        {"prompt": pair.prompt, "completion": completion}
+        for pair, completion in zip(asked, completions, strict=True)
+    ]
+    facts: dict[str, Any] = {}
+    if pairs.verifier is not None:
+        share = verified_share(pairs.verifier, [pair.problem for pair in asked], completions)
+        for record, verdict in zip(records, share.verdicts, strict=True):
+            record |= {"score": verdict.score, "reason": verdict.reason}
+        facts = {
+            "score": share.score,
+            "passed": share.passed,
+            "n": share.n,
+            "interval": list(share.interval),
+            "verifier_raised": share.raised,
+        }
+    _write_jsonl(directory / "completions.jsonl", records)
+    return facts
+
+
+def _continue_texts(job: Job, engine: Engine, tokenizer: BPE, directory: Path) -> None:
+    """Continue the beginnings of three held-out documents."""
+    texts = [text[:120] for _, text in zip(range(3), _texts(job, "validation"), strict=False)]
+    sampling = Sampling(max_tokens=96, temperature=0.8, seed=job.config.seed)
+    end = tokenizer.special_tokens[END_OF_TEXT]
+    prompts = [[end, *tokenizer.encode(text)] for text in texts]
+    completions = answer(engine, tokenizer, prompts, sampling)
+    _write_jsonl(
+        directory / "completions.jsonl",
+        [{"prompt": p, "completion": c} for p, c in zip(texts, completions, strict=True)],
+    )
+
+
+def _work(shards: Shards, pairs: Pairs, tokenizer: BPE) -> Work:
+    return Work(
+        unique_tokens=len(shards.train),
+        examples=[encode_example(tokenizer, p.prompt, p.completion) for p in pairs.train],
+        prompts=[encode_request(tokenizer, p.prompt) for p in pairs.train]
+        if pairs.verifier
+        else [],
+    )
+
+
+def _texts(job: Job, split: str) -> Iterator[str]:
+    for document in read_corpus(job.directory / "corpus" / f"{split}.jsonl"):
+        yield document.text
+
+
+def _weights(model: Path) -> str:
+    return sha256_file(model / "model.safetensors")
+
+
+def _write_pairs(path: Path, pairs: Sequence[Pair]) -> None:
+    _write_jsonl(
+        path,
+        [
+            {"prompt": p.prompt, "completion": p.completion, "problem": dict(p.problem)}
+            for p in pairs
+        ],
+    )
+
+
+def _read_pairs(path: Path) -> Iterator[Pair]:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        yield Pair(**json.loads(line))
+
+
+def _write_jsonl(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    with atomic_file(path, "w") as file:
+        for record in records:
+            file.write(json.dumps(record, ensure_ascii=True) + "\n")
+
+
+def _peak_memory() -> int:
+    """The largest resident set of this process and of its children so far, in bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return unit * max(resource.getrusage(who).ru_maxrss for who in whose)

@@ -1,0 +1,282 @@
+"""The plan of the main job: the budget, divided among pretraining, fine-tuning and GRPO.
+
+Every stage has a cost a step, and gets as many steps as its share of the budget pays for. With a
+budget in FLOPs the cost is counted, so the same budget gives the same plan on every machine; with
+a budget in time it is measured, by doing a few real steps of each kind.
+"""
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from groundup.align.chat import Example
+from groundup.align.grpo import GRPO
+from groundup.align.sft import SFT, MaskedBatch, collate
+from groundup.core.config import apply_overrides
+from groundup.core.device import Device
+from groundup.core.errors import InputError
+from groundup.core.seeds import derive_seed
+from groundup.infer import Engine, Sampling
+from groundup.models import Decoder, DecoderModel, training_flops
+from groundup.optim import MuonAdamW, Schedule
+from groundup.recipes.quickstart import Plan, Probe, Quickstart, StagePlan
+from groundup.scaling import Budget, Reason, plan_pretraining
+from groundup.scaling.plan import ASSUMED_UTILISATION
+from groundup.train import Training, steps
+from groundup.train.compile import can_compile
+from groundup.train.probe import peak_flops, probe_step
+
+# Shares of what training gets. Reinforcement learning gets so much because it is done three times,
+# to show how much of its gain is chance.
+SHARES = {"pretrain": 0.45, "sft": 0.15, "grpo": 0.40}
+# Share of the whole time that evaluation, starting the stages and the report take.
+OVERHEAD_SHARE = 0.08
+_MOST_SFT_EPOCHS = 4
+_SFT_RATE, _GRPO_RATE = 0.5, 0.15  # learning rates, as shares of pretraining's
+# Generating, one pass of the reference and three of training: 2 + 2 + 6 of training's 6 FLOPs.
+_GRPO_PASSES = 10 / 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What there is to train on.
+
+    unique_tokens: of the training set. examples: for fine-tuning. prompts: requests for
+    reinforcement learning, as tokens. Empty ones: the stage is left out.
+    """
+
+    unique_tokens: int
+    examples: Sequence[Example]
+    prompts: Sequence[Sequence[int]]
+
+
+def make_plan(
+    config: Quickstart, budget: Budget, work: Work, device: Device, *, spent: float
+) -> Plan:
+    """The plan for `budget`. spent: seconds that the job has taken so far.
+
+    Raises `InputError` where the budget is too small to train anything.
+    """
+    started = time.perf_counter()
+    shares = _shares(work)
+    if budget.flops is not None:
+        draft = _draft(config, budget.flops, shares, work, device)
+        costs = _counted_costs(draft, config, work)
+        return _allocate(draft, config, work, shares, costs, budget.flops)
+    assert budget.seconds is not None
+    peak = peak_flops(device)
+    left = budget.seconds * (1 - OVERHEAD_SHARE) - spent
+    draft = _draft(config, max(left, 1.0) * peak * ASSUMED_UTILISATION, shares, work, device)
+    probe = _measure(draft, work, device, peak)
+    left -= time.perf_counter() - started
+    draft = dataclasses.replace(draft, probe=probe)
+    return _allocate(draft, config, work, shares, _measured_costs(draft, probe, config), left)
+
+
+def _shares(work: Work) -> dict[str, float]:
+    shares = {"pretrain": SHARES["pretrain"]}
+    if work.examples:
+        shares["sft"] = SHARES["sft"]
+    if work.prompts:
+        shares["grpo"] = SHARES["grpo"]
+    return {stage: share / sum(shares.values()) for stage, share in shares.items()}
+
+
+def _draft(
+    config: Quickstart, flops: float, shares: dict[str, float], work: Work, device: Device
+) -> Plan:
+    """Model, batches and learning rates; the steps are set by `_allocate`."""
+    compile_wanted = {"yes": True, "no": False, "auto": can_compile(device.device)}
+    pretraining = plan_pretraining(
+        flops * shares["pretrain"],
+        vocab_size=config.tokenizer.vocab_size,
+        unique_tokens=work.unique_tokens,
+        compile=compile_wanted[config.compile],
+        seed=config.seed,
+    )
+    optimizer = pretraining.pretrain.optimizer
+    sft = SFT(
+        steps=1,
+        batch=pretraining.pretrain.batch,
+        optimizer=_slower(optimizer, _SFT_RATE),
+        compile=pretraining.pretrain.compile,
+        attention=pretraining.pretrain.attention,
+        seed=derive_seed(config.seed, "sft"),
+    )
+    grpo = GRPO(steps=1, optimizer=_slower(optimizer, _GRPO_RATE))
+    plan = Plan(
+        model=pretraining.model,
+        pretrain=pretraining.pretrain,
+        sft=sft if "sft" in shares else None,
+        grpo=grpo if "grpo" in shares else None,
+        reasons=pretraining.reasons,
+        stages=(),
+        probe=None,
+    )
+    return apply_overrides(plan, config.plan_overrides)
+
+
+def _slower(optimizer: MuonAdamW, factor: float) -> MuonAdamW:
+    return MuonAdamW(
+        muon=dataclasses.replace(optimizer.muon, lr=optimizer.muon.lr * factor, decay=0.0),
+        adamw=dataclasses.replace(optimizer.adamw, lr=optimizer.adamw.lr * factor),
+    )
+
+
+def _counted_costs(plan: Plan, config: Quickstart, work: Work) -> dict[str, float]:
+    """FLOPs of one step of each stage; GRPO's of all its seeds."""
+    context = plan.model.context
+    sequences = plan.pretrain.batch * plan.pretrain.accumulation
+    costs = {"pretrain": float(sequences * training_flops(plan.model, context))}
+    if plan.sft:
+        costs["sft"] = float(plan.sft.batch * training_flops(plan.model, context))
+    if plan.grpo:
+        prompt = round(statistics.mean(map(len, work.prompts)))
+        answer = training_flops(plan.model, prompt + plan.grpo.max_tokens) * _GRPO_PASSES
+        costs["grpo"] = plan.grpo.prompts * plan.grpo.group * answer * config.grpo_seeds
+    return costs
+
+
+def _measured_costs(plan: Plan, probe: Probe, config: Quickstart) -> dict[str, float]:
+    """Seconds of one step of each stage; GRPO's of all its seeds."""
+    costs = {"pretrain": probe.step_seconds}
+    if plan.sft:  # a step of the same shape, without accumulation
+        costs["sft"] = probe.step_seconds / plan.pretrain.accumulation
+    if probe.grpo_step_seconds is not None:
+        costs["grpo"] = probe.grpo_step_seconds * config.grpo_seeds
+    return costs
+
+
+def _measure(plan: Plan, work: Work, device: Device, peak: float) -> Probe:
+    """Real steps of each stage that the plan has, with an untrained model."""
+    step = probe_step(plan.pretrain, plan.model, device)
+    return Probe(
+        peak_flops_per_second=peak,
+        grpo_step_seconds=_grpo_step_seconds(plan.grpo, plan.model, work, device)
+        if plan.grpo
+        else None,
+        **dataclasses.asdict(step),
+    )
+
+
+def _grpo_step_seconds(config: GRPO, model: Decoder, work: Work, device: Device) -> float:
+    """Generation by an untrained model, which seldom stops, is a bound from above."""
+    training = _training(config.optimizer, model, device)
+    engine = Engine(training.model, device, stop=[])
+    prompts = [list(work.prompts[i % len(work.prompts)]) for i in range(config.prompts)]
+    requests = [prompt for prompt in prompts for _ in range(config.group)]
+    started = time.perf_counter()
+    answers = engine.generate(requests, Sampling(max_tokens=config.max_tokens))
+    generated = time.perf_counter()
+    pairs = zip(requests, answers, strict=True)
+    rows = [[Example(tokens=r + a.tokens, answer=len(r))] for r, a in pairs]
+    width = max(len(row[0].tokens) for row in rows)
+    groups = [rows[i : i + config.micro_batch] for i in range(0, len(rows), config.micro_batch)]
+    micro = [collate(group, device, width=width) for group in groups]
+    times = [time.perf_counter() for _ in steps(training, [micro, micro], _mean_loss)]
+    training_seconds = times[1] - times[0]
+    # The reference's forward pass is a third of the training pass.
+    return (generated - started) + training_seconds * 4 / 3
+
+
+def _mean_loss(model: DecoderModel, batch: MaskedBatch) -> tuple[Tensor, dict[str, float]]:
+    return model.losses(batch.tokens, batch.targets).mean(), {}
+
+
+def _training(optimizer: MuonAdamW, model: Decoder, device: Device) -> Training:
+    network = model.build(0).to(device.device)
+    return Training(
+        model=network,
+        optimizer=optimizer.build(dict(network.named_parameters())),
+        schedule=Schedule(kind="constant", warmup=0.0),
+        steps=1,
+        device=device,
+    )
+
+
+def _allocate(
+    draft: Plan,
+    config: Quickstart,
+    work: Work,
+    shares: dict[str, float],
+    costs: dict[str, float],
+    available: float,
+) -> Plan:
+    """As many steps of each stage as its share of `available` pays for."""
+    counts = {stage: int(available * shares[stage] / costs[stage]) for stage in costs}
+    if counts["pretrain"] < 3:
+        raise InputError(
+            f"a budget of {config.budget} is too small to train anything: it pays for "
+            f"{max(0, counts['pretrain'])} steps of the smallest model; give more."
+        )
+    if draft.sft:
+        rows = sum(len(example.tokens) for example in work.examples) / draft.model.context
+        most = int(_MOST_SFT_EPOCHS * rows / draft.sft.batch)
+        counts["sft"] = max(1, min(counts["sft"], most))
+    if draft.grpo:
+        counts["grpo"] = max(1, counts["grpo"])
+    stages = {
+        stage: dataclasses.replace(getattr(draft, stage), steps=count)
+        for stage, count in counts.items()
+    }
+    plan = apply_overrides(dataclasses.replace(draft, **stages), config.plan_overrides)
+    return dataclasses.replace(
+        plan,
+        reasons=(*plan.reasons, *_step_reasons(plan, config, work)),
+        stages=_stage_plans(plan, config, work, costs),
+    )
+
+
+def _step_reasons(plan: Plan, config: Quickstart, work: Work) -> list[Reason]:
+    pretrain = plan.pretrain
+    tokens = pretrain.steps * pretrain.batch * pretrain.accumulation * plan.model.context
+    if plan.probe:
+        share = plan.probe.flops_per_second / plan.probe.peak_flops_per_second
+        because = (
+            f"measured {plan.probe.tokens_per_second:,.0f} tokens/s, {share:.0%} of the matrix rate"
+        )
+    else:
+        because = "what the FLOPs pay for"
+    epochs = tokens / work.unique_tokens
+    reasons = [
+        Reason(
+            choice="tokens",
+            value=f"{tokens / 1e6:.3g} M in {pretrain.steps} steps",
+            because=f"{because}; {epochs:.2g} epochs",
+        )
+    ]
+    if plan.sft:
+        reasons.append(
+            Reason(
+                choice="fine-tuning",
+                value=f"{plan.sft.steps} steps of {plan.sft.batch} rows",
+                because=f"{len(work.examples)} examples, at most {_MOST_SFT_EPOCHS} epochs",
+            )
+        )
+    if plan.grpo:
+        reasons.append(
+            Reason(
+                choice="GRPO",
+                value=f"{plan.grpo.steps} steps of {plan.grpo.prompts} × {plan.grpo.group} answers",
+                because=f"for each of {config.grpo_seeds} seeds, to see the noise",
+            )
+        )
+    return reasons
+
+
+def _stage_plans(
+    plan: Plan, config: Quickstart, work: Work, costs: dict[str, float]
+) -> tuple[StagePlan, ...]:
+    flops = _counted_costs(plan, config, work)
+    return tuple(
+        StagePlan(
+            stage=stage,
+            flops=getattr(plan, stage).steps * flops[stage],
+            seconds=getattr(plan, stage).steps * costs[stage] if plan.probe else None,
+        )
+        for stage in costs
+    )

@@ -1,0 +1,203 @@
+"""Plots as inline SVG that takes its colours and its font from the page it stands in.
+
+One drawing serves light and dark: it is drawn in stand-in colours, which are then replaced by the
+page's CSS variables. Labels stay text, so they can be selected and are set in the page's font. An
+SVG drawn here names no host and holds no identifier that another one on the page could hold.
+"""
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
+
+_INK, _MUTED, _RULE = "#000001", "#000002", "#000003"
+_SERIES = ("#000011", "#000012", "#000013", "#000014")
+_VARIABLES = {
+    _INK: "var(--ink)",
+    _MUTED: "var(--muted)",
+    _RULE: "var(--rule)",
+    **{color: f"var(--series-{number})" for number, color in enumerate(_SERIES, start=1)},
+}
+# Drawn narrow, so that the labels can be read where a phone scales it down to its width.
+_WIDTH, _HEIGHT, _FONT = 420, 250, 12.5
+_ROUND = [1, 2, 5, 10]  # ticks stand at these, times a power of ten
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "font.size": _FONT,
+    "text.color": _INK,
+    "axes.edgecolor": _RULE,
+    "axes.labelcolor": _MUTED,
+    "axes.labelsize": _FONT,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": _RULE,
+    "grid.linewidth": 0.8,
+    "xtick.color": _MUTED,
+    "ytick.color": _MUTED,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.fontsize": _FONT,
+    "lines.linewidth": 2,
+    "lines.solid_capstyle": "round",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A curve. label: empty where there is only one. points: (x, y), marked where `dots`."""
+
+    points: Sequence[tuple[float, float]]
+    label: str = ""
+    dots: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """A horizontal line to compare a curve with."""
+
+    label: str
+    y: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A measured share with its confidence interval, all from 0 to 1. group: sets the colour."""
+
+    label: str
+    value: float
+    low: float
+    high: float
+    group: int
+
+
+def line_plot(
+    name: str,
+    lines: Sequence[Line],
+    *,
+    x: str,
+    y: str,
+    levels: Sequence[Level] = (),
+    from_zero: bool = False,
+    percent: bool = False,
+) -> Markup:
+    """Curves over a common axis. name: unique in the page. x, y: labels of the axes."""
+    with rc_context(_style(name)):
+        figure, axes = _axes(_HEIGHT)
+        for index, line in enumerate(lines):
+            color = _SERIES[index % len(_SERIES)]
+            xs, ys = zip(*line.points, strict=True)
+            axes.plot(xs, ys, color=color, label=line.label, marker="o" if line.dots else "", ms=4)
+        for level in levels:
+            axes.axhline(level.y, color=_MUTED, linestyle=(0, (4, 3)), linewidth=1.2)
+            axes.annotate(
+                level.label,
+                (1, level.y),
+                xycoords=("axes fraction", "data"),
+                xytext=(0, 3),
+                textcoords="offset points",
+                ha="right",
+                va="bottom",
+            )
+        _label(axes, x, y)
+        axes.xaxis.set_major_formatter(_tick)
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=_ROUND))
+        if percent:
+            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        if from_zero:
+            axes.set_ylim(bottom=0)
+        if len(lines) > 1:
+            axes.legend(handlelength=1.2, labelcolor=_INK)
+        return _inline(name, figure)
+
+
+def bar_plot(name: str, bars: Sequence[tuple[str, float]], *, x: str, y: str) -> Markup:
+    """One bar for each (label, height)."""
+    with rc_context(_style(name)):
+        figure, axes = _axes(_HEIGHT)
+        labels, heights = zip(*bars, strict=True)
+        axes.bar(labels, heights, color=_SERIES[0], width=0.8)
+        _label(axes, x, y)
+        axes.tick_params(axis="x", labelsize=_FONT - 2)
+        return _inline(name, figure)
+
+
+def interval_plot(name: str, intervals: Sequence[Interval], *, x: str) -> Markup:
+    """A row for each interval, the first on top, with the value as a dot and in figures."""
+    with rc_context(_style(name)):
+        figure, axes = _axes(60 + 32 * len(intervals))
+        for row, interval in enumerate(intervals):
+            color = _SERIES[interval.group % len(_SERIES)]
+            axes.plot((interval.low, interval.high), (row, row), color=color, linewidth=2)
+            axes.plot(interval.value, row, "o", color=color, ms=7)
+            axes.annotate(
+                f"{interval.value:.1%}",
+                (1, row),
+                xycoords=("axes fraction", "data"),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+            )
+        axes.set_yticks(range(len(intervals)), [interval.label for interval in intervals])
+        axes.set_ylim(len(intervals) - 0.5, -0.5)
+        axes.set_xlim(left=0)
+        axes.set_xlabel(x)
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=_ROUND))
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", labelcolor=_INK)
+        return _inline(name, figure)
+
+
+def _style(name: str) -> dict[Any, Any]:
+    """The salt makes the identifiers inside an SVG repeatable, and its own."""
+    return {**_STYLE, "svg.hashsalt": name}
+
+
+def _axes(height: float) -> tuple[Figure, Axes]:
+    """SVG units are points, 72 to the inch."""
+    figure = Figure(figsize=(_WIDTH / 72, height / 72), dpi=72, layout="constrained")
+    figure.patch.set_visible(False)
+    axes = figure.add_subplot()
+    axes.patch.set_visible(False)
+    return figure, axes
+
+
+def _label(axes: Axes, x: str, y: str) -> None:
+    """Units below and above the axes; on a narrow screen a label at the side costs too much."""
+    axes.set_xlabel(x)
+    axes.set_title(y, loc="left", fontsize=_FONT, color=_MUTED)
+    axes.yaxis.set_major_formatter(_tick)
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=_ROUND))
+    axes.grid(visible=False, axis="x")
+
+
+def _tick(value: float, _position: float) -> str:
+    """A decimal prefix from a thousand on; below it plain digits, for a rate of 0.02."""
+    return EngFormatter(sep="")(value) if abs(value) >= 1000 else f"{value:g}"
+
+
+def _inline(name: str, figure: Figure) -> Markup:
+    """The drawing as an element of a page, described by the element `NAME-caption`."""
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(buffer, format="svg", metadata=nothing)
+    body = buffer.getvalue().partition("<svg")[2].partition(">")[2]
+    body = re.sub(r"<style.*?</style>", "", body)  # it would apply to the whole page
+    body = re.sub(r' id="[\w.]+_\d+"', "", body)  # of groups, which nothing refers to
+    body = re.sub(r" font-family: [^;\"]*;", "", body)
+    body = body.replace("xlink:href", "href")
+    for color, variable in _VARIABLES.items():
+        body = body.replace(color, variable)
+    height = round(figure.get_figheight() * 72)
+    opening = f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-labelledby="{name}-caption">'
+    return Markup(opening + body)

@@ -1,0 +1,77 @@
+"""Bits per byte: how well a model predicts text, in a unit that no tokenizer can flatter.
+
+    bits per byte = Σ −log₂ p(token | what precedes it) / UTF-8 bytes of the text
+
+A model with larger tokens has fewer, harder predictions over the same bytes, so models with
+different vocabularies, and compressors such as gzip, share one scale.
+"""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from groundup.core.device import Device
+from groundup.core.progress import Advance
+from groundup.data.shards import TokenShards
+from groundup.models import DecoderModel
+from groundup.train.compile import eagerly
+
+_ROWS = 16  # windows a forward pass
+
+
+@torch.no_grad()
+def bits_per_byte(
+    model: DecoderModel,
+    shards: TokenShards,
+    device: Device,
+    *,
+    end_of_text: int,
+    stride: int | None = None,
+    documents: int | None = None,
+    advance: Advance | None = None,
+) -> float:
+    """Bits per byte of the text in `shards`, every token of it counted once.
+
+    The tokens are read as one stream in windows of the model's context, each starting `stride`
+    after the one before; a window counts only the tokens that no earlier window has counted, so
+    each has at least context − stride tokens before it, save at the very beginning. The default
+    stride is the context: fastest, and pessimistic. The end-of-text tokens count as predictions
+    and have no bytes.
+
+    documents: only the first so many documents (None: all).
+    """
+    context = model.config.context
+    stride = stride or context
+    documents = min(documents or shards.n_documents, shards.n_documents)
+    total = int(shards.document_ends[documents - 1])
+    text_bytes = int(shards.document_bytes[:documents].sum())
+    stream = np.concatenate([[end_of_text], shards.read(0, total)]).astype(np.int64)
+    nats = 0.0
+    model.eval()
+    with eagerly(), device.autocast():
+        for rows in _windows(total, context, stride):
+            block = torch.from_numpy(np.stack([stream[lo : hi + 1] for lo, _, hi in rows]))
+            block = block.to(device.device)
+            losses = model.losses(block[:, :-1], block[:, 1:]).double().cpu()
+            for row, (lo, first, _) in zip(losses, rows, strict=True):
+                nats += float(row[first - lo :].sum())
+            if advance is not None:
+                advance(sum(hi - first for _, first, hi in rows))
+    model.train()
+    return nats / math.log(2) / text_bytes
+
+
+def _windows(total: int, context: int, stride: int) -> Iterator[list[tuple[int, int, int]]]:
+    """Groups of (start, first token that counts, end), the windows of a group equally long."""
+    group: list[tuple[int, int, int]] = []
+    for first in range(0, total, stride):
+        end = min(first + stride, total)
+        window = (max(0, end - context), first, end)
+        if group and (len(group) == _ROWS or end - window[0] != group[0][2] - group[0][0]):
+            yield group
+            group = []
+        group.append(window)
+    if group:
+        yield group

@@ -1,0 +1,155 @@
+"""Pretraining: next-token prediction over token shards, in one visible loop.
+
+The run can be killed at any moment. What it needs to go on is in the newest checkpoint: weights,
+optimizer state and the step number; everything else (batches, learning rate) is a function of the
+step. A resumed run ends with the same bits as one that was never stopped.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from groundup.checkpoint import save_model
+from groundup.core.device import Device
+from groundup.core.progress import progress_bar
+from groundup.core.seeds import derive_seed
+from groundup.data.batches import Batches
+from groundup.data.shards import TokenShards
+from groundup.layers.attention import Implementation
+from groundup.models import Decoder, DecoderModel
+from groundup.optim import MuonAdamW, Schedule
+from groundup.train.bits_per_byte import bits_per_byte
+from groundup.train.compile import compile_model
+from groundup.train.journal import Journal
+from groundup.train.step import Training, steps
+
+MicroBatch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrain:
+    """steps: optimizer steps. batch: sequences a micro-batch. accumulation: micro-batches a step.
+
+    compile: compile blocks and readout. attention: how training computes it (see layers).
+    validations: how many times the loss on held-out text is measured on the way.
+    validation_documents: on how many held-out documents.
+    save_seconds: time between checkpoints.
+    """
+
+    steps: int
+    batch: int
+    optimizer: MuonAdamW
+    schedule: Schedule = Schedule()
+    accumulation: int = 1
+    clip: float = 1.0
+    compile: bool = True
+    attention: Implementation = "blockwise"
+    validations: int = 8
+    validation_documents: int = 16
+    save_seconds: float = 20.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.batch, self.accumulation) < 1:
+            raise ValueError("steps, batch and accumulation must be at least 1")
+
+
+def start_training(config: Pretrain, model_config: Decoder, device: Device) -> Training:
+    """A fresh model and optimizer, ready for the first step."""
+    model = model_config.build(derive_seed(config.seed, "weights")).to(device.device)
+    if config.compile:
+        compile_model(model)
+    return Training(
+        model=model,
+        optimizer=config.optimizer.build(dict(model.named_parameters())),
+        schedule=config.schedule,
+        steps=config.steps,
+        device=device,
+        clip=config.clip,
+    )
+
+
+def micro_batches(
+    config: Pretrain, batches: Batches, first: int, device: Device
+) -> Iterator[list[MicroBatch]]:
+    """The micro-batches of each step from `first` (from 0) to the last."""
+    for step in range(first, config.steps):
+        indices = range(step * config.accumulation, (step + 1) * config.accumulation)
+        yield [_tensors(batches, index, device) for index in indices]
+
+
+def _tensors(batches: Batches, index: int, device: Device) -> MicroBatch:
+    tokens, targets = batches.read(index)
+    return (
+        torch.from_numpy(tokens).to(device.device),
+        torch.from_numpy(targets).to(device.device),
+    )
+
+
+def pretrain(
+    config: Pretrain,
+    model_config: Decoder,
+    train: TokenShards,
+    validation: TokenShards,
+    directory: Path,
+    *,
+    end_of_text: int,
+    device: Device,
+    console: Console,
+) -> dict[str, Any]:
+    """Train a model from scratch, or go on where a killed run left it; returns the run's facts.
+
+    Writes `metrics.jsonl`, checkpoints while it runs, and at the end `model/`.
+    """
+    batches = Batches(
+        shards=train, batch=config.batch, context=model_config.context, seed=config.seed
+    )
+    tokens_per_step = config.batch * config.accumulation * model_config.context
+    training = start_training(config, model_config, device)
+
+    def loss_of(model: DecoderModel, batch: MicroBatch) -> tuple[Tensor, dict[str, float]]:
+        return model.losses(*batch, implementation=config.attention).mean(), {}
+
+    validate_every = max(1, config.steps // max(1, config.validations))
+    with (
+        Journal(directory, training, config.save_seconds) as journal,
+        progress_bar(console, "pretrain", config.steps) as advance,
+    ):
+        advance(training.step)
+        for result in steps(
+            training, micro_batches(config, batches, training.step, device), loss_of
+        ):
+            tokens = result.step * tokens_per_step
+            journal.write(
+                tokens=tokens,
+                loss=result.loss,
+                lr=config.optimizer.muon.lr * result.scale,
+                gradient_norm=result.gradient_norm,
+            )
+            advance(1, f"loss {result.loss:.3f}")
+            last = result.step == config.steps
+            journal.save(force=last)
+            if result.step % validate_every == 0 and not last:
+                bits = bits_per_byte(
+                    training.model,
+                    validation,
+                    device,
+                    end_of_text=end_of_text,
+                    documents=config.validation_documents,
+                )
+                journal.write(tokens=tokens, validation_bits_per_byte=bits)
+        seconds = journal.seconds
+    facts = {
+        "steps": config.steps,
+        "tokens": config.steps * tokens_per_step,
+        "epochs": batches.epochs(config.steps * config.accumulation),
+        "parameters": training.model.parameter_count(),
+        "seconds": seconds,
+    }
+    save_model(directory / "model", training.model, facts)
+    return facts

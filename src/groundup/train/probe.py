@@ -1,0 +1,108 @@
+"""What this machine can do, measured in seconds: its matrix rate, and the time of a training step.
+
+Utilisation is a share of a measured peak, never of a table's: an unknown device cannot report more
+than it can do.
+"""
+
+import platform
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from groundup.core.device import Device
+from groundup.models import Decoder, DecoderModel, training_flops
+from groundup.train.pretrain import Pretrain, start_training
+from groundup.train.step import steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepProbe:
+    """setup_seconds: until the first step was done, compilation included. step_seconds: median."""
+
+    setup_seconds: float
+    step_seconds: float
+    tokens_per_second: float
+    flops_per_second: float
+
+
+def peak_flops(device: Device, *, size: int = 2048, seconds: float = 1.0) -> float:
+    """The best rate of a square matrix product in the compute format, in FLOP/s.
+
+    The best of many, not the mean: it is the limit that a step is compared with.
+    """
+    a = torch.randn(size, size, device=device.device).to(device.compute_dtype)
+    out = torch.empty_like(a)
+    best = float("inf")
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or best == float("inf"):
+        start = time.perf_counter()
+        torch.mm(a, a, out=out)
+        _wait(device)
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best
+
+
+def probe_step(config: Pretrain, model: Decoder, device: Device, repeats: int = 8) -> StepProbe:
+    """Time real training steps of the given shape, on random tokens.
+
+    The median of `repeats` steps: one interruption by another process does not move it.
+    """
+    shape = (config.batch, model.context)
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randint(model.vocab_size, shape, generator=generator).to(device.device)
+
+    def loss_of(network: DecoderModel, batch: Tensor) -> tuple[Tensor, dict[str, float]]:
+        return network.losses(batch, batch, implementation=config.attention).mean(), {}
+
+    start = last = time.perf_counter()
+    training = start_training(config, model, device)
+    setup, times = 0.0, []
+    for result in steps(training, [[tokens] * config.accumulation] * (repeats + 2), loss_of):
+        _wait(device)
+        now = time.perf_counter()
+        if result.step == 1:
+            setup = now - start
+        elif result.step > 2:  # the second step still fills the allocator
+            times.append(now - last)
+        last = now
+    seconds = statistics.median(times)
+    sequences = config.batch * config.accumulation
+    return StepProbe(
+        setup_seconds=setup,
+        step_seconds=seconds,
+        tokens_per_second=sequences * model.context / seconds,
+        flops_per_second=sequences * training_flops(model, model.context) / seconds,
+    )
+
+
+def machine_description(device: Device) -> dict[str, str | int]:
+    """What a figure must be read with: processor, threads, format, versions."""
+    return {
+        "device": str(device.device),
+        "processor": _processor(device),
+        "threads": torch.get_num_threads(),
+        "compute_dtype": str(device.compute_dtype).removeprefix("torch."),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+    }
+
+
+def _processor(device: Device) -> str:
+    if device.device.type == "cuda":
+        return torch.cuda.get_device_name(device.device)
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _wait(device: Device) -> None:
+    if device.device.type == "cuda":
+        torch.cuda.synchronize(device.device)

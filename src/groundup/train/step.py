@@ -1,0 +1,81 @@
+"""The training step, a generator: the loop that uses it stays visible in each kind of training.
+
+for result in steps(training, batches, loss_of):
+    log, save, validate
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from groundup.core.device import Device
+from groundup.models import DecoderModel
+from groundup.optim import Optimizer, Schedule, clip_gradients
+
+Batch = TypeVar("Batch")
+
+
+@dataclass
+class Training:
+    """Everything that a step reads and changes.
+
+    steps: how many the schedule is made for. step: how many have been done.
+    """
+
+    model: DecoderModel
+    optimizer: Optimizer
+    schedule: Schedule
+    steps: int
+    device: Device
+    clip: float = 1.0
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step did. step: counted from 1. loss: mean over its micro-batches, before the update.
+
+    gradient_norm: before clipping. scale: the schedule's factor. notes: what the loss adds.
+    """
+
+    step: int
+    loss: float
+    gradient_norm: float
+    scale: float
+    notes: dict[str, float] = field(default_factory=dict)
+
+
+def steps(
+    training: Training,
+    batches: Iterable[Sequence[Batch]],
+    loss_of: Callable[[DecoderModel, Batch], tuple[Tensor, dict[str, float]]],
+) -> Iterator[StepResult]:
+    """Do one optimizer step for each element of `batches`, and yield what it did.
+
+    An element is a sequence of micro-batches, whose gradients are averaged (accumulation).
+    loss_of: (model, micro-batch) → scalar loss and notes; it runs under the device's autocast.
+    """
+    model, optimizer = training.model, training.optimizer
+    for micro_batches in batches:
+        losses, notes = [], []
+        for micro_batch in micro_batches:
+            with training.device.autocast():
+                loss, note = loss_of(model, micro_batch)
+            (loss / len(micro_batches)).backward()
+            losses.append(loss.detach())
+            notes.append(note)
+        norm = clip_gradients(model.parameters(), training.clip)
+        scale = training.schedule.scale(training.step, training.steps)
+        optimizer.step(scale)
+        model.zero_grad(set_to_none=True)
+        training.step += 1
+        yield StepResult(
+            step=training.step,
+            loss=float(torch.stack(losses).mean()),
+            gradient_norm=norm,
+            scale=scale,
+            notes={key: sum(n[key] for n in notes) / len(notes) for key in notes[0]},
+        )

@@ -1,0 +1,104 @@
+"""Checkpoints come back to the same bits; damaged and foreign ones are refused."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from groundup.checkpoint import (
+    latest_checkpoint,
+    load_checkpoint,
+    load_model,
+    save_checkpoint,
+    save_model,
+)
+from groundup.core.errors import ArtifactError
+from groundup.layers import GroupedQuery, SwiGLU
+from groundup.models import Decoder, DecoderModel
+from groundup.optim import AdamW, Muon, MuonAdamW
+from groundup.optim.muon_adamw import MuonAdamWState
+
+CONFIG = Decoder(
+    vocab_size=19,
+    context=8,
+    width=16,
+    depth=2,
+    attention=GroupedQuery(heads=2, kv_heads=1, head_width=8),
+    mlp=SwiGLU(hidden=24),
+)
+
+
+def stepped(config: Decoder, seed: int) -> tuple[DecoderModel, MuonAdamWState]:
+    """A model and an optimizer after one step."""
+    model = config.build(seed)
+    optimizer = MuonAdamW(muon=Muon(lr=0.1), adamw=AdamW(lr=0.1)).build(
+        dict(model.named_parameters())
+    )
+    model.losses(*torch.randint(19, (2, 1, 8))).mean().backward()
+    optimizer.step(1.0)
+    return model, optimizer
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_round_trip_is_bit_exact(tmp_path: Path, tied: bool) -> None:
+    config = dataclasses.replace(CONFIG, tied=tied)
+    model, optimizer = stepped(config, 0)
+    save_checkpoint(tmp_path, model, optimizer, 7, {"seconds": 1.5})
+    other, other_optimizer = stepped(config, 1)
+    newest = latest_checkpoint(tmp_path)
+    assert newest is not None
+    assert load_checkpoint(newest, other, other_optimizer) == {"step": 7, "seconds": 1.5}
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, other.state_dict()[name]), name
+    for name, tensor in optimizer.tensors().items():
+        assert torch.equal(tensor, other_optimizer.tensors()[name]), name
+
+
+def test_only_the_newest_checkpoint_is_kept(tmp_path: Path) -> None:
+    model, optimizer = stepped(CONFIG, 0)
+    for step in (5, 10, 200):
+        save_checkpoint(tmp_path, model, optimizer, step, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000200"]
+
+
+def test_an_unfinished_checkpoint_is_not_looked_at(tmp_path: Path) -> None:
+    model, optimizer = stepped(CONFIG, 0)
+    save_checkpoint(tmp_path, model, optimizer, 5, {})
+    (tmp_path / "step-00000009.partial").mkdir()
+    (tmp_path / "step-00000008").mkdir()  # no manifest
+    newest = latest_checkpoint(tmp_path)
+    assert newest is not None
+    assert newest.name == "step-00000005"
+    assert latest_checkpoint(tmp_path / "none") is None
+
+
+def test_a_model_to_use(tmp_path: Path) -> None:
+    model, _ = stepped(CONFIG, 0)
+    save_model(tmp_path / "model", model, {})
+    loaded = load_model(tmp_path / "model")
+    assert loaded.config == CONFIG
+    tokens = torch.arange(8)[None]
+    assert torch.equal(loaded(tokens), model(tokens))
+
+
+def test_damage_is_named(tmp_path: Path) -> None:
+    model, _ = stepped(CONFIG, 0)
+    save_model(tmp_path / "model", model, {})
+    weights = tmp_path / "model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(ArtifactError, match=r"model\.safetensors does not match its checksum"):
+        load_model(tmp_path / "model")
+
+
+def test_another_model_is_refused_by_tensor(tmp_path: Path) -> None:
+    model, optimizer = stepped(CONFIG, 0)
+    save_checkpoint(tmp_path, model, optimizer, 1, {})
+    newest = latest_checkpoint(tmp_path)
+    assert newest is not None
+    deeper, deeper_optimizer = stepped(dataclasses.replace(CONFIG, depth=3), 0)
+    with pytest.raises(ArtifactError, match="differ in the tensor"):
+        load_checkpoint(newest, deeper, deeper_optimizer)
+    wider, wider_optimizer = stepped(dataclasses.replace(CONFIG, mlp=SwiGLU(hidden=32)), 0)
+    with pytest.raises(ArtifactError, match="has the shape"):
+        load_checkpoint(newest, wider, wider_optimizer)

@@ -1,0 +1,110 @@
+"""Token shards give back what went in, and refuse what is damaged."""
+
+import itertools
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from groundup.core.errors import ArtifactError, InputError
+from groundup.data.shards import TokenShards, write_shards
+from groundup.tokenizers import BPE
+
+TOKENIZER = BPE([(97, 98)], "gpt2", ["<|endoftext|>"])
+END = TOKENIZER.special_tokens["<|endoftext|>"]
+TEXTS = ["ab", "", "hello é", "cab " * 30, "z"]
+
+
+@pytest.fixture
+def stream() -> list[int]:
+    return [token for text in TEXTS for token in [*TOKENIZER.encode(text), END]]
+
+
+@pytest.mark.parametrize("shard_tokens", [1, 10, 10**6])
+def test_the_stream_is_the_documents_in_order(
+    tmp_path: Path, stream: list[int], shard_tokens: int
+) -> None:
+    facts = write_shards(tmp_path, TEXTS, TOKENIZER, end_of_text=END, shard_tokens=shard_tokens)
+    shards = TokenShards(tmp_path, TOKENIZER.fingerprint)
+    assert len(shards) == facts["tokens"] == len(stream)
+    assert facts["documents"] == shards.n_documents == len(TEXTS)
+    assert facts["bytes"] == sum(len(text.encode()) for text in TEXTS)
+    assert shards.document_bytes.tolist() == [len(text.encode()) for text in TEXTS]
+    assert shards.read(0, len(stream)).tolist() == stream
+    for start in range(len(stream)):
+        assert shards.read(start, min(7, len(stream) - start)).tolist() == stream[start:][:7]
+    assert [stream[end - 1] for end in shards.document_ends] == [END] * len(TEXTS)
+
+
+def test_a_large_vocabulary_takes_four_bytes(tmp_path: Path) -> None:
+    every_pair = list(itertools.product(range(256), repeat=2))
+    wide = BPE(every_pair, "gpt2", ["<|endoftext|>"])
+    write_shards(tmp_path, ["ab"], wide, end_of_text=wide.special_tokens["<|endoftext|>"])
+    shards = TokenShards(tmp_path, wide.fingerprint)
+    assert shards.read(0, 2).tolist() == [256 + 97 * 256 + 98, wide.vocab_size - 1]
+    assert shards.read(0, 2).dtype == np.dtype("<u4")
+
+
+def test_reading_past_the_end_is_an_error(tmp_path: Path, stream: list[int]) -> None:
+    write_shards(tmp_path, TEXTS, TOKENIZER, end_of_text=END)
+    with pytest.raises(IndexError):
+        TokenShards(tmp_path, TOKENIZER.fingerprint).read(len(stream), 1)
+
+
+def test_another_tokenizer_is_refused(tmp_path: Path) -> None:
+    write_shards(tmp_path, TEXTS, TOKENIZER, end_of_text=END)
+    with pytest.raises(ArtifactError, match="another tokenizer"):
+        TokenShards(tmp_path, BPE([], "gpt2").fingerprint)
+
+
+def test_a_truncated_shard_is_refused(tmp_path: Path) -> None:
+    write_shards(tmp_path, TEXTS, TOKENIZER, end_of_text=END)
+    path = tmp_path / "tokens-00000.bin"
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(ArtifactError, match="truncated"):
+        TokenShards(tmp_path, TOKENIZER.fingerprint)
+    path.unlink()
+    with pytest.raises(ArtifactError, match="missing"):
+        TokenShards(tmp_path, TOKENIZER.fingerprint)
+
+
+def test_files_of_an_earlier_attempt_are_not_counted(tmp_path: Path) -> None:
+    write_shards(tmp_path, TEXTS, TOKENIZER, end_of_text=END, shard_tokens=1)
+    facts = write_shards(tmp_path, TEXTS, TOKENIZER, end_of_text=END)
+    assert facts["bytes"] == sum(len(text.encode()) for text in TEXTS)
+
+
+def test_documents_are_written_as_they_come(tmp_path: Path) -> None:
+    """A million tokens pass through while the memory grows by less than they would take."""
+
+    def documents() -> Iterator[str]:
+        for _ in range(2_000):
+            yield "0123456789 " * 100
+
+    tracemalloc.start()
+    facts = write_shards(tmp_path, documents(), TOKENIZER, end_of_text=END)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert facts["tokens"] > 2_000_000
+    assert peak < 1_000_000
+
+
+def test_a_lone_surrogate_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="lone surrogate"):
+        write_shards(tmp_path, ["fine", "\ud800"], TOKENIZER, end_of_text=END)
+    assert not list(tmp_path.iterdir())  # the shard that was being written is gone
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"format": 1}', '{"format": 99}', '{"form'])
+def test_a_damaged_description_is_refused(tmp_path: Path, text: str) -> None:
+    write_shards(tmp_path, TEXTS, TOKENIZER, end_of_text=END)
+    (tmp_path / "shards.json").write_text(text)
+    with pytest.raises(ArtifactError):
+        TokenShards(tmp_path, TOKENIZER.fingerprint)
+
+
+def test_no_documents_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no documents"):
+        write_shards(tmp_path, [], TOKENIZER, end_of_text=END)

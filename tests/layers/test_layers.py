@@ -1,0 +1,99 @@
+"""Each layer against torch's own, or against the paper's formula in float64."""
+
+import pytest
+import torch
+from torch import nn
+
+from groundup.layers import GroupedQuery, RMSNorm, Rotary, SwiGLU
+from groundup.layers.attention import attend_blockwise
+from groundup.layers.rotary import rotate
+
+
+def test_rms_norm_equals_torch() -> None:
+    x = torch.randn(3, 5, 16)
+    ours, theirs = RMSNorm(eps=1e-5).build(16), nn.RMSNorm(16, eps=1e-5)
+    weight = torch.randn(16)
+    with torch.no_grad():
+        ours.weight.copy_(weight)
+        theirs.weight.copy_(weight)
+    torch.testing.assert_close(ours(x), theirs(x))
+    assert ours(x.bfloat16()).dtype == torch.bfloat16
+
+
+def test_rotation_is_a_complex_product() -> None:
+    """Su et al. 2021, equation 13: pair i of position p is multiplied by exp(i·p·θ_i)."""
+    x = torch.randn(2, 7, 3, 8, dtype=torch.float64)
+    cos, sin = Rotary(base=100.0).build(8)(torch.arange(7))
+    pairs = torch.complex(x[..., :4], x[..., 4:])
+    angle = torch.arange(7)[:, None] * 100.0 ** (-torch.arange(4, dtype=torch.float64) / 4)
+    turned = pairs * torch.polar(torch.ones_like(angle), angle)[:, None]
+    expected = torch.cat((turned.real, turned.imag), -1)
+    torch.testing.assert_close(rotate(x, (cos, sin)), expected, atol=1e-6, rtol=1e-6)
+
+
+def test_rotated_products_depend_on_distance_alone() -> None:
+    query, key = torch.randn(2, 1, 1, 1, 16, dtype=torch.float64)
+    rotary = Rotary().build(16)
+
+    def product(p: int, q: int) -> torch.Tensor:
+        turned = [rotate(v, rotary(torch.tensor([at]))) for v, at in ((query, p), (key, q))]
+        return (turned[0] * turned[1]).sum()
+
+    torch.testing.assert_close(product(3, 1), product(103, 101), atol=1e-4, rtol=1e-5)
+
+
+def test_an_odd_head_width_cannot_be_rotated() -> None:
+    with pytest.raises(ValueError, match="even head width"):
+        Rotary().build(7)
+
+
+def test_swiglu_is_the_formula() -> None:
+    mlp = SwiGLU(hidden=24).build(8).double()
+    x = torch.randn(2, 3, 8, dtype=torch.float64)
+    gate = x @ mlp.gate.weight.T
+    expected = (gate / (1 + torch.exp(-gate)) * (x @ mlp.up.weight.T)) @ mlp.down.weight.T
+    torch.testing.assert_close(mlp(x), expected)
+
+
+def attention_by_hand(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """One query at a time, in float64: [B, H, T, K]."""
+    out = torch.zeros(q.shape, dtype=torch.float64)
+    group = q.shape[1] // k.shape[1]
+    for b in range(q.shape[0]):
+        for h in range(q.shape[1]):
+            for t in range(q.shape[2]):
+                keys, values = (
+                    k[b, h // group, : t + 1].double(),
+                    v[b, h // group, : t + 1].double(),
+                )
+                scores = keys @ q[b, h, t].double() / q.shape[3] ** 0.5
+                out[b, h, t] = scores.softmax(0) @ values
+    return out
+
+
+@pytest.mark.parametrize(("heads", "kv_heads"), [(4, 4), (4, 2), (3, 1)])
+@pytest.mark.parametrize("block", [1, 3, 5, 64])
+def test_blockwise_attention_equals_the_definition(heads: int, kv_heads: int, block: int) -> None:
+    q = torch.randn(2, heads, 11, 8)
+    k, v = torch.randn(2, 2, kv_heads, 11, 8)
+    expected = attention_by_hand(q, k, v).float()
+    torch.testing.assert_close(attend_blockwise(q, k, v, block), expected)
+
+
+@pytest.mark.parametrize("kv_heads", [4, 2, 1])
+def test_both_implementations_agree_forward_and_backward(kv_heads: int) -> None:
+    attention = GroupedQuery(heads=4, kv_heads=kv_heads, head_width=8).build(32)
+    rotation = Rotary().build(8)(torch.arange(13))
+    x = torch.randn(2, 13, 32)
+    results = []
+    for implementation in ("sdpa", "blockwise"):
+        leaf = x.clone().requires_grad_()
+        y = attention(leaf, rotation, implementation=implementation)
+        y.square().sum().backward()
+        results.append((y.detach(), leaf.grad))
+    torch.testing.assert_close(results[0], results[1], atol=1e-5, rtol=1e-4)
+
+
+def test_heads_must_be_shared_evenly() -> None:
+    with pytest.raises(ValueError, match="kv_heads \\(3\\) must divide heads \\(4\\)"):
+        GroupedQuery(heads=4, kv_heads=3, head_width=8)

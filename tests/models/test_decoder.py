@@ -1,0 +1,151 @@
+"""The decoder against Hugging Face's Qwen3 with the same weights, and its FLOPs against torch's."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from groundup.layers import GroupedQuery, SwiGLU
+from groundup.models import Decoder, DecoderModel, forward_flops, training_flops
+from groundup.models.flops import matrix_parameters
+
+CONFIG = Decoder(
+    vocab_size=97,
+    context=32,
+    width=48,
+    depth=3,
+    attention=GroupedQuery(heads=6, kv_heads=2, head_width=16),
+    mlp=SwiGLU(hidden=80),
+)
+
+
+def scrambled(config: Decoder) -> DecoderModel:
+    """A model whose every weight matters: the initialisation has zeros."""
+    model = config.build(0)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+def as_qwen3(model: DecoderModel):
+    """Qwen3 is this arrangement: RMSNorm, rotary, grouped queries, query-key norm, SwiGLU."""
+    transformers = pytest.importorskip("transformers")
+    c, a = model.config, model.config.attention
+    peer = transformers.Qwen3ForCausalLM(
+        transformers.Qwen3Config(
+            vocab_size=c.vocab_size,
+            hidden_size=c.width,
+            num_hidden_layers=c.depth,
+            num_attention_heads=a.heads,
+            num_key_value_heads=a.kv_heads,
+            head_dim=a.head_width,
+            intermediate_size=c.mlp.hidden,
+            rms_norm_eps=c.norm.eps,
+            max_position_embeddings=c.context,
+            rope_theta=c.position.base,
+            tie_word_embeddings=c.tied,
+            attn_implementation="eager",
+        )
+    ).eval()
+    names = {
+        "embedding": "model.embed_tokens",
+        "readout.norm": "model.norm",
+        "readout.head": "lm_head",
+        "blocks": "model.layers",
+        "attention_norm": "input_layernorm",
+        "mlp_norm": "post_attention_layernorm",
+        "attention.query_norm": "self_attn.q_norm",
+        "attention.key_norm": "self_attn.k_norm",
+        "attention.query": "self_attn.q_proj",
+        "attention.key": "self_attn.k_proj",
+        "attention.value": "self_attn.v_proj",
+        "attention.output": "self_attn.o_proj",
+        "mlp.gate": "mlp.gate_proj",
+        "mlp.up": "mlp.up_proj",
+        "mlp.down": "mlp.down_proj",
+    }
+    state = {}
+    for name, tensor in model.state_dict().items():
+        for ours, theirs in names.items():
+            name = name.replace(f"{ours}.", f"{theirs}.")
+        state[name] = tensor
+    peer.load_state_dict(state)
+    return peer
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_logits_and_gradients_equal_transformers(tied: bool) -> None:
+    model = scrambled(dataclasses.replace(CONFIG, tied=tied))
+    peer = as_qwen3(model)
+    tokens = torch.randint(97, (2, 21))
+    ours, theirs = model(tokens), peer(tokens).logits
+    assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max()
+    ours.square().mean().backward()
+    theirs.square().mean().backward()
+    torch.testing.assert_close(
+        model.embedding.weight.grad, peer.model.embed_tokens.weight.grad, rtol=1e-4, atol=1e-6
+    )
+
+
+def test_losses_are_the_cross_entropy_of_the_logits() -> None:
+    model = scrambled(CONFIG)
+    tokens, targets = torch.randint(97, (2, 2, 9))
+    log_p = model(tokens).double().log_softmax(-1)
+    expected = -log_p.gather(-1, targets[..., None]).squeeze(-1)
+    for implementation in ("sdpa", "blockwise"):
+        losses = model.losses(tokens, targets, implementation=implementation)
+        torch.testing.assert_close(losses.double(), expected, atol=1e-4, rtol=1e-5)
+
+
+def test_later_tokens_change_nothing_before_them() -> None:
+    model = scrambled(CONFIG)
+    tokens = torch.randint(97, (1, 12))
+    changed = tokens.clone()
+    changed[0, 8:] = (changed[0, 8:] + 1) % 97
+    torch.testing.assert_close(model(tokens)[:, :8], model(changed)[:, :8])
+
+
+def test_a_fresh_model_predicts_about_uniformly() -> None:
+    losses = CONFIG.build(0).losses(*torch.randint(97, (2, 4, 32)))
+    assert losses.mean().item() == pytest.approx(torch.tensor(97.0).log().item(), abs=0.05)
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    first, same, other = (CONFIG.build(seed).embedding.weight for seed in (0, 0, 1))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("tokens", [1, 16, 32])
+def test_flops_equal_torch_s_counter(tokens: int) -> None:
+    """With attention written out over the whole square, as the counter sees it."""
+    model = CONFIG.build(0)
+    batch = torch.zeros(1, tokens, dtype=torch.int64)
+    with FlopCounterMode(display=False) as counter:
+        losses = model.losses(batch, batch, implementation="blockwise")
+    assert counter.get_total_flops() == forward_flops(CONFIG, tokens, causal=False)
+    with counter:
+        losses.sum().backward()
+    assert counter.get_total_flops() == 2 * forward_flops(CONFIG, tokens, causal=False)
+    assert training_flops(CONFIG, tokens) == 3 * forward_flops(CONFIG, tokens)
+
+
+def test_the_causal_half_is_what_it_says() -> None:
+    square = forward_flops(CONFIG, 32, causal=False) - 2 * matrix_parameters(CONFIG) * 32
+    half = forward_flops(CONFIG, 32) - 2 * matrix_parameters(CONFIG) * 32
+    assert half * 2 * 32 == square * 33
+
+
+def test_matrix_parameters_are_those_of_the_linear_layers() -> None:
+    model = CONFIG.build(0)
+    linear = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Linear))
+    assert matrix_parameters(CONFIG) == linear
+
+
+@pytest.mark.parametrize("change", [{"depth": 0}, {"width": -1}, {"vocab_size": 0}])
+def test_sizes_must_be_positive(change: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="must be positive"):
+        dataclasses.replace(CONFIG, **change)

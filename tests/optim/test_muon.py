@@ -1,0 +1,65 @@
+"""Muon: the orthogonal factor against an SVD, the update against its formula."""
+
+import pytest
+import torch
+
+from groundup.optim import AdamW, Muon, MuonAdamW
+from groundup.optim.muon import orthogonalize
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 16), (2, 16, 48), (1, 64, 200)])
+def test_singular_values_come_near_one_and_directions_stay(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(shape)
+    y = orthogonalize(x).float()
+    u, s, vh = torch.linalg.svd(x, full_matrices=False)
+    # In the basis of x's own singular vectors y is diagonal: UᵀYV = diag(about 1).
+    inside = u.mT @ y @ vh.mT
+    diagonal = inside.diagonal(dim1=-2, dim2=-1)
+    large = s / s.norm(dim=-1, keepdim=True) > 0.01
+    assert ((diagonal > 0.6) & (diagonal < 1.3))[large].all()
+    off = inside - torch.diag_embed(diagonal)
+    assert off.abs().max() < 0.06  # bfloat16
+
+
+def test_the_update_is_momentum_made_orthogonal_and_scaled() -> None:
+    """Two steps by hand, with torch's exact SVD in place of the iteration."""
+    torch.manual_seed(0)
+    weight = torch.randn(12, 8, requires_grad=True)
+    expected = weight.detach().clone()
+    buffer = torch.zeros(12, 8)
+    state = Muon(lr=0.1, momentum=0.9, decay=0.2).build({"w": weight})
+    for _ in range(2):
+        gradient = torch.randn(12, 8)
+        weight.grad = gradient.clone()
+        state.step(0.5)
+        buffer = 0.9 * buffer + 0.1 * gradient
+        nesterov = 0.1 * gradient + 0.9 * buffer
+        u, _, vh = torch.linalg.svd(nesterov, full_matrices=False)
+        expected = expected * (1 - 0.05 * 0.2) - 0.05 * 0.2 * 12**0.5 * (u @ vh)
+    step_size = 0.05 * 0.2 * 12**0.5
+    assert (weight - expected).abs().max() < 0.5 * step_size
+    # and the direction agrees far better than the size
+    moved = (weight - expected).norm() / expected.norm()
+    assert moved < 0.02
+
+
+def test_only_matrices() -> None:
+    with pytest.raises(ValueError, match="updates matrices, and b has 1 axes"):
+        Muon(lr=0.1).build({"b": torch.zeros(3)})
+
+
+def test_the_division_between_muon_and_adamw() -> None:
+    parameters = {
+        "embedding.weight": torch.zeros(5, 4),
+        "blocks.0.attention.query.weight": torch.zeros(4, 4),
+        "blocks.0.attention_norm.weight": torch.zeros(4),
+        "readout.head.weight": torch.zeros(5, 4),
+    }
+    state = MuonAdamW(muon=Muon(lr=0.1), adamw=AdamW(lr=0.1)).build(parameters)
+    assert list(state.muon.parameters) == ["blocks.0.attention.query.weight"]
+    assert list(state.adamw.parameters) == [
+        "embedding.weight",
+        "blocks.0.attention_norm.weight",
+        "readout.head.weight",
+    ]

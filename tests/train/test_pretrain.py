@@ -1,0 +1,109 @@
+"""Pretraining learns, and a run that was cut off ends with the bits of one that was not."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from groundup.core.device import Device
+from groundup.core.files import sha256_file
+from groundup.core.metrics import read_metrics
+from groundup.core.progress import make_console
+from groundup.data.shards import TokenShards, write_shards
+from groundup.layers import GroupedQuery, SwiGLU
+from groundup.models import Decoder
+from groundup.optim import AdamW, Muon, MuonAdamW
+from groundup.tokenizers import BPE
+from groundup.train import Pretrain, pretrain
+
+TOKENIZER = BPE([], "gpt2", ["<|endoftext|>"])
+DEVICES = [Device(torch.device("cpu"), dtype) for dtype in (torch.float32, torch.bfloat16)]
+MODEL = Decoder(
+    vocab_size=257,
+    context=32,
+    width=32,
+    depth=2,
+    attention=GroupedQuery(heads=2, kv_heads=1, head_width=16),
+    mlp=SwiGLU(hidden=64),
+)
+CONFIG = Pretrain(
+    steps=12,
+    batch=4,
+    accumulation=2,
+    optimizer=MuonAdamW(muon=Muon(lr=0.02), adamw=AdamW(lr=0.003)),
+    compile=False,
+    validations=2,
+    save_seconds=0.0,
+)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory, source_files: list[str]) -> TokenShards:
+    directory = tmp_path_factory.mktemp("shards")
+    write_shards(directory, source_files, TOKENIZER, end_of_text=256)
+    return TokenShards(directory, TOKENIZER.fingerprint)
+
+
+def run(config: Pretrain, shards: TokenShards, directory: Path, device: Device) -> dict:
+    return pretrain(
+        config,
+        MODEL,
+        shards,
+        shards,
+        directory,
+        end_of_text=256,
+        device=device,
+        console=make_console(quiet=True),
+    )
+
+
+@pytest.mark.parametrize("device", DEVICES, ids=["float32", "bfloat16"])
+def test_a_run_that_is_cut_off_ends_with_the_same_bits(
+    shards: TokenShards, tmp_path: Path, device: Device, cut_off
+) -> None:
+    run(CONFIG, shards, tmp_path / "whole", device)
+    cut_off(lambda: run(CONFIG, shards, tmp_path / "cut", device), 7)
+    run(CONFIG, shards, tmp_path / "cut", device)
+
+    whole, cut = (tmp_path / name / "model" / "model.safetensors" for name in ("whole", "cut"))
+    assert sha256_file(whole) == sha256_file(cut)
+    lines = [read_metrics(tmp_path / name / "metrics.jsonl") for name in ("whole", "cut")]
+    for record in (*lines[0], *lines[1]):
+        del record["seconds"]
+    assert lines[0] == lines[1]
+
+
+def test_the_loss_falls_below_that_of_single_bytes(shards: TokenShards, tmp_path: Path) -> None:
+    """60 steps must beat the best model that knows only how often each byte occurs."""
+    facts = run(dataclasses.replace(CONFIG, steps=60), shards, tmp_path, DEVICES[0])
+    records = read_metrics(tmp_path / "metrics.jsonl")
+    counts = torch.bincount(torch.from_numpy(shards.read(0, len(shards)).astype("int64")))
+    share = counts[counts > 0].double() / counts.sum()
+    unigram = float(-(share * share.log()).sum())
+    losses = [record["loss"] for record in records if "loss" in record]
+    assert losses[0] == pytest.approx(torch.tensor(257.0).log().item(), abs=0.3)
+    assert sum(losses[-5:]) / 5 < unigram - 0.3
+    assert facts["tokens"] == 60 * 4 * 2 * 32
+    bits = [r["validation_bits_per_byte"] for r in records if "validation_bits_per_byte" in r]
+    assert len(bits) == 1  # of two, the last is the evaluation's
+    assert 1.0 < bits[0] < 8.0
+
+
+def test_micro_batches_are_averaged(shards: TokenShards, tmp_path: Path) -> None:
+    """2 micro-batches of 4 sequences are one batch of 8."""
+    split = dataclasses.replace(CONFIG, steps=2, validations=1)
+    joined = dataclasses.replace(split, batch=8, accumulation=1)
+    for name, config in (("split", split), ("joined", joined)):
+        run(config, shards, tmp_path / name, DEVICES[0])
+    split_loss, joined_loss = (
+        [r["loss"] for r in read_metrics(tmp_path / name / "metrics.jsonl") if "loss" in r]
+        for name in ("split", "joined")
+    )
+    assert split_loss == pytest.approx(joined_loss, rel=1e-4)
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"batch": 0}, {"accumulation": 0}])
+def test_counts_must_be_positive(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        dataclasses.replace(CONFIG, **wrong)
