@@ -27,6 +27,7 @@ from groundup.align.sft import fine_tune
 from groundup.checkpoint import load_model
 from groundup.core.config import save_config, to_dict
 from groundup.core.device import Device, select_device, tune_cpu
+from groundup.core.errors import InputError
 from groundup.core.files import atomic_file, sha256_file, write_json, write_text
 from groundup.core.manifest import Manifest, run_stage
 from groundup.core.progress import progress_bar
@@ -55,6 +56,12 @@ def run_quickstart(config: Quickstart, directory: Path, console: Console) -> dic
     """Do the whole job in `directory`, or what is left of it; returns the run's summary."""
     started = time.perf_counter()
     budget = parse_budget(config.budget)
+    data = Path(config.data).expanduser().resolve()
+    if data.is_dir() and directory.resolve().is_relative_to(data):
+        raise InputError(
+            f"the run's folder {directory} lies inside --data {config.data}, which would read what "
+            "runs write: choose another --runs."
+        )
     source = open_source(config.data)
     with open_run(directory):
         config = claim_config(directory, config, decided_later="plan")

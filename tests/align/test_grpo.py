@@ -31,7 +31,7 @@ MODEL = Decoder(
 )
 CONFIG = GRPO(
     steps=6,
-    optimizer=MuonAdamW(muon=Muon(lr=0.01, decay=0.0), adamw=AdamW(lr=0.01)),
+    optimizer=MuonAdamW(muon=Muon(lr=0.03, decay=0.0), adamw=AdamW(lr=0.03)),
     prompts=2,
     group=8,
     micro_batch=8,

@@ -73,8 +73,8 @@ class _Handler(BaseHTTPRequestHandler):
         if cut is not None:
             self.close_connection = True
 
-    def log_message(self, *_arguments):
-        pass
+    def log_message(self, format: str, *args: object) -> None:
+        del format, args  # nothing on standard error
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def test_every_step_has_a_row_and_every_reject_a_line():
     assert funnel.rows() == [
         {"step": "read", "documents": 3, "dropped": 0, "bytes": 2 + 4 + 40_000},
         {"step": "small", "documents": 2, "dropped": 1, "bytes": 2 + 4},
-    ][: len(funnel.rows())] or [row["step"] for row in funnel.rows()] == ["read", "small"]
+    ]
     (line,) = map(json.loads, rejected.getvalue().splitlines())
     assert (line["step"], line["reason"], line["id"]) == ("small", "is large", "d20000")
     assert line["bytes"] == 40_000

@@ -6,13 +6,12 @@ longer line is rejected.
 """
 
 import codecs
-import io
 import json
 import tokenize
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from groundup.core.errors import MissingExtraError
 from groundup.curate.cut import paragraph_end
@@ -77,20 +76,24 @@ def _read_text(file: InputFile, reject: Reject) -> Iterator[Document]:
         if b"\0" in raw.read(_BINARY_PROBE_BYTES):
             reject(file.document(""), "is binary, or not in UTF-8 (it holds NUL bytes)")
             return
-        try:
-            raw.seek(0)
-            python = file.path.suffix.lower() == ".py"
-            encoding = tokenize.detect_encoding(raw.readline)[0] if python else "utf-8-sig"
-            raw.seek(0)
-            for number, text in _parts(io.TextIOWrapper(raw, encoding, newline="")):
+    try:
+        with open(file.path, encoding=_encoding(file.path), newline="") as text_file:
+            for number, text in _parts(text_file):
                 yield file.document(text, f"#{number}" if number else "")
-        except UnicodeDecodeError as error:
-            reject(file.document(""), f"is not valid {error.encoding} ({error.reason})")
-        except (SyntaxError, LookupError) as error:  # the declared encoding is wrong or unknown
-            reject(file.document(""), f"has no usable encoding ({error})")
+    except UnicodeDecodeError as error:
+        reject(file.document(""), f"is not valid {error.encoding} ({error.reason})")
+    except (SyntaxError, LookupError) as error:  # the declared encoding is wrong or unknown
+        reject(file.document(""), f"has no usable encoding ({error})")
 
 
-def _parts(file: io.TextIOWrapper) -> Iterator[tuple[int, str]]:
+def _encoding(path: Path) -> str:
+    if path.suffix.lower() != ".py":
+        return "utf-8-sig"
+    with open(path, "rb") as raw:
+        return tokenize.detect_encoding(raw.readline)[0]
+
+
+def _parts(file: TextIO) -> Iterator[tuple[int, str]]:
     """The text in parts of at most `_TEXT_CHARS`, numbered from 1; number 0 is the whole text."""
     text = file.read(_TEXT_CHARS + 1)
     number = 0

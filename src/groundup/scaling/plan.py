@@ -23,9 +23,9 @@ MOST_EPOCHS = 4
 # Share of the measured matrix rate that a small model's training step reaches, before it is
 # measured: only the choice among neighbouring sizes hangs on it.
 ASSUMED_UTILISATION = 0.2
-# Below about this many steps an optimizer has no time to converge; above it a larger batch costs
-# nothing (McCandlish et al. 2018, "An empirical model of large-batch training", section 2.4).
-STEPS_WANTED = 2000
+# With fewer steps than about this a larger batch costs progress, with more it costs nothing
+# (McCandlish et al. 2018, "An empirical model of large-batch training", section 2.4).
+STEPS_WANTED = 8000
 _HEAD_WIDTH = 64
 _CONTEXT = 512
 _MICRO_BATCH = 8

@@ -1,0 +1,97 @@
+import os
+
+import pytest
+
+from groundup.core.errors import InputError
+from groundup.curate.local import open_local
+
+
+def still(amount: float = 1, note: str = "") -> None:
+    assert amount == 1
+    assert not note
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "notes"
+    for name in ("b/z.txt", "a.txt", "b.md", ".git/x.txt", ".hidden.txt", "__pycache__/c.py"):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return folder
+
+
+def read(source):
+    rejected = []
+    documents = source.documents(lambda document, _reason: rejected.append(document.id), still)
+    return [document.id for document in documents], rejected
+
+
+def test_a_folder_is_read_recursively_sorted_by_name_without_hidden_files(folder):
+    assert read(open_local(folder)) == (["a.txt", "b.md", "b/z.txt"], [])
+
+
+def test_a_file_is_read_alone(folder):
+    source = open_local(folder / "b.md")
+    assert read(source) == (["b.md"], [])
+    assert source.name == "b.md"
+
+
+def test_documents_say_where_they_come_from(folder):
+    (document, *_) = open_local(folder).documents(lambda *_: None, still)
+    assert (document.source, document.metadata) == ("notes", {"licence": "the user's own"})
+
+
+def test_files_of_other_kinds_are_rejected_where_the_user_sees_them(folder):
+    (folder / "scan.pdf").write_bytes(b"%PDF")
+    (folder / "broken.txt").symlink_to("nowhere")
+    os.mkfifo(folder / "pipe.txt")
+    assert read(open_local(folder)) == (
+        ["a.txt", "b.md", "b/z.txt"],
+        ["broken.txt", "pipe.txt", "scan.pdf"],
+    )
+
+
+def test_names_that_are_not_utf8_can_be_written_down(folder):
+    with open(os.fsencode(folder) + b"/caf\xe9.txt", "w") as file:
+        file.write("a")
+    ids, _ = read(open_local(folder))
+    assert "caf\\xe9.txt" in ids
+
+
+def test_the_fingerprint_is_that_of_names_and_contents(folder):
+    def changed(before):
+        after = open_local(folder).fingerprint
+        return after != before, after
+
+    first = open_local(folder).fingerprint
+    assert changed(first) == (False, first)
+    os.utime(folder / "a.txt", (1, 1))
+    assert changed(first) == (False, first)
+    (folder / "a.txt").write_text("other")
+    different, second = changed(first)
+    assert different
+    (folder / "a.txt").rename(folder / "c.txt")
+    different, third = changed(second)
+    assert different
+    assert open_local(folder, text_field="body").fingerprint != third
+
+
+def test_a_missing_path_is_named(tmp_path):
+    with pytest.raises(InputError, match="gone does not exist"):
+        open_local(tmp_path / "gone")
+
+
+@pytest.mark.parametrize("names", [[], ["a.pdf"], [".hidden.txt"]])
+def test_a_folder_without_documents_is_named_with_what_is_read(tmp_path, names):
+    for name in names:
+        (tmp_path / name).write_text("a")
+    with pytest.raises(InputError, match=r"holds no document: files that end in .txt, .md, .py"):
+        open_local(tmp_path)
+
+
+def test_a_file_of_another_kind_is_named_with_what_is_read(tmp_path):
+    path = tmp_path / "a.docx"
+    path.write_text("a")
+    with pytest.raises(InputError, match=r"a.docx holds no document: files that end in"):
+        open_local(path)
