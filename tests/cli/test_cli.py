@@ -122,4 +122,6 @@ def test_ctrl_c_exits_with_130(tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     _, stderr = process.communicate()
     assert process.returncode == 130
-    assert stderr.decode() == "groundup: interrupted; run the same command again to go on.\n"
+    assert stderr.decode().strip() == (
+        "groundup: interrupted; run the same command again to go on."
+    )

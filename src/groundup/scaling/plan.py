@@ -93,7 +93,7 @@ def plan_pretraining(
         Reason(
             choice="model",
             value=f"{model.depth} layers of width {model.width}",
-            because=f"nearest to {wanted / 1e6:.2g} M weights: C = 6·N·D with "
+            because=f"at least {wanted / 1e6:.2g} M weights: C = 6·N·D with "
             f"D = {TOKENS_PER_PARAMETER}·N, at most {MOST_EPOCHS} epochs of "
             f"{unique_tokens / 1e6:.3g} M tokens",
         ),
@@ -115,11 +115,16 @@ def plan_pretraining(
 
 
 def _choose_size(flops: float, vocab_size: int, unique_tokens: int) -> tuple[Decoder, float]:
-    """The rung of the ladder nearest to the N that the rule wants, and that N."""
+    """The smallest rung of the ladder that has the N that the rule wants, and that N.
+
+    The next larger and not the nearest: wider matrices use more of the machine, and text that is
+    read again teaches a larger model more.
+    """
     tokens = min(math.sqrt(flops / 6 * TOKENS_PER_PARAMETER), MOST_EPOCHS * unique_tokens)
     wanted = flops / (6 * tokens)
     ladder = [decoder_of_size(size, vocab_size) for size in range(2, 65)]
-    return min(ladder, key=lambda m: abs(math.log(matrix_parameters(m) / wanted))), wanted
+    large_enough = (model for model in ladder if matrix_parameters(model) >= wanted)
+    return next(large_enough, ladder[-1]), wanted
 
 
 def _accumulation(tokens: float) -> int:
