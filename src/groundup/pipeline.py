@@ -8,12 +8,11 @@ again, and ends with the same weights.
 """
 
 import dataclasses
-import json
-import resource
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +21,36 @@ from rich.console import Console
 from groundup.align.chat import END_OF_TEXT, encode_example, encode_request
 from groundup.align.examples import read_examples, split_examples
 from groundup.align.grpo import Task, grpo
-from groundup.align.pairs import Pair, extract_pairs, held_out_pairs
+from groundup.align.pairs import (
+    Pair,
+    extract_pairs,
+    held_out_pairs,
+    read_pairs,
+    write_pairs,
+)
 from groundup.align.sft import fine_tune
 from groundup.checkpoint import load_model
 from groundup.core.config import save_config, to_dict
 from groundup.core.device import Device, select_device, tune_cpu
 from groundup.core.errors import InputError
-from groundup.core.files import atomic_file, sha256_file, write_json, write_text
+from groundup.core.files import sha256_file, write_json, write_jsonl, write_text
 from groundup.core.manifest import Manifest, run_stage
+from groundup.core.memory import peak_memory_bytes
 from groundup.core.progress import progress_bar
 from groundup.core.rundir import CONFIG, DONE, claim_config, open_run
 from groundup.core.seeds import derive_seed
 from groundup.curate import Source, curate, open_source, read_corpus
 from groundup.data.shards import TokenShards, write_shards
-from groundup.evals import answer, gzip_bits_per_byte, verified_share, xz_bits_per_byte
+from groundup.evals import Request, documents_within, measure_answers, measure_text
 from groundup.infer import Engine, Sampling
 from groundup.recipes import Plan, Quickstart
 from groundup.recipes.plan import Work, make_plan
 from groundup.report import summarize, write_report
+from groundup.report.terminal import print_plan
 from groundup.scaling import parse_budget
 from groundup.scaling.budget import usable_bytes
 from groundup.tokenizers import BPE, load_tokenizer, save_tokenizer, train_bpe
-from groundup.train import bits_per_byte, pretrain
+from groundup.train import pretrain
 from groundup.train.probe import machine_description
 from groundup.verifiers.loading import load_verifier
 from groundup.verifiers.python_function import PythonFunction
@@ -80,6 +87,7 @@ def run_quickstart(config: Quickstart, directory: Path, console: Console) -> dic
             config = dataclasses.replace(config, plan=plan)
             save_config(directory / CONFIG, config)
             job = dataclasses.replace(job, config=config)
+            print_plan(console, to_dict(config))
 
         model = make_base(job, shards, tokenizer)
         evaluate(job, "base", model, shards, pairs, tokenizer)
@@ -121,7 +129,7 @@ class Job:
             started = time.perf_counter()
             facts = build(directory)
             seconds = time.perf_counter() - started
-            return {"seconds": seconds, "peak_memory_bytes": _peak_memory(), **facts}
+            return {"seconds": seconds, "peak_memory_bytes": peak_memory_bytes(), **facts}
 
         manifest, built = run_stage(
             self.directory / name, kind=name.partition("/")[0], inputs=inputs, build=measured
@@ -181,7 +189,12 @@ def make_tokenizer(job: Job, corpus: Manifest) -> BPE:
                 progress=advance,
             )
         save_tokenizer(directory / "tokenizer.json", tokenizer)
-        return {"vocab_size": tokenizer.vocab_size, "fingerprint": tokenizer.fingerprint}
+        lengths = Counter(len(tokenizer.token_bytes(i)) for i in range(tokenizer.vocab_size))
+        return {
+            "vocab_size": tokenizer.vocab_size,
+            "fingerprint": tokenizer.fingerprint,
+            "token_lengths": {str(length): lengths[length] for length in sorted(lengths)},
+        }
 
     inputs = {"corpus": corpus.fingerprint, "tokenizer": to_dict(config)}
     job.stage("tokenizer", inputs, build)
@@ -232,8 +245,8 @@ def make_pairs(job: Job, corpus: Manifest) -> Pairs:
             )
             validation = read_corpus(job.directory / "corpus" / "validation.jsonl")
             held_out = held_out_pairs(extract_pairs(validation), train)
-        _write_pairs(directory / "train.jsonl", train)
-        _write_pairs(directory / "held_out.jsonl", held_out)
+        write_pairs(directory / "train.jsonl", train)
+        write_pairs(directory / "held_out.jsonl", held_out)
         return {"train": len(train), "held_out": len(held_out)}
 
     manifest = job.stage("pairs", inputs, build)
@@ -243,8 +256,8 @@ def make_pairs(job: Job, corpus: Manifest) -> Pairs:
     elif config.data == "stdlib" and not config.chat:
         verifier = PythonFunction()
     return Pairs(
-        train=list(_read_pairs(job.directory / "pairs" / "train.jsonl")),
-        held_out=list(_read_pairs(job.directory / "pairs" / "held_out.jsonl")),
+        train=list(read_pairs(job.directory / "pairs" / "train.jsonl")),
+        held_out=list(read_pairs(job.directory / "pairs" / "held_out.jsonl")),
         fingerprint=manifest.fingerprint,
         verifier=verifier,
         why="" if verifier else "no verifier was given (--verifier MODULE:FUNCTION)",
@@ -328,31 +341,44 @@ def make_rewarded(job: Job, seed: int, start: Path, pairs: Pairs, tokenizer: BPE
 def evaluate(
     job: Job, stage: str, model: Path, shards: Shards, pairs: Pairs, tokenizer: BPE
 ) -> None:
-    """Measure a stage's model on held-out text and, where there are any, held-out requests."""
+    """Measure a stage's model on held-out text and held-out requests.
+
+    Where there are no requests it continues the beginnings of held-out documents instead.
+    """
     config = job.config.evaluation
+    end = tokenizer.special_tokens[END_OF_TEXT]
 
     def build(directory: Path) -> Mapping[str, Any]:
         network = load_model(model).to(job.device.device)
-        with progress_bar(job.console, f"measure {stage}", len(shards.validation)) as advance:
-            bits = bits_per_byte(
+        documents = documents_within(shards.validation, config.max_bytes)
+        total = int(shards.validation.document_ends[documents - 1])
+        with progress_bar(job.console, f"measure {stage}", total) as advance:
+            text = measure_text(
                 network,
+                tokenizer,
                 shards.validation,
                 job.device,
-                end_of_text=tokenizer.special_tokens[END_OF_TEXT],
-                stride=min(config.stride, job.plan.model.context),
+                end_of_text=end,
+                stride=config.stride,
+                documents=documents,
                 advance=advance,
             )
-        facts: dict[str, Any] = {"bits_per_byte": bits}
-        if stage == "base":
-            text = "".join(_texts(job, "validation")).encode("utf-8")
-            facts["gzip_bits_per_byte"] = gzip_bits_per_byte(text)
-            facts["xz_bits_per_byte"] = xz_bits_per_byte(text)
-        engine = Engine(network, job.device, stop=[tokenizer.special_tokens[END_OF_TEXT]])
-        if pairs.held_out:
-            facts |= _ask(job, engine, pairs, tokenizer, directory)
-        else:
-            _continue_texts(job, engine, tokenizer, directory)
-        return facts
+        engine = Engine(network, job.device, stop=[end])
+        requests = [
+            Request(prompt=p.prompt, tokens=encode_request(tokenizer, p.prompt), problem=p.problem)
+            for p in pairs.held_out[: config.prompts]
+        ] or [
+            Request(prompt=opening, tokens=[end, *tokenizer.encode(opening)], problem={})
+            for opening in (document[:120] for document in islice(_texts(job, "validation"), 3))
+        ]
+        sampling = Sampling(
+            max_tokens=job.plan.grpo.max_tokens if job.plan.grpo else 128,
+            temperature=config.temperature,
+            seed=derive_seed(job.config.seed, "evaluation"),
+        )
+        answers, records = measure_answers(engine, tokenizer, requests, pairs.verifier, sampling)
+        write_jsonl(directory / "completions.jsonl", records)
+        return {**text, **answers}
 
     inputs = {
         "model": _weights(model),
@@ -361,50 +387,6 @@ def evaluate(
         "evaluation": to_dict(config),
     }
     job.stage(f"evals/{stage}", inputs, build)
-
-
-def _ask(job: Job, engine: Engine, pairs: Pairs, tokenizer: BPE, directory: Path) -> dict[str, Any]:
-    """Answer held-out requests; keep every answer, and the verifier's score where there is one."""
-    config = job.config.evaluation
-    asked = pairs.held_out[: config.prompts]
-    sampling = Sampling(
-        max_tokens=job.plan.grpo.max_tokens if job.plan.grpo else 128,
-        temperature=config.temperature,
-        seed=derive_seed(job.config.seed, "evaluation"),
-    )
-    prompts = [encode_request(tokenizer, pair.prompt) for pair in asked]
-    completions = answer(engine, tokenizer, prompts, sampling)
-    records: list[dict[str, Any]] = [
-        {"prompt": pair.prompt, "completion": completion}
-        for pair, completion in zip(asked, completions, strict=True)
-    ]
-    facts: dict[str, Any] = {}
-    if pairs.verifier is not None:
-        share = verified_share(pairs.verifier, [pair.problem for pair in asked], completions)
-        for record, verdict in zip(records, share.verdicts, strict=True):
-            record |= {"score": verdict.score, "reason": verdict.reason}
-        facts = {
-            "score": share.score,
-            "passed": share.passed,
-            "n": share.n,
-            "interval": list(share.interval),
-            "verifier_raised": share.raised,
-        }
-    _write_jsonl(directory / "completions.jsonl", records)
-    return facts
-
-
-def _continue_texts(job: Job, engine: Engine, tokenizer: BPE, directory: Path) -> None:
-    """Continue the beginnings of three held-out documents."""
-    texts = [text[:120] for _, text in zip(range(3), _texts(job, "validation"), strict=False)]
-    sampling = Sampling(max_tokens=96, temperature=0.8, seed=job.config.seed)
-    end = tokenizer.special_tokens[END_OF_TEXT]
-    prompts = [[end, *tokenizer.encode(text)] for text in texts]
-    completions = answer(engine, tokenizer, prompts, sampling)
-    _write_jsonl(
-        directory / "completions.jsonl",
-        [{"prompt": p, "completion": c} for p, c in zip(texts, completions, strict=True)],
-    )
 
 
 def _work(shards: Shards, pairs: Pairs, tokenizer: BPE) -> Work:
@@ -424,31 +406,3 @@ def _texts(job: Job, split: str) -> Iterator[str]:
 
 def _weights(model: Path) -> str:
     return sha256_file(model / "model.safetensors")
-
-
-def _write_pairs(path: Path, pairs: Sequence[Pair]) -> None:
-    _write_jsonl(
-        path,
-        [
-            {"prompt": p.prompt, "completion": p.completion, "problem": dict(p.problem)}
-            for p in pairs
-        ],
-    )
-
-
-def _read_pairs(path: Path) -> Iterator[Pair]:
-    for line in path.read_text(encoding="utf-8").splitlines():
-        yield Pair(**json.loads(line))
-
-
-def _write_jsonl(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
-    with atomic_file(path, "w") as file:
-        for record in records:
-            file.write(json.dumps(record, ensure_ascii=True) + "\n")
-
-
-def _peak_memory() -> int:
-    """The largest resident set of this process and of its children so far, in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return unit * max(resource.getrusage(who).ru_maxrss for who in whose)

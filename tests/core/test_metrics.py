@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from groundup.core.errors import ArtifactError
 from groundup.core.metrics import MetricsWriter, read_metrics
 
 
@@ -26,6 +29,12 @@ def test_resuming_drops_what_was_written_after_the_checkpoint(tmp_path: Path) ->
     with MetricsWriter(path, keep=lambda record: record["step"] <= 2) as metrics:
         metrics.write(step=3)
     assert [record["step"] for record in read_metrics(path)] == [1, 2, 3]
+
+
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_text('{"step": 1}\n{"step": \n')
+    with pytest.raises(ArtifactError, match="line 2 is damaged"):
+        read_metrics(tmp_path / "m.jsonl")
 
 
 def test_no_file_means_no_records(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from groundup.core.device import Device
+from groundup.core.errors import DivergedError
 from groundup.core.files import sha256_file
 from groundup.core.metrics import read_metrics
 from groundup.core.progress import make_console
@@ -101,6 +102,12 @@ def test_micro_batches_are_averaged(shards: TokenShards, tmp_path: Path) -> None
         for name in ("split", "joined")
     )
     assert split_loss == pytest.approx(joined_loss, rel=1e-4)
+
+
+def test_divergence_is_one_sentence(shards: TokenShards, tmp_path: Path) -> None:
+    wild = MuonAdamW(muon=Muon(lr=1e30), adamw=AdamW(lr=1e30))
+    with pytest.raises(DivergedError, match="training diverged at step 2"):
+        run(dataclasses.replace(CONFIG, optimizer=wild), shards, tmp_path, DEVICES[0])
 
 
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"batch": 0}, {"accumulation": 0}])

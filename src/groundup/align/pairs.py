@@ -7,12 +7,15 @@ capacity on what the function does, not on ways to lay it out.
 """
 
 import ast
+import json
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
+from pathlib import Path
 
+from groundup.core.files import write_jsonl
 from groundup.curate.document import Document
 from groundup.verifiers.function_check import signature
 from groundup.verifiers.python_function import PythonFunction
@@ -78,6 +81,18 @@ def held_out_pairs(pairs: Iterable[Pair], training: Iterable[Pair]) -> list[Pair
         if pair.prompt not in prompts and pair.completion not in completions:
             kept.setdefault(pair.prompt, pair)
     return list(kept.values())
+
+
+def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
+    """Write pairs as JSON lines, atomically."""
+    write_jsonl(path, map(asdict, pairs))
+
+
+def read_pairs(path: Path) -> Iterator[Pair]:
+    """The pairs of a file that `write_pairs` wrote."""
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            yield Pair(**json.loads(line))
 
 
 def function_prompt(name: str, parameters: Sequence[str], summary: str = "") -> str:

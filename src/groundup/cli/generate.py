@@ -57,11 +57,15 @@ def sampling_of(max_tokens: int, temperature: float, seed: int) -> "Sampling":
 def print_stream(
     engine: "Engine", tokenizer: "BPE", prompt: Sequence[int], sampling: "Sampling"
 ) -> None:
-    """Print a completion as it is drawn, whole characters at a time."""
+    """Print a completion as it is drawn, whole characters at a time.
+
+    What a model writes is untrusted: control characters are shown and not obeyed.
+    """
+    from groundup.report.formats import visible
     from groundup.tokenizers import StreamDecoder
 
     decoder = StreamDecoder(tokenizer)
     for token in engine.stream(prompt, sampling):
-        click.echo(decoder.push(token), nl=False)
+        click.echo(visible(decoder.push(token)), nl=False)
         sys.stdout.flush()
-    click.echo(decoder.finish())
+    click.echo(visible(decoder.finish()))

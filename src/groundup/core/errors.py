@@ -27,6 +27,10 @@ class DownloadError(GroundupError):
     """Something on the network could not be had."""
 
 
+class DivergedError(GroundupError):
+    """Training has left the range of numbers."""
+
+
 class MissingExtraError(GroundupError):
     """A feature needs an optional dependency that is not installed."""
 

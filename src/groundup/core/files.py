@@ -7,7 +7,7 @@ rename (POSIX `rename(2)` is atomic within a file system).
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -64,6 +64,13 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically. NaN and infinity are errors: JSON has neither."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_jsonl(path: Path, records: Iterable[Any]) -> None:
+    """Write one JSON value a line, atomically, in ASCII: no character can break a line."""
+    with atomic_file(path, "w") as file:
+        for record in records:
+            file.write(json.dumps(record, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:

@@ -10,17 +10,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from groundup.core.errors import ArtifactError
 from groundup.core.files import write_text
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """All whole lines of the file, oldest first; an unfinished last line is left out."""
+    """All whole lines of the file, oldest first; an unfinished last line is left out.
+
+    Raises `ArtifactError` for a whole line that is no JSON object.
+    """
     if not path.exists():
         return []
     records = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n") and line.strip():
-            records.append(json.loads(line))
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            record = json.loads(line)
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            record = None
+        if not isinstance(record, dict):
+            raise ArtifactError(
+                f"{path}, line {number} is damaged: delete the stage's folder and run it again."
+            )
+        records.append(record)
     return records
 
 

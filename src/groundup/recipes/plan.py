@@ -32,7 +32,7 @@ from groundup.train.probe import peak_flops, probe_step
 
 # Shares of what training gets. Reinforcement learning gets so much because it is done three times,
 # to show how much of its gain is chance.
-SHARES = {"pretrain": 0.45, "sft": 0.15, "grpo": 0.40}
+SHARES = {"pretrain": 0.60, "sft": 0.12, "grpo": 0.28}
 # Share of the whole time that evaluation, starting the stages and the report take.
 OVERHEAD_SHARE = 0.08
 _MOST_SFT_EPOCHS = 4
@@ -91,13 +91,18 @@ def _draft(
 ) -> Plan:
     """Model, batches and learning rates; the steps are set by `_allocate`."""
     compile_wanted = {"yes": True, "no": False, "auto": can_compile(device.device)}
-    pretraining = plan_pretraining(
-        flops * shares["pretrain"],
-        vocab_size=config.tokenizer.vocab_size,
-        unique_tokens=work.unique_tokens,
-        compile=compile_wanted[config.compile],
-        seed=config.seed,
-    )
+    try:
+        pretraining = plan_pretraining(
+            flops * shares["pretrain"],
+            vocab_size=config.tokenizer.vocab_size,
+            unique_tokens=work.unique_tokens,
+            compile=compile_wanted[config.compile],
+            seed=config.seed,
+        )
+    except ValueError as error:
+        raise InputError(
+            f"a budget of {config.budget} is too small to train anything: {error}."
+        ) from error
     optimizer = pretraining.pretrain.optimizer
     sft = SFT(
         steps=1,

@@ -31,12 +31,13 @@ class Evaluation:
     """prompts: held-out requests that the verifier judges. temperature: of the answers.
 
     stride: tokens between windows when bits per byte are measured; smaller is slower, and each
-    token is then predicted from more context.
+    token is then predicted from more context. max_bytes: of held-out text that is measured on.
     """
 
     prompts: int = 128
     temperature: float = 0.7
     stride: int = 256
+    max_bytes: int = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,21 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from groundup.report.formats import visible
+
+
+def print_plan(console: Console, config: dict[str, Any]) -> None:
+    """The table of what the budget decided, and why."""
+    table = Table(title=f"The plan for a budget of {config['budget']}", title_justify="left")
+    for column in ("choice", "value", "because"):
+        table.add_column(column)
+    for reason in config["plan"]["reasons"]:
+        table.add_row(reason["choice"], reason["value"], reason["because"])
+    console.print(table)
+
 
 def print_summary(summary: dict[str, Any], run: Path) -> None:
-    """Print to standard output; model output is text, never markup."""
+    """Print to standard output; a model's output is text, never markup or a terminal's commands."""
     console = Console(highlight=False)
     console.print(_stages(summary))
     console.print(_scores(summary))
@@ -68,5 +80,5 @@ def _sample(sample: dict[str, str]) -> Panel:
     for stage in ("base", "sft", "grpo"):
         if stage in sample:
             text.append(f"{stage}\n", style="bold")
-            text.append(sample[stage].rstrip() + "\n")
-    return Panel(text, title=Text(sample["prompt"]), title_align="left")
+            text.append(visible(sample[stage].rstrip()) + "\n")
+    return Panel(text, title=Text(visible(sample["prompt"])), title_align="left")

@@ -4,6 +4,7 @@ for result in steps(training, batches, loss_of):
     log, save, validate
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from groundup.core.device import Device
+from groundup.core.errors import DivergedError
 from groundup.models import DecoderModel
 from groundup.optim import Optimizer, Schedule, clip_gradients
 
@@ -57,6 +59,7 @@ def steps(
 
     An element is a sequence of micro-batches, whose gradients are averaged (accumulation).
     loss_of: (model, micro-batch) → scalar loss and notes; it runs under the device's autocast.
+    Raises `DivergedError`, before anything is changed, where a gradient is not finite.
     """
     model, optimizer = training.model, training.optimizer
     for micro_batches in batches:
@@ -68,6 +71,11 @@ def steps(
             losses.append(loss.detach())
             notes.append(note)
         norm = clip_gradients(model.parameters(), training.clip)
+        if not math.isfinite(norm):
+            raise DivergedError(
+                f"training diverged at step {training.step + 1} (its gradient is {norm}): lower "
+                "the learning rate, and start under another name."
+            )
         scale = training.schedule.scale(training.step, training.steps)
         optimizer.step(scale)
         model.zero_grad(set_to_none=True)

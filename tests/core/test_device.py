@@ -1,0 +1,34 @@
+"""Devices and formats are chosen once, as asked."""
+
+import os
+
+import pytest
+import torch
+
+from groundup.core.device import select_device, tune_cpu
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_what_is_asked_for_is_what_matrix_products_use(dtype: str) -> None:
+    device = select_device("cpu", dtype)
+    with device.autocast():
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert str(product.dtype) == f"torch.{dtype}"
+
+
+def test_auto_is_bfloat16_only_where_the_processor_multiplies_it() -> None:
+    device = select_device("cpu")
+    units = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    assert device.compute_dtype == (torch.bfloat16 if units else torch.float32)
+
+
+def test_threads_follow_the_processors_that_the_process_may_use() -> None:
+    before = torch.get_num_threads()
+    try:
+        tune_cpu()
+        if hasattr(os, "sched_getaffinity"):
+            assert torch.get_num_threads() == len(os.sched_getaffinity(0))
+        tune_cpu(threads=1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,69 @@
+"""The plan of the main job: deterministic in FLOPs, within its time in minutes, overridable."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from groundup.align.chat import Example
+from groundup.core.device import Device
+from groundup.core.errors import ConfigError, InputError
+from groundup.models import training_flops
+from groundup.recipes import Quickstart, TokenizerTraining
+from groundup.recipes.plan import SHARES, Work, make_plan
+from groundup.scaling import parse_budget
+
+CPU = Device(torch.device("cpu"), torch.float32)
+CONFIG = Quickstart(tokenizer=TokenizerTraining(vocab_size=300), compile="no")
+EXAMPLES = [Example(tokens=[1] * 100, answer=50)] * 2000
+WORK = Work(unique_tokens=10_000_000, examples=EXAMPLES, prompts=[[1] * 30] * 50)
+
+
+def plan_for(budget: str, work: Work = WORK, config: Quickstart = CONFIG):
+    config = dataclasses.replace(config, budget=budget)
+    return make_plan(config, parse_budget(budget), work, CPU, spent=0.0)
+
+
+def test_the_same_flops_give_the_same_plan() -> None:
+    assert plan_for("1e13") == plan_for("1e13")
+    assert plan_for("1e13").probe is None
+
+
+def test_flops_are_divided_by_the_shares_and_spent() -> None:
+    plan = plan_for("1e14")
+    flops = {stage.stage: stage.flops for stage in plan.stages}
+    assert flops["pretrain"] == pytest.approx(SHARES["pretrain"] * 1e14, rel=0.02)
+    assert flops["grpo"] == pytest.approx(SHARES["grpo"] * 1e14, rel=0.05)
+    # Fine-tuning stops at four epochs of 200,000 tokens.
+    per_token = training_flops(plan.model, plan.model.context) / plan.model.context
+    assert flops["sft"] == pytest.approx(4 * 200_000 * per_token, rel=0.05)
+
+
+def test_without_examples_pretraining_gets_it_all() -> None:
+    plan = plan_for("1e13", Work(unique_tokens=10_000_000, examples=[], prompts=[]))
+    assert (plan.sft, plan.grpo) == (None, None)
+    assert [stage.stage for stage in plan.stages] == ["pretrain"]
+    assert plan.stages[0].flops == pytest.approx(1e13, rel=0.02)
+
+
+def test_a_budget_in_time_is_planned_within_its_time() -> None:
+    plan = plan_for("40s")
+    assert plan.probe is not None
+    assert 0 < plan.probe.flops_per_second <= plan.probe.peak_flops_per_second
+    seconds = sum(stage.seconds or 0.0 for stage in plan.stages)
+    assert 20 < seconds < 40
+
+
+def test_every_choice_can_be_overridden() -> None:
+    overrides = ("model.depth=5", "pretrain.optimizer.muon.lr=0.5", "sft.steps=7")
+    plan = plan_for("1e13", config=dataclasses.replace(CONFIG, plan_overrides=overrides))
+    assert (plan.model.depth, plan.pretrain.optimizer.muon.lr, plan.sft.steps) == (5, 0.5, 7)
+    wrong = dataclasses.replace(CONFIG, plan_overrides=("model.dept=5",))
+    with pytest.raises(ConfigError, match="did you mean 'model.depth'"):
+        plan_for("1e13", config=wrong)
+
+
+@pytest.mark.parametrize("budget", ["1e7", "1e9", "1s"])
+def test_too_small_a_budget_is_one_sentence(budget: str) -> None:
+    with pytest.raises(InputError, match=f"a budget of {budget} is too small to train anything"):
+        plan_for(budget)
