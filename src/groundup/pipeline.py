@@ -63,12 +63,7 @@ def run_quickstart(config: Quickstart, directory: Path, console: Console) -> dic
     """Do the whole job in `directory`, or what is left of it; returns the run's summary."""
     started = time.perf_counter()
     budget = parse_budget(config.budget)
-    data = Path(config.data).expanduser().resolve()
-    if data.is_dir() and directory.resolve().is_relative_to(data):
-        raise InputError(
-            f"the run's folder {directory} lies inside --data {config.data}, which would read what "
-            "runs write: choose another --runs."
-        )
+    _refuse_contradictions(config, directory)
     source = open_source(config.data)
     with open_run(directory):
         config = claim_config(directory, config, decided_later="plan")
@@ -104,6 +99,22 @@ def run_quickstart(config: Quickstart, directory: Path, console: Console) -> dic
         write_report(directory)
         write_text(directory / DONE, "")
     return summary
+
+
+def _refuse_contradictions(config: Quickstart, directory: Path) -> None:
+    """What would fail, or surprise, only after minutes of work. Raises `InputError`."""
+    data = Path(config.data).expanduser().resolve()
+    if data.is_dir() and directory.resolve().is_relative_to(data):
+        raise InputError(
+            f"the run's folder {directory} lies inside --data {config.data}, which would read what "
+            "runs write: choose another --runs."
+        )
+    if config.chat is not None:
+        read_examples(Path(config.chat))
+    if config.verifier is not None:
+        load_verifier(config.verifier)
+        if config.chat is None and config.data != "stdlib":
+            raise InputError("--verifier needs --chat FILE: it holds the requests to reward.")
 
 
 @dataclass(frozen=True)
@@ -150,13 +161,12 @@ class Shards:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Requests and answers. Both empty where the run ends after pretraining; why: the reason."""
+    """Requests and answers, both empty where the run ends after pretraining; and who judges."""
 
     train: list[Pair]
     held_out: list[Pair]
     fingerprint: str
     verifier: Verifier | None
-    why: str
 
 
 def make_corpus(job: Job, source: Source) -> Manifest:
@@ -222,46 +232,45 @@ def make_shards(job: Job, corpus: Manifest, tokenizer: BPE) -> Shards:
 
 
 def make_pairs(job: Job, corpus: Manifest) -> Pairs:
-    """Requests with answers: the user's own, or docstrings with their functions from the corpus."""
+    """Requests with answers: the user's own, or docstrings with their functions from the corpus.
+
+    Without either, and for own examples without a verifier, the stages that need them are left out.
+    """
     config = job.config
-    inputs: dict[str, Any] = {"corpus": corpus.fingerprint}
-    if config.chat:
-        chat = Path(config.chat)
-        train, held_out = split_examples(read_examples(chat), _HELD_OUT_EXAMPLES)
-        inputs = {"chat": sha256_file(chat)}
-    elif config.data == "stdlib":
-        train, held_out = [], []
-    else:
-        why = "no examples were given (--chat FILE) for fine-tuning"
-        return Pairs([], [], "", None, why)
+    own = config.chat is not None
+    if not own and config.data != "stdlib":
+        return Pairs(train=[], held_out=[], fingerprint="", verifier=None)
 
     def build(directory: Path) -> Mapping[str, Any]:
-        nonlocal train, held_out
-        if not config.chat:
-            train = list(
-                extract_pairs(
-                    read_corpus(job.directory / "corpus" / "train.jsonl"), undocumented=True
-                )
-            )
-            validation = read_corpus(job.directory / "corpus" / "validation.jsonl")
-            held_out = held_out_pairs(extract_pairs(validation), train)
+        train, held_out = _own_pairs(config) if own else _corpus_pairs(job)
         write_pairs(directory / "train.jsonl", train)
         write_pairs(directory / "held_out.jsonl", held_out)
         return {"train": len(train), "held_out": len(held_out)}
 
+    inputs = {"corpus": corpus.fingerprint}
+    if config.chat is not None:
+        inputs = {"chat": sha256_file(Path(config.chat))}
     manifest = job.stage("pairs", inputs, build)
-    verifier: Verifier | None = None
-    if config.verifier:
-        verifier = load_verifier(config.verifier)
-    elif config.data == "stdlib" and not config.chat:
-        verifier = PythonFunction()
+    verifier = PythonFunction() if not own else None
     return Pairs(
         train=list(read_pairs(job.directory / "pairs" / "train.jsonl")),
         held_out=list(read_pairs(job.directory / "pairs" / "held_out.jsonl")),
         fingerprint=manifest.fingerprint,
-        verifier=verifier,
-        why="" if verifier else "no verifier was given (--verifier MODULE:FUNCTION)",
+        verifier=load_verifier(config.verifier) if config.verifier else verifier,
     )
+
+
+def _own_pairs(config: Quickstart) -> tuple[list[Pair], list[Pair]]:
+    assert config.chat is not None
+    return split_examples(read_examples(Path(config.chat)), _HELD_OUT_EXAMPLES)
+
+
+def _corpus_pairs(job: Job) -> tuple[list[Pair], list[Pair]]:
+    """To train on: every function; to test with: those with a docstring, from held-out files."""
+    corpus = job.directory / "corpus"
+    train = list(extract_pairs(read_corpus(corpus / "train.jsonl"), undocumented=True))
+    held_out = extract_pairs(read_corpus(corpus / "validation.jsonl"))
+    return train, held_out_pairs(held_out, train)
 
 
 def make_base(job: Job, shards: Shards, tokenizer: BPE) -> Path:

@@ -83,6 +83,10 @@ def test_unusable_documents_are_one_sentence(
         (["--set", "seed=x"], "seed is 'x': it must be of type int"),
         (["--data", "no-such-folder"], "no-such-folder"),
         (["--config", "none.json"], "none.json does not exist"),
+        (["--chat", "none.jsonl"], "none.jsonl does not exist"),
+        (["--verifier", "none.py:f"], "none.py"),
+        (["--verifier", "math:sqrt", "--data", "."], "--verifier needs --chat"),
+        (["--data", "/"], "lies inside --data"),
         (["--frobnicate"], "No such option"),
     ],
 )

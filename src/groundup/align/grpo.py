@@ -212,7 +212,7 @@ def policy_loss(
 
 def _reward(verdict: Verdict, shaping: float) -> float:
     """Passing must be worth far more than coming near it, or coming near becomes the goal."""
-    return (1 - shaping) * verdict.score + shaping * max(verdict.score, verdict.partial)
+    return (1 - shaping) * verdict.score + shaping * verdict.reward
 
 
 def _choose(config: GRPO, tasks: Sequence[Task], step: int) -> list[Task]:

@@ -37,11 +37,11 @@ config = GPTConfig(block_size=256, vocab_size=65, n_layer=6, n_head=6, n_embd=38
                    bias=False)
 model = GPT(config)
 optimizer = model.configure_optimizers(0.1, 1e-3, (0.9, 0.99), "cpu")
-tokens = torch.randint(65, (16, 257))
+inputs, targets = torch.randint(65, (2, 16, 256))
 for step in range(steps):
     start = time.perf_counter()
     with torch.autocast("cpu", torch.bfloat16):
-        loss = model(tokens[:, :-1], tokens[:, 1:])[1]
+        loss = model(inputs, targets)[1]
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()

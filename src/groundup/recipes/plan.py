@@ -169,13 +169,14 @@ def _measure(plan: Plan, work: Work, device: Device, peak: float) -> Probe:
 
 
 def _grpo_step_seconds(config: GRPO, model: Decoder, work: Work, device: Device) -> float:
-    """Generation by an untrained model, which seldom stops, is a bound from above."""
+    """Answers of half the most tokens: by and large that is what a learner writes (measured: 53 of
+    96 at its first step, 20 at its last)."""
     training = _training(config.optimizer, model, device)
     engine = Engine(training.model, device, stop=[])
     prompts = [list(work.prompts[i % len(work.prompts)]) for i in range(config.prompts)]
     requests = [prompt for prompt in prompts for _ in range(config.group)]
     started = time.perf_counter()
-    answers = engine.generate(requests, Sampling(max_tokens=config.max_tokens))
+    answers = engine.generate(requests, Sampling(max_tokens=config.max_tokens // 2))
     generated = time.perf_counter()
     pairs = zip(requests, answers, strict=True)
     rows = [[Example(tokens=r + a.tokens, answer=len(r))] for r, a in pairs]
