@@ -36,7 +36,7 @@ def test_every_file_of_it_parses():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for document in read(standard_library()):
-            ast.parse(document.text)
+            assert ast.parse(document.text)
 
 
 def test_the_fingerprint_stays():
