@@ -47,11 +47,10 @@ def test_without_examples_pretraining_gets_it_all() -> None:
 
 
 def test_a_budget_in_time_is_planned_within_its_time() -> None:
-    plan = plan_for("40s")
+    plan = plan_for("60s")
     assert plan.probe is not None
     assert 0 < plan.probe.flops_per_second <= plan.probe.peak_flops_per_second
-    seconds = sum(stage.seconds or 0.0 for stage in plan.stages)
-    assert 20 < seconds < 40
+    assert 0 < sum(stage.seconds or 0.0 for stage in plan.stages) < 60
 
 
 def test_every_choice_can_be_overridden() -> None:
