@@ -31,7 +31,9 @@ MODEL = Decoder(
 )
 CONFIG = GRPO(
     steps=6,
-    optimizer=MuonAdamW(muon=Muon(lr=0.03, decay=0.0), adamw=AdamW(lr=0.03)),
+    optimizer=MuonAdamW(
+        muon=Muon(lr=0.03, decay=0.0), embedding=AdamW(lr=0.03), adamw=AdamW(lr=0.03)
+    ),
     prompts=2,
     group=8,
     micro_batch=8,

@@ -63,7 +63,7 @@ def names(pairs) -> list[str]:
 def test_a_docstring_becomes_a_request_and_the_function_its_answer():
     pair = next(extract_pairs([document(SOURCE)]))
     assert pair.prompt == (
-        "Write the function `clamp(value, low, *, high)`: "
+        "Write the function clamp(value, low, *, high): "
         "Return value limited to the range from low to high."
     )
     assert pair.completion == textwrap.dedent(
@@ -92,7 +92,7 @@ def test_which_functions_are_taken(options, found):
 
 def test_without_a_docstring_the_signature_is_the_request():
     (pair,) = extract_pairs([document("def add(a, b):\n  return a + b")], undocumented=True)
-    assert pair.prompt == function_prompt("add", ["a", "b"]) == "Write the function `add(a, b)`."
+    assert pair.prompt == function_prompt("add", ["a", "b"]) == "Write the function add(a, b)."
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_without_a_docstring_the_signature_is_the_request():
 def test_a_summary_is_short(docstring, request_):
     source = f"def add(a, b):\n    {docstring!r}\n    return a + b"
     (pair,) = extract_pairs([document(source)], undocumented=True)
-    assert pair.prompt == f"Write the function `add(a, b)`{request_}"
+    assert pair.prompt == f"Write the function add(a, b){request_}"
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ MODEL = Decoder(
 CONFIG = SFT(
     steps=8,
     batch=2,
-    optimizer=MuonAdamW(muon=Muon(lr=0.02), adamw=AdamW(lr=0.01)),
+    optimizer=MuonAdamW(muon=Muon(lr=0.02), embedding=AdamW(lr=0.01), adamw=AdamW(lr=0.01)),
     compile=False,
     save_seconds=0.0,
 )

@@ -32,7 +32,7 @@ CONFIG = Decoder(
 def stepped(config: Decoder, seed: int) -> tuple[DecoderModel, MuonAdamWState]:
     """A model and an optimizer after one step."""
     model = config.build(seed)
-    optimizer = MuonAdamW(muon=Muon(lr=0.1), adamw=AdamW(lr=0.1)).build(
+    optimizer = MuonAdamW(muon=Muon(lr=0.1), embedding=AdamW(lr=0.2), adamw=AdamW(lr=0.1)).build(
         dict(model.named_parameters())
     )
     model.losses(*torch.randint(19, (2, 1, 8))).mean().backward()

@@ -14,14 +14,14 @@ FLOAT32 = Device(torch.device("cpu"), torch.float32)
 PROMPTS = [[3, 1, 4], [1], [5, 9, 2, 6, 5, 3, 5], [8, 9]]
 
 
-@pytest.fixture(scope="module")
-def model() -> DecoderModel:
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "shift"])
+def model(request: pytest.FixtureRequest) -> DecoderModel:
     config = Decoder(
         vocab_size=31,
         context=24,
         width=32,
         depth=2,
-        attention=GroupedQuery(heads=4, kv_heads=2, head_width=8),
+        attention=GroupedQuery(heads=4, kv_heads=2, head_width=8, shift=request.param),
         mlp=SwiGLU(hidden=48),
     )
     model = config.build(0)

@@ -97,3 +97,42 @@ def test_both_implementations_agree_forward_and_backward(kv_heads: int) -> None:
 def test_heads_must_be_shared_evenly() -> None:
     with pytest.raises(ValueError, match="kv_heads \\(3\\) must divide heads \\(4\\)"):
         GroupedQuery(heads=4, kv_heads=3, head_width=8)
+
+
+def test_shifted_attention_is_the_formula() -> None:
+    """Xu et al. 2025, section 3, one position and head at a time, in float64."""
+    config = GroupedQuery(heads=4, kv_heads=2, head_width=8, query_key_norm=False, shift=True)
+    attention = config.build(24).double()
+    x = torch.randn(2, 7, 24, dtype=torch.float64)
+    with torch.no_grad():
+        attention.key_shift.share.copy_(torch.tensor([0.3, 1.4]))
+        attention.value_shift.share.copy_(torch.tensor([-0.2, 0.6]))
+    rotation = Rotary().build(8)(torch.arange(7))
+
+    def shifted(projected: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+        heads = projected.view(2, 7, 2, 8).clone()
+        for t in range(7):
+            for h in range(2):
+                before = projected.view(2, 7, 2, 8)[:, t - 1, h] if t else 0.0
+                heads[:, t, h] = (1 - share[h]) * heads[:, t, h] + share[h] * before
+        return heads
+
+    keys = shifted(attention.key(x), attention.key_shift.share)
+    values = shifted(attention.value(x), attention.value_shift.share)
+    queries = attention.query(x).view(2, 7, 4, 8)
+    attended = attention_by_hand(
+        rotate(queries, rotation).transpose(1, 2),
+        rotate(keys, rotation).transpose(1, 2),
+        values.transpose(1, 2),
+    )
+    expected = attention.output(attended.transpose(1, 2).reshape(2, 7, 32))
+    torch.testing.assert_close(attention(x, rotation), expected, atol=1e-6, rtol=1e-6)
+
+
+def test_a_key_learns_of_the_token_before_and_of_none_after() -> None:
+    attention = GroupedQuery(heads=2, kv_heads=1, head_width=8, shift=True).build(16)
+    rotation = Rotary().build(8)(torch.arange(6))
+    x = torch.randn(1, 6, 16)
+    changed = x.clone()
+    changed[0, 4] += 1
+    torch.testing.assert_close(attention(x, rotation)[:, :4], attention(changed, rotation)[:, :4])

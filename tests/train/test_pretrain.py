@@ -32,7 +32,7 @@ CONFIG = Pretrain(
     steps=12,
     batch=4,
     accumulation=2,
-    optimizer=MuonAdamW(muon=Muon(lr=0.02), adamw=AdamW(lr=0.003)),
+    optimizer=MuonAdamW(muon=Muon(lr=0.02), embedding=AdamW(lr=0.003), adamw=AdamW(lr=0.003)),
     compile=False,
     validations=2,
     save_seconds=0.0,
@@ -105,7 +105,7 @@ def test_micro_batches_are_averaged(shards: TokenShards, tmp_path: Path) -> None
 
 
 def test_divergence_is_one_sentence(shards: TokenShards, tmp_path: Path) -> None:
-    wild = MuonAdamW(muon=Muon(lr=1e30), adamw=AdamW(lr=1e30))
+    wild = MuonAdamW(muon=Muon(lr=1e30), embedding=AdamW(lr=1e30), adamw=AdamW(lr=1e30))
     with pytest.raises(DivergedError, match="training diverged at step 2"):
         run(dataclasses.replace(CONFIG, optimizer=wild), shards, tmp_path, DEVICES[0])
 

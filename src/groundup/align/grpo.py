@@ -32,6 +32,7 @@ from groundup.core.progress import progress_bar
 from groundup.core.seeds import derive_seed
 from groundup.data.shuffle import permute
 from groundup.infer import Completion, Engine, Sampling
+from groundup.layers.attention import Implementation
 from groundup.models import DecoderModel
 from groundup.optim import MuonAdamW, Schedule
 from groundup.tokenizers import Tokenizer
@@ -43,6 +44,7 @@ from groundup.verifiers.verifier import Problem, Verdict, Verifier, verify_batch
 class GRPO:
     """steps: updates. prompts: requests a step. group: answers a request. micro_batch: answers a
     forward pass. max_tokens: the longest answer. beta: weight of the divergence.
+    attention: as in pretraining.
     shaping: share of the reward that an answer earns for how far it came; the rest is for passing.
     """
 
@@ -54,6 +56,7 @@ class GRPO:
     max_tokens: int = 96
     temperature: float = 1.0
     beta: float = 0.02
+    attention: Implementation = "blockwise"
     shaping: float = 0.2
     schedule: Schedule = Schedule(kind="constant", warmup=0.05)
     clip: float = 1.0
@@ -118,7 +121,7 @@ def grpo(
     )
 
     def loss_of(model: DecoderModel, rollouts: Rollouts) -> tuple[Tensor, dict[str, float]]:
-        return policy_loss(model, rollouts, config.beta)
+        return policy_loss(model, rollouts, config.beta, config.attention)
 
     with (
         Journal(directory, training, config.save_seconds) as journal,
@@ -190,11 +193,11 @@ def group_advantage(reward: Tensor, group: int, eps: float = 1e-4) -> Tensor:
 
 
 def policy_loss(
-    model: DecoderModel, rollouts: Rollouts, beta: float
+    model: DecoderModel, rollouts: Rollouts, beta: float, attention: Implementation = "sdpa"
 ) -> tuple[Tensor, dict[str, float]]:
     """Minus the objective J of the answers in a micro-batch, and the figures of its step."""
     batch = rollouts.batch
-    log_policy = -model.losses(batch.tokens, batch.targets)
+    log_policy = -model.losses(batch.tokens, batch.targets, implementation=attention)
     ratio = torch.exp(log_policy - log_policy.detach())
     gap = rollouts.reference - log_policy
     divergence = torch.exp(gap) - gap - 1

@@ -98,10 +98,13 @@ def read_pairs(path: Path) -> Iterator[Pair]:
 def function_prompt(name: str, parameters: Sequence[str], summary: str = "") -> str:
     """The request for a function, in the words that the pairs use.
 
+    The name follows a space, as it does after `def`, so that it is the same tokens in both places:
+    between quotes it would be others, and could not be copied token by token.
+
     >>> function_prompt("clamp", ["value", "low", "high"], "Limit value to a range.")
-    'Write the function `clamp(value, low, high)`: Limit value to a range.'
+    'Write the function clamp(value, low, high): Limit value to a range.'
     """
-    request = f"Write the function `{name}({', '.join(parameters)})`"
+    request = f"Write the function {name}({', '.join(parameters)})"
     return f"{request}: {summary}" if summary else f"{request}."
 
 

@@ -103,7 +103,7 @@ def _ours(device: Device, steps: int, peak: float) -> tuple[float, float]:
     config = Pretrain(
         steps=steps,
         batch=_BATCH,
-        optimizer=MuonAdamW(muon=Muon(lr=0.02), adamw=AdamW(lr=0.003)),
+        optimizer=MuonAdamW(muon=Muon(lr=0.02), embedding=AdamW(lr=0.09), adamw=AdamW(lr=0.003)),
         compile=can_compile(device.device),
     )
     probe = probe_step(config, model, device, repeats=steps)

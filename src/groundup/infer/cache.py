@@ -7,6 +7,7 @@ the same column; a row's padding is hidden by the mask. Columns are allocated on
 import torch
 from torch import Tensor
 
+from groundup.layers.shift import one_later
 from groundup.models import Decoder
 
 
@@ -19,8 +20,18 @@ class BatchCache:
         shape = (len(padding), attention.kv_heads, columns, attention.head_width)
         self.keys = [self._empty(shape, padding, dtype) for _ in range(config.depth)]
         self.values = [self._empty(shape, padding, dtype) for _ in range(config.depth)]
+        newest = self._empty((len(padding), *shape[1::2]), padding, dtype)  # [rows, kv_heads, K]
+        self.newest = [(newest, newest)] * config.depth  # keys and values before shift and rotation
         self.padding = padding
         self.length = 0  # columns that are filled
+
+    def before(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of the position before each of the next columns; zeros in the padding."""
+        column = torch.arange(self.length, self.length + keys.shape[1], device=keys.device)
+        inside = (column > self.padding[:, None])[:, :, None, None]
+        last_keys, last_values = self.newest[layer]
+        self.newest[layer] = keys[:, -1], values[:, -1]
+        return one_later(keys, last_keys) * inside, one_later(values, last_values) * inside
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Write behind the filled columns; `advance` moves on once all layers have written."""
@@ -51,6 +62,7 @@ class BatchCache:
         """Drop all rows but `rows` (indices)."""
         self.keys = [keys[rows] for keys in self.keys]
         self.values = [values[rows] for values in self.values]
+        self.newest = [(keys[rows], values[rows]) for keys, values in self.newest]
         self.padding = self.padding[rows]
 
     @staticmethod

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from groundup.layers.norm import RMSNorm
 from groundup.layers.rotary import rotate
+from groundup.layers.shift import HeadShift, one_later
 
 Implementation = Literal["sdpa", "blockwise"]
 
@@ -23,12 +24,15 @@ class GroupedQuery:
 
     query_key_norm: RMS-normalise queries and keys before they are rotated (Henry et al. 2020),
     which keeps the attention logits bounded, so that high learning rates stay stable.
+    shift: let each key-value head mix in the token before, which makes copying easy to learn; see
+    `layers.shift`.
     """
 
     heads: int
     kv_heads: int
     head_width: int
     query_key_norm: bool = True
+    shift: bool = False
 
     def __post_init__(self) -> None:
         if min(self.heads, self.kv_heads, self.head_width) < 1:
@@ -42,6 +46,13 @@ class GroupedQuery:
 
 class KeyValueCache(Protocol):
     """What attention needs of a cache: add the newest keys and values, get all so far."""
+
+    def before(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """The keys and values, as projected, of the position before each; zeros before the first.
+
+        keys, values: [B, T_new, kv_heads, K] → the same shapes.
+        """
+        ...
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """keys, values: [B, kv_heads, T_new, K] → all so far, [B, kv_heads, T_all, K]."""
@@ -62,6 +73,8 @@ class GroupedQueryAttention(nn.Module):
         self.output = nn.Linear(query_width, width, bias=False)
         self.query_norm = RMSNorm().build(config.head_width) if config.query_key_norm else None
         self.key_norm = RMSNorm().build(config.head_width) if config.query_key_norm else None
+        self.key_shift = HeadShift(config.kv_heads, share=0.5) if config.shift else None
+        self.value_shift = HeadShift(config.kv_heads, share=0.0) if config.shift else None
 
     def forward(
         self,
@@ -82,11 +95,18 @@ class GroupedQueryAttention(nn.Module):
         K = self.config.head_width
         queries = self.query(x).view(B, T, -1, K)
         keys = self.key(x).view(B, T, -1, K)
-        values = self.value(x).view(B, T, -1, K).transpose(1, 2)
+        values = self.value(x).view(B, T, -1, K)
+        if self.key_shift is not None and self.value_shift is not None:
+            before = (
+                (one_later(keys), one_later(values))
+                if cache is None
+                else cache.before(layer, keys, values)
+            )
+            keys, values = self.key_shift(keys, before[0]), self.value_shift(values, before[1])
         if self.query_norm is not None and self.key_norm is not None:
             queries, keys = self.query_norm(queries), self.key_norm(keys)
         queries = rotate(queries, rotation).transpose(1, 2)
-        keys = rotate(keys, rotation).transpose(1, 2)
+        keys, values = rotate(keys, rotation).transpose(1, 2), values.transpose(1, 2)
         if cache is not None:
             keys, values = cache.append(layer, keys, values)
         if implementation == "blockwise" and mask is None:

@@ -32,7 +32,7 @@ from groundup.train.probe import peak_flops, probe_step
 
 # Shares of what training gets. Reinforcement learning gets so much because it is done three times,
 # to show how much of its gain is chance.
-SHARES = {"pretrain": 0.60, "sft": 0.12, "grpo": 0.28}
+SHARES = {"pretrain": 0.50, "sft": 0.15, "grpo": 0.35}
 # Share of the whole time that evaluation, starting the stages and the report take.
 OVERHEAD_SHARE = 0.08
 _MOST_SFT_EPOCHS = 4
@@ -112,7 +112,11 @@ def _draft(
         attention=pretraining.pretrain.attention,
         seed=derive_seed(config.seed, "sft"),
     )
-    grpo = GRPO(steps=1, optimizer=_slower(optimizer, _GRPO_RATE))
+    grpo = GRPO(
+        steps=1,
+        optimizer=_slower(optimizer, _GRPO_RATE),
+        attention=pretraining.pretrain.attention,
+    )
     plan = Plan(
         model=pretraining.model,
         pretrain=pretraining.pretrain,
@@ -128,6 +132,7 @@ def _draft(
 def _slower(optimizer: MuonAdamW, factor: float) -> MuonAdamW:
     return MuonAdamW(
         muon=dataclasses.replace(optimizer.muon, lr=optimizer.muon.lr * factor, decay=0.0),
+        embedding=dataclasses.replace(optimizer.embedding, lr=optimizer.embedding.lr * factor),
         adamw=dataclasses.replace(optimizer.adamw, lr=optimizer.adamw.lr * factor),
     )
 

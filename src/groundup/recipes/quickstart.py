@@ -34,7 +34,7 @@ class Evaluation:
     token is then predicted from more context. max_bytes: of held-out text that is measured on.
     """
 
-    prompts: int = 128
+    prompts: int = 256
     temperature: float = 0.7
     stride: int = 256
     max_bytes: int = 1_000_000

@@ -58,7 +58,7 @@ def decoder_of_size(size: int, vocab_size: int, context: int = _CONTEXT) -> Deco
         context=context,
         width=width,
         depth=size,
-        attention=GroupedQuery(heads=size, kv_heads=kv_heads, head_width=_HEAD_WIDTH),
+        attention=GroupedQuery(heads=size, kv_heads=kv_heads, head_width=_HEAD_WIDTH, shift=True),
         mlp=SwiGLU(hidden=round(8 / 3 * width / 64) * 64),
     )
 
@@ -106,9 +106,15 @@ def plan_pretraining(
         ),
         Reason(
             choice="learning rate",
-            value=f"{pretrain.optimizer.muon.lr:.3g} (Muon), {pretrain.optimizer.adamw.lr:.3g} "
-            "(AdamW)",
-            because="0.02 and 0.003 at width 256, falling with the root of the width",
+            value=", ".join(
+                f"{rate:.3g} ({part})"
+                for part, rate in (
+                    ("Muon", pretrain.optimizer.muon.lr),
+                    ("embedding", pretrain.optimizer.embedding.lr),
+                    ("rest", pretrain.optimizer.adamw.lr),
+                )
+            ),
+            because="0.02, 0.09 and 0.003 at width 256, falling with the root of the width",
         ),
     )
     return PretrainPlan(model=model, pretrain=pretrain, reasons=reasons)
@@ -135,4 +141,8 @@ def _accumulation(tokens: float) -> int:
 
 def _optimizer(width: int) -> MuonAdamW:
     scale = math.sqrt(256 / width)
-    return MuonAdamW(muon=Muon(lr=0.02 * scale), adamw=AdamW(lr=0.003 * scale))
+    return MuonAdamW(
+        muon=Muon(lr=0.02 * scale),
+        embedding=AdamW(lr=0.09 * scale),
+        adamw=AdamW(lr=0.003 * scale),
+    )
