@@ -35,7 +35,7 @@ from groundup.core.device import Device, select_device, tune_cpu
 from groundup.core.errors import InputError
 from groundup.core.files import sha256_file, write_json, write_jsonl, write_text
 from groundup.core.manifest import Manifest, run_stage
-from groundup.core.memory import peak_memory_bytes
+from groundup.core.memory import peak_memory_bytes, release_memory
 from groundup.core.progress import progress_bar
 from groundup.core.rundir import CONFIG, DONE, claim_config, open_run
 from groundup.core.seeds import derive_seed
@@ -137,6 +137,7 @@ class Job:
         """Run or skip the stage `name`; its time and peak memory become part of its facts."""
 
         def measured(directory: Path) -> dict[str, Any]:
+            release_memory()
             started = time.perf_counter()
             facts = build(directory)
             seconds = time.perf_counter() - started

@@ -13,6 +13,7 @@ reference model is estimated without bias, and never negative, by (equation 4)
     KL_it = π_ref / π − log(π_ref / π) − 1.
 """
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ from groundup.optim import MuonAdamW, Schedule
 from groundup.tokenizers import Tokenizer
 from groundup.train import Journal, Training, steps
 from groundup.verifiers.verifier import Problem, Verdict, Verifier, verify_batch
+
+# Micro-batches are padded to a multiple of this: libraries prepare, and keep, a kernel per width.
+_WIDTH_STEP = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,7 +251,8 @@ def _micro_batches(
     for start in range(0, len(order), config.micro_batch):
         rows = order[start : start + config.micro_batch]
         longest = max(len(examples[i].tokens) for i in rows) - 1
-        batch = collate([[examples[i]] for i in rows], device, width=longest)
+        width = math.ceil(longest / _WIDTH_STEP) * _WIDTH_STEP
+        batch = collate([[examples[i]] for i in rows], device, width=width)
         with torch.no_grad(), device.autocast():
             log_reference = -reference.losses(batch.tokens, batch.targets)
         yield Rollouts(batch, advantage[rows].to(device.device), log_reference, notes)
