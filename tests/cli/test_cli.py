@@ -122,7 +122,8 @@ def test_ctrl_c_exits_with_130(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    time.sleep(6)  # in the middle of the first stages
+    while process.poll() is None and not list(tmp_path.glob("*/corpus/manifest.json")):
+        time.sleep(0.1)  # until it is in the middle of the first stages
     os.killpg(process.pid, signal.SIGINT)
     _, stderr = process.communicate()
     assert process.returncode == 130
