@@ -121,6 +121,8 @@ def test_ctrl_c_exits_with_130(tmp_path: Path) -> None:
         [sys.executable, "-m", "groundup", "quickstart", "--runs", str(tmp_path), "--quiet"],
         stderr=subprocess.PIPE,
         start_new_session=True,
+        # A shell's background job ignores Ctrl-C, and its children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while process.poll() is None and not list(tmp_path.glob("*/corpus/manifest.json")):
         time.sleep(0.1)  # until it is in the middle of the first stages
