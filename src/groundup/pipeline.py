@@ -49,7 +49,7 @@ from groundup.report import summarize, write_report
 from groundup.report.terminal import print_plan
 from groundup.scaling import parse_budget
 from groundup.scaling.budget import usable_bytes
-from groundup.tokenizers import BPE, load_tokenizer, save_tokenizer, train_bpe
+from groundup.tokenizers import Tokenizer, load_tokenizer, save_tokenizer, train_bpe
 from groundup.train import pretrain
 from groundup.train.probe import machine_description
 from groundup.verifiers.loading import load_verifier
@@ -186,7 +186,7 @@ def make_corpus(job: Job, source: Source) -> Manifest:
     return job.stage("corpus", inputs, build)
 
 
-def make_tokenizer(job: Job, corpus: Manifest) -> BPE:
+def make_tokenizer(job: Job, corpus: Manifest) -> Tokenizer:
     """A byte-pair encoding of the training documents."""
     config = job.config.tokenizer
 
@@ -212,7 +212,7 @@ def make_tokenizer(job: Job, corpus: Manifest) -> BPE:
     return load_tokenizer(job.directory / "tokenizer" / "tokenizer.json")
 
 
-def make_shards(job: Job, corpus: Manifest, tokenizer: BPE) -> Shards:
+def make_shards(job: Job, corpus: Manifest, tokenizer: Tokenizer) -> Shards:
     """The documents of both splits as token ids on disk."""
     inputs = {"corpus": corpus.fingerprint, "tokenizer": tokenizer.fingerprint}
     opened, fingerprints = [], []
@@ -274,7 +274,7 @@ def _corpus_pairs(job: Job) -> tuple[list[Pair], list[Pair]]:
     return train, held_out_pairs(held_out, train)
 
 
-def make_base(job: Job, shards: Shards, tokenizer: BPE) -> Path:
+def make_base(job: Job, shards: Shards, tokenizer: Tokenizer) -> Path:
     """Pretrain; returns the model's directory."""
     plan = job.plan
 
@@ -299,7 +299,7 @@ def make_base(job: Job, shards: Shards, tokenizer: BPE) -> Path:
     return job.directory / "pretrain" / "model"
 
 
-def make_fine_tuned(job: Job, base: Path, pairs: Pairs, tokenizer: BPE) -> Path:
+def make_fine_tuned(job: Job, base: Path, pairs: Pairs, tokenizer: Tokenizer) -> Path:
     """Fine-tune the base model on the training pairs; returns the model's directory."""
     config = job.plan.sft
     assert config is not None
@@ -320,7 +320,7 @@ def make_fine_tuned(job: Job, base: Path, pairs: Pairs, tokenizer: BPE) -> Path:
     return job.directory / "sft" / "model"
 
 
-def make_rewarded(job: Job, seed: int, start: Path, pairs: Pairs, tokenizer: BPE) -> Path:
+def make_rewarded(job: Job, seed: int, start: Path, pairs: Pairs, tokenizer: Tokenizer) -> Path:
     """Improve a model with the verifier's reward; returns the new model's directory."""
     assert job.plan.grpo is not None
     assert pairs.verifier is not None
@@ -349,7 +349,7 @@ def make_rewarded(job: Job, seed: int, start: Path, pairs: Pairs, tokenizer: BPE
 
 
 def evaluate(
-    job: Job, stage: str, model: Path, shards: Shards, pairs: Pairs, tokenizer: BPE
+    job: Job, stage: str, model: Path, shards: Shards, pairs: Pairs, tokenizer: Tokenizer
 ) -> None:
     """Measure a stage's model on held-out text and held-out requests.
 
@@ -378,7 +378,7 @@ def evaluate(
             Request(prompt=p.prompt, tokens=encode_request(tokenizer, p.prompt), problem=p.problem)
             for p in pairs.held_out[: config.prompts]
         ] or [
-            Request(prompt=opening, tokens=[end, *tokenizer.encode(opening)], problem={})
+            Request(prompt=opening, tokens=[end, *tokenizer.encode_ordinary(opening)], problem={})
             for opening in (document[:120] for document in islice(_texts(job, "validation"), 3))
         ]
         sampling = Sampling(
@@ -399,7 +399,7 @@ def evaluate(
     job.stage(f"evals/{stage}", inputs, build)
 
 
-def _work(shards: Shards, pairs: Pairs, tokenizer: BPE) -> Work:
+def _work(shards: Shards, pairs: Pairs, tokenizer: Tokenizer) -> Work:
     return Work(
         unique_tokens=len(shards.train),
         examples=[encode_example(tokenizer, p.prompt, p.completion) for p in pairs.train],

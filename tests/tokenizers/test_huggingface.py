@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from groundup.core.errors import ArtifactError
-from groundup.tokenizers import BPE, load_tokenizer, save_tokenizer, train_bpe
+from groundup.tokenizers import (
+    BPE,
+    AnyTokenizer,
+    Bytes,
+    load_tokenizer,
+    save_tokenizer,
+    train_bpe,
+    train_pieces,
+)
 from groundup.tokenizers.patterns import PATTERNS
 
 
@@ -50,6 +58,30 @@ def test_a_round_trip_keeps_the_fingerprint(tokenizer: BPE, tmp_path: Path) -> N
     assert load_tokenizer(tmp_path / "tokenizer.json").fingerprint == tokenizer.fingerprint
 
 
+@pytest.mark.parametrize("kind", ["bytes", "character", "gpt2", "cl100k"])
+def test_other_kinds_are_saved_and_loaded_too(
+    kind: str, source_files: list[str], tmp_path: Path
+) -> None:
+    tokenizers = pytest.importorskip("tokenizers")
+    special = ["<|end|>", "<|user|>"]
+    ours: AnyTokenizer = (
+        Bytes(special)
+        if kind == "bytes"
+        else train_pieces(source_files[:1], pattern=kind, special_tokens=special)[0]
+    )
+    path = tmp_path / "tokenizer.json"
+    save_tokenizer(path, ours)
+    peer = tokenizers.Tokenizer.from_file(str(path))
+    for text in [*source_files, "naïve 北京 🙂\n\n  x\r", "a<|user|>b<|end|>"]:
+        ids = ours.encode(text, allowed_special="all")
+        assert peer.encode(text).ids == ids
+        assert peer.decode(ids, skip_special_tokens=False) == ours.decode(ids)
+    peer.save(str(tmp_path / "theirs.json"))
+    loaded = load_tokenizer(tmp_path / "theirs.json")
+    assert type(loaded) is type(ours)
+    assert loaded.fingerprint == ours.fingerprint
+
+
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
@@ -62,14 +94,17 @@ def test_a_round_trip_keeps_the_fingerprint(tokenizer: BPE, tmp_path: Path) -> N
         (lambda raw: raw["model"].update(ignore_merges=True), "ignore_merges is of a kind"),
         (lambda raw: raw["model"].update(byte_fallback=True), "byte_fallback is of a kind"),
         (lambda raw: raw["added_tokens"][0].update(lstrip=True), "added_tokens is of a kind"),
-        (lambda raw: raw["added_tokens"][0].update(content=7), "not a byte-level BPE"),
+        (lambda raw: raw["added_tokens"][0].update(content=7), "not a tokenizer of a known kind"),
         (
             lambda raw: raw["pre_tokenizer"]["pretokenizers"][1].update(add_prefix_space=True),
             "pre_tokenizer is of a kind",
         ),
         (lambda raw: raw["added_tokens"][0].update(id=9999), "last ids"),
-        (lambda raw: raw.pop("model"), "not a byte-level BPE"),
-        (lambda raw: raw["pre_tokenizer"]["pretokenizers"].pop(0), "not a byte-level BPE"),
+        (lambda raw: raw.pop("model"), "not a tokenizer of a known kind"),
+        (
+            lambda raw: raw["pre_tokenizer"]["pretokenizers"].pop(0),
+            "not a tokenizer of a known kind",
+        ),
     ],
 )
 def test_a_damaged_file_is_refused(damage, sentence: str, tmp_path: Path) -> None:

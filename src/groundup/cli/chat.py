@@ -29,7 +29,7 @@ def command(run: Path, stage: str | None, temperature: float, max_tokens: int, s
     turn = 0
     while request := _ask():
         if stage == "base":
-            prompt = [tokenizer.special_tokens[END_OF_TEXT], *tokenizer.encode(request)]
+            prompt = [tokenizer.special_tokens[END_OF_TEXT], *tokenizer.encode_ordinary(request)]
         else:
             prompt = encode_request(tokenizer, request)
         print_stream(engine, tokenizer, prompt, sampling_of(max_tokens, temperature, seed + turn))

@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from groundup.infer import Engine, Sampling
-    from groundup.tokenizers import BPE
+    from groundup.tokenizers import Tokenizer
 
 
 @click.command(
@@ -41,7 +41,7 @@ def command(
     engine = Engine(model, select_device(), stop=[end])
     sampling = sampling_of(max_tokens, temperature, seed)
     click.echo(text, nl=False)
-    print_stream(engine, tokenizer, [end, *tokenizer.encode(text)], sampling)
+    print_stream(engine, tokenizer, [end, *tokenizer.encode_ordinary(text)], sampling)
 
 
 def sampling_of(max_tokens: int, temperature: float, seed: int) -> "Sampling":
@@ -55,7 +55,7 @@ def sampling_of(max_tokens: int, temperature: float, seed: int) -> "Sampling":
 
 
 def print_stream(
-    engine: "Engine", tokenizer: "BPE", prompt: Sequence[int], sampling: "Sampling"
+    engine: "Engine", tokenizer: "Tokenizer", prompt: Sequence[int], sampling: "Sampling"
 ) -> None:
     """Print a completion as it is drawn, whole characters at a time.
 

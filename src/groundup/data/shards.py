@@ -69,7 +69,7 @@ def _encode(
 ) -> Iterator[tuple[np.ndarray, int]]:
     """The ids of each document with its end, and the bytes of its text."""
     for text in documents:
-        ids = np.asarray([*tokenizer.encode(text), end_of_text], dtype=dtype)
+        ids = np.asarray([*tokenizer.encode_ordinary(text), end_of_text], dtype=dtype)
         size = len(text.encode("utf-8"))
         yield ids, size
         if advance is not None:

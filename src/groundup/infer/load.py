@@ -6,7 +6,7 @@ from groundup.checkpoint import load_model
 from groundup.core.errors import InputError
 from groundup.core.manifest import MANIFEST
 from groundup.models import DecoderModel
-from groundup.tokenizers import BPE, load_tokenizer
+from groundup.tokenizers import Tokenizer, load_tokenizer
 
 # The last stage first. Of several seeds of reinforcement learning it is the first one, and not the
 # best one: choosing by the held-out score would make that score too good.
@@ -20,7 +20,7 @@ def finished_stages(run: Path) -> list[str]:
     ]
 
 
-def load_run(run: Path, stage: str | None = None) -> tuple[DecoderModel, BPE, str]:
+def load_run(run: Path, stage: str | None = None) -> tuple[DecoderModel, Tokenizer, str]:
     """The model of `stage`, or of the last finished one; its tokenizer; and the stage's name.
 
     Raises `InputError` where the run or the stage has no model.

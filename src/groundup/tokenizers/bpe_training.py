@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterable, Sequence
 import regex
 
 from groundup.core.errors import InputError
-from groundup.tokenizers.bpe import BPE, Pair, piece_bytes, special_pattern
+from groundup.tokenizers.bpe import BPE, Pair
 from groundup.tokenizers.patterns import PATTERNS
+from groundup.tokenizers.special import special_pattern
+from groundup.tokenizers.vocabulary import utf8
 
 _BYTES = 256
 
@@ -66,7 +68,7 @@ def count_pieces(
     for text in texts:
         for part in cut.split(text)[::2] if cut else (text,):  # every other part is a special token
             counts.update(split.findall(part))
-    return Counter({piece_bytes(piece): count for piece, count in counts.items()})
+    return Counter({utf8(piece): count for piece, count in counts.items()})
 
 
 def learn_merges(

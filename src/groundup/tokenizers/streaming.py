@@ -2,13 +2,13 @@
 
 import codecs
 
-from groundup.tokenizers.bpe import BPE
+from groundup.tokenizers.tokenizer import Tokenizer
 
 
 class StreamDecoder:
     """A token may end in the middle of a character; its bytes wait for the next token."""
 
-    def __init__(self, tokenizer: BPE):
+    def __init__(self, tokenizer: Tokenizer):
         self._tokenizer = tokenizer
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 

@@ -1,49 +1,118 @@
-"""What the rest of the house needs of a tokenizer."""
+"""What the rest of the house needs of a tokenizer, whatever its kind.
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from typing import Literal, Protocol
+A kind says what its ids stand for and how ordinary text becomes ids; everything else is the same
+for all of them, and they inherit it from here.
+"""
 
-AllowedSpecial = Set[str] | Literal["all"]
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from groundup.core.errors import InputError
+from groundup.tokenizers.special import SpecialChoice, cut_special
+from groundup.tokenizers.vocabulary import Vocabulary, utf8
 
 
 class Tokenizer(Protocol):
     """Text to token ids and back."""
 
-    def encode(self, text: str, *, allowed_special: AllowedSpecial = frozenset()) -> list[int]:
-        """The ids of `text`.
-
-        A special token's text becomes its id only where `allowed_special` holds it; otherwise it
-        is encoded as the letters that it is, so that no text can imitate a special token.
-        """
-        ...
-
-    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text, without special tokens."""
-        ...
-
-    def encode_iterable(self, texts: Iterable[str]) -> Iterator[list[int]]:
-        """The ids of each text as they are asked for, in constant memory."""
-        ...
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of `ids`; bytes that are no UTF-8 become U+FFFD."""
-        ...
-
-    def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        """The bytes of `ids`. Raises `InputError` for an id outside of the vocabulary."""
-        ...
-
     @property
-    def vocab_size(self) -> int:
-        """Number of ids, special tokens included."""
-        ...
-
-    @property
-    def special_tokens(self) -> Mapping[str, int]:
-        """The ids of the special tokens."""
+    def vocabulary(self) -> Vocabulary:
+        """What each id stands for."""
         ...
 
     @property
     def fingerprint(self) -> str:
         """A hash of all that decides the ids: equal fingerprints give equal ids."""
         ...
+
+    def encode_ordinary(self, text: str) -> list[int]:
+        """The ids of `text`, in which a special token's text is text like any other.
+
+        Raises `InputError` for a lone surrogate.
+        """
+        ...
+
+    def encode(
+        self,
+        text: str,
+        *,
+        allowed_special: SpecialChoice = frozenset(),
+        disallowed_special: SpecialChoice = "all",
+    ) -> list[int]:
+        """The ids of `text`, and of the special tokens in it that are allowed.
+
+        allowed_special: the special tokens whose text becomes their id; the longest match wins.
+        disallowed_special: those whose text is refused; "all" means all that are not allowed, so
+        that no text can hold one unnoticed. A special token that is neither is ordinary text.
+
+        Raises `InputError` for a disallowed special token in the text, and a lone surrogate.
+        """
+        special = self.special_tokens
+        ids: list[int] = []
+        for is_special, part in cut_special(
+            text, special.keys(), allowed_special, disallowed_special
+        ):
+            ids += [special[part]] if is_special else self.encode_ordinary(part)
+        return ids
+
+    def encode_batch(
+        self,
+        texts: Sequence[str],
+        *,
+        allowed_special: SpecialChoice = frozenset(),
+        disallowed_special: SpecialChoice = "all",
+    ) -> list[list[int]]:
+        """The ids of each text; special tokens as in `encode`."""
+        return list(
+            self.encode_iterable(
+                texts, allowed_special=allowed_special, disallowed_special=disallowed_special
+            )
+        )
+
+    def encode_iterable(
+        self,
+        texts: Iterable[str],
+        *,
+        allowed_special: SpecialChoice = frozenset(),
+        disallowed_special: SpecialChoice = "all",
+    ) -> Iterator[list[int]]:
+        """The ids of each text as they are asked for, in constant memory; else as `encode`."""
+        for text in texts:
+            yield self.encode(
+                text, allowed_special=allowed_special, disallowed_special=disallowed_special
+            )
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of `ids`; bytes that are no UTF-8 become U+FFFD."""
+        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        """The bytes of `ids`. Raises `InputError` for an id outside of the vocabulary."""
+        return self.vocabulary.decode_bytes(ids)
+
+    def token_bytes(self, token: int) -> bytes:
+        """The bytes of one token. Raises `InputError` for an id outside of the vocabulary."""
+        return self.vocabulary.token_bytes(token)
+
+    def compression_ratio(self, text: str) -> float:
+        """Bytes of the text's UTF-8 for each of its tokens. Raises `InputError` for no text."""
+        if not text:
+            raise InputError("an empty text has no compression ratio.")
+        return len(utf8(text)) / len(self.encode_ordinary(text))
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids, special tokens included."""
+        return len(self.vocabulary)
+
+    @property
+    def special_tokens(self) -> Mapping[str, int]:
+        """The ids of the special tokens."""
+        return self.vocabulary.special
+
+
+def fingerprint_of(content: Mapping[str, object]) -> str:
+    """SHA-256 of a JSON value, in hexadecimal."""
+    return hashlib.sha256(json.dumps(content).encode("utf-8")).hexdigest()
