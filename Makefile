@@ -32,7 +32,7 @@ bench: $(VENV)/.base ## measure the training throughput of this machine
 docs: $(VENV)/.docs ## build the documentation into site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-$(VENV)/.base: pyproject.toml constraints.txt
+$(VENV)/.base: pyproject.toml constraints.txt setup.py $(wildcard src/native/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 		|| { echo "$(OLD_PYTHON)" >&2; exit 2; }
 	@echo "Setting up $(VENV): PyTorch and a few small packages; some minutes the first time."

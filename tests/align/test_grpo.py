@@ -19,7 +19,7 @@ from groundup.optim import AdamW, Muon, MuonAdamW
 from groundup.tokenizers import BPE
 from groundup.verifiers.verifier import Problem, Verdict
 
-TOKENIZER = BPE([], "gpt2", SPECIAL_TOKENS)
+TOKENIZER = BPE.learned([], "gpt2", SPECIAL_TOKENS)
 CPU = Device(torch.device("cpu"), torch.float32)
 MODEL = Decoder(
     vocab_size=TOKENIZER.vocab_size,

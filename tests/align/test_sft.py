@@ -20,7 +20,7 @@ from groundup.models import Decoder
 from groundup.optim import AdamW, Muon, MuonAdamW
 from groundup.tokenizers import BPE
 
-TOKENIZER = BPE([], "gpt2", SPECIAL_TOKENS)
+TOKENIZER = BPE.learned([], "gpt2", SPECIAL_TOKENS)
 CPU = Device(torch.device("cpu"), torch.float32)
 MODEL = Decoder(
     vocab_size=TOKENIZER.vocab_size,

@@ -10,7 +10,7 @@ from groundup.data.batches import Batches
 from groundup.data.shards import TokenShards, write_shards
 from groundup.tokenizers import BPE
 
-TOKENIZER = BPE([], "gpt2", ["<|endoftext|>"])
+TOKENIZER = BPE.learned([], "gpt2", ["<|endoftext|>"])
 
 
 def make(directory: Path, text: str, *, batch: int = 4, context: int = 8, seed: int = 0) -> Batches:

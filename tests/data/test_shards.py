@@ -12,7 +12,7 @@ from groundup.core.errors import ArtifactError, InputError
 from groundup.data.shards import TokenShards, write_shards
 from groundup.tokenizers import BPE
 
-TOKENIZER = BPE([(97, 98)], "gpt2", ["<|endoftext|>"])
+TOKENIZER = BPE.learned([(97, 98)], "gpt2", ["<|endoftext|>"])
 END = TOKENIZER.special_tokens["<|endoftext|>"]
 TEXTS = ["ab", "", "hello é", "cab " * 30, "z"]
 
@@ -40,7 +40,7 @@ def test_the_stream_is_the_documents_in_order(
 
 def test_a_large_vocabulary_takes_four_bytes(tmp_path: Path) -> None:
     every_pair = list(itertools.product(range(256), repeat=2))
-    wide = BPE(every_pair, "gpt2", ["<|endoftext|>"])
+    wide = BPE.learned(every_pair, "gpt2", ["<|endoftext|>"])
     write_shards(tmp_path, ["ab"], wide, end_of_text=wide.special_tokens["<|endoftext|>"])
     shards = TokenShards(tmp_path, wide.fingerprint)
     assert shards.read(0, 2).tolist() == [256 + 97 * 256 + 98, wide.vocab_size - 1]
@@ -56,7 +56,7 @@ def test_reading_past_the_end_is_an_error(tmp_path: Path, stream: list[int]) -> 
 def test_another_tokenizer_is_refused(tmp_path: Path) -> None:
     write_shards(tmp_path, TEXTS, TOKENIZER, end_of_text=END)
     with pytest.raises(ArtifactError, match="another tokenizer"):
-        TokenShards(tmp_path, BPE([], "gpt2").fingerprint)
+        TokenShards(tmp_path, BPE.learned([], "gpt2").fingerprint)
 
 
 def test_a_truncated_shard_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from groundup.models import Decoder, DecoderModel
 from groundup.tokenizers import BPE
 from groundup.verifiers.verifier import Problem, Verdict
 
-TOKENIZER = BPE([], "gpt2", ["<|endoftext|>"])
+TOKENIZER = BPE.learned([], "gpt2", ["<|endoftext|>"])
 TEXTS = ["first text", "a second one", "third, é"]
 CPU = Device(torch.device("cpu"), torch.float32)
 

@@ -21,7 +21,7 @@ def run(tmp_path: Path) -> Path:
     )
     for seed, folder in enumerate(("pretrain", "sft")):
         save_model(tmp_path / folder / "model", config.build(seed), {"seed": seed})
-    save_tokenizer(tmp_path / "tokenizer" / "tokenizer.json", BPE([], "gpt2"))
+    save_tokenizer(tmp_path / "tokenizer" / "tokenizer.json", BPE.learned([], "gpt2"))
     return tmp_path
 
 

@@ -109,7 +109,7 @@ def test_other_kinds_are_saved_and_loaded_too(
 )
 def test_a_damaged_file_is_refused(damage, sentence: str, tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
-    save_tokenizer(path, BPE([(97, 98)], "gpt2", ["<|end|>"]))
+    save_tokenizer(path, BPE.learned([(97, 98)], "gpt2", ["<|end|>"]))
     raw = json.loads(path.read_text())
     damage(raw)
     path.write_text(json.dumps(raw))
@@ -119,7 +119,7 @@ def test_a_damaged_file_is_refused(damage, sentence: str, tmp_path: Path) -> Non
 
 def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
-    save_tokenizer(path, BPE([(97, 98)], "gpt2"))
+    save_tokenizer(path, BPE.learned([(97, 98)], "gpt2"))
     path.write_text(path.read_text()[:100])
     with pytest.raises(ArtifactError, match="not valid JSON"):
         load_tokenizer(path)

@@ -13,7 +13,7 @@ KINDS: dict[str, Tokenizer] = {
     "bytes": Bytes(SPECIAL),
     "characters": train_pieces(["ab <|>é北"], pattern="character", special_tokens=SPECIAL)[0],
     "words": train_pieces(["ab <|>é北", "a|b"], pattern="gpt2", special_tokens=SPECIAL)[0],
-    "BPE": BPE([(97, 98), (60, 124)], "gpt2", SPECIAL),
+    "BPE": BPE.learned([(97, 98), (60, 124)], "gpt2", SPECIAL),
 }
 TEXTS = st.lists(st.sampled_from([*SPECIAL, "a", "b", "<|", " ", "é", "北"]), max_size=8).map(
     "".join

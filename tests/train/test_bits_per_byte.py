@@ -13,7 +13,7 @@ from groundup.models import Decoder
 from groundup.tokenizers import BPE
 from groundup.train import bits_per_byte
 
-TOKENIZER = BPE([], "gpt2", ["<|endoftext|>"])
+TOKENIZER = BPE.learned([], "gpt2", ["<|endoftext|>"])
 TEXTS = ["héllo world", "a", "the quick brown fox jumps over it"]
 MODEL = Decoder(
     vocab_size=257,

@@ -18,7 +18,7 @@ from groundup.optim import AdamW, Muon, MuonAdamW
 from groundup.tokenizers import BPE
 from groundup.train import Pretrain, pretrain
 
-TOKENIZER = BPE([], "gpt2", ["<|endoftext|>"])
+TOKENIZER = BPE.learned([], "gpt2", ["<|endoftext|>"])
 DEVICES = [Device(torch.device("cpu"), dtype) for dtype in (torch.float32, torch.bfloat16)]
 MODEL = Decoder(
     vocab_size=257,

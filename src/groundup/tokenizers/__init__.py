@@ -6,6 +6,7 @@ from groundup.tokenizers.bpe_training import train_bpe
 from groundup.tokenizers.byte import Bytes
 from groundup.tokenizers.huggingface import AnyTokenizer, load_tokenizer, save_tokenizer
 from groundup.tokenizers.piece import Pieces, Rarity, train_pieces
+from groundup.tokenizers.piece_counts import PieceCounts
 from groundup.tokenizers.streaming import StreamDecoder
 from groundup.tokenizers.tokenizer import Tokenizer
 
@@ -13,6 +14,7 @@ __all__ = [
     "BPE",
     "AnyTokenizer",
     "Bytes",
+    "PieceCounts",
     "Pieces",
     "Rarity",
     "StreamDecoder",

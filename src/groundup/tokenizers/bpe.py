@@ -1,56 +1,138 @@
 """Byte-pair encoding (Sennrich et al. 2016) over bytes (Radford et al. 2019).
 
-Text is cut into pieces by a pattern. Each piece starts as its UTF-8 bytes, and the pair of
-neighbours that was learned earliest is merged, again and again, until no neighbours are a learned
-pair. Nothing is ever unknown: whatever was not merged is still bytes.
-
-This is the readable reference: a faster core must give the same ids.
+Nothing is ever unknown: whatever was not merged is still bytes. Text becomes ids in the compiled
+core, or, where there is none and for a pattern of the user's own, in the reference of `split` and
+`merging`, which gives the same ids.
 """
 
-import heapq
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import final
 
-import regex
+import numpy as np
+from numpy.typing import NDArray
 
 from groundup.core.errors import InputError
+from groundup.tokenizers.merging import MergeTable, Pair, PieceIds
+from groundup.tokenizers.native import core, cpu_threads, say_if_missing
 from groundup.tokenizers.patterns import PATTERNS
+from groundup.tokenizers.split import cutter
 from groundup.tokenizers.tokenizer import Tokenizer, fingerprint_of
+from groundup.tokenizers.unicode import classes
 from groundup.tokenizers.vocabulary import Vocabulary, utf8
 
-Pair = tuple[int, int]
-
 _BYTES = 256
-_CACHED_PIECES = 1 << 18  # pieces whose ids are remembered; the common ones come early
-_LONGEST_CACHED = 64  # characters; a longer piece seldom comes twice
+_MOST_IDS = (1 << 21) - 1  # the compiled core packs two ids and an order into 64 bits
 
 
 @final
 class BPE(Tokenizer):
-    """Ids 0 … 255 are the bytes, then the merges in the order they were learned, then the specials.
+    """A vocabulary, and the merges that lead from bytes to its tokens.
 
-    merges: pairs of earlier ids. pattern: a name in `PATTERNS`. special_tokens: their texts, which
-    take the last ids in this order.
+    vocabulary: holds the 256 bytes as tokens, and what every merge makes. table: its merges; the
+    class methods build it from what tokenizers are published as. pattern: a name in `PATTERNS`,
+    or a regular expression.
 
-    Raises `InputError` for an unknown pattern, a merge of an id that does not exist yet or that
-    gives bytes which an earlier token has, and for special tokens that `special_pattern` refuses.
+    Raises `InputError` for a pattern that `cutter` refuses, and more ids than the core can hold.
     """
 
-    def __init__(self, merges: Sequence[Pair], pattern: str, special_tokens: Sequence[str] = ()):
-        if pattern not in PATTERNS:
-            raise InputError(f"there is no pattern {pattern!r}: choose one of {list(PATTERNS)}.")
-        self.merges = tuple(merges)
+    def __init__(self, vocabulary: Vocabulary, table: MergeTable, pattern: str):
+        if len(vocabulary) > _MOST_IDS:
+            raise InputError(
+                f"the vocabulary has {len(vocabulary)} ids: at most {_MOST_IDS} are supported."
+            )
         self.pattern = pattern
+        self.table = table
+        self._vocabulary = vocabulary
+        self._cut = cutter(pattern)
+        self._piece_ids = PieceIds(table)
+        self._core = None
+        say_if_missing()
+        if core is not None and pattern in PATTERNS:
+            rows = [(*pair, token) for pair, (_, token) in table.merges.items()]
+            self._core = core.BytePairs(
+                classes(),
+                pattern,
+                table.byte_ids,
+                np.array(rows, dtype=np.uint32).reshape(-1, 3),
+                [order for order, _ in table.merges.values()],
+                list(table.whole.items()),
+            )
+
+    @classmethod
+    def learned(
+        cls, merges: Sequence[Pair], pattern: str, special_tokens: Sequence[str] = ()
+    ) -> "BPE":
+        """Ids 0 … 255 are the bytes, then the merges in their order, then the special tokens.
+
+        Raises `InputError` as the constructor and `from_merges` do, and for a merge of an id that
+        does not exist yet.
+        """
         tokens = [bytes([byte]) for byte in range(_BYTES)]
-        for left, right in self.merges:
+        for left, right in merges:
             if not (0 <= left < len(tokens) and 0 <= right < len(tokens)):
                 raise InputError(f"the merge ({left}, {right}) names a token that is not there.")
             tokens.append(tokens[left] + tokens[right])
-        self._vocabulary = Vocabulary(tokens, special_tokens)
-        self._merged = {pair: _BYTES + rank for rank, pair in enumerate(self.merges)}
-        self._split = regex.compile(PATTERNS[pattern])
-        self._cache: dict[str, tuple[int, ...]] = {}
+        return cls.from_merges(Vocabulary.in_order(tokens, special_tokens), merges, pattern)
+
+    @classmethod
+    def from_merges(
+        cls,
+        vocabulary: Vocabulary,
+        merges: Sequence[Pair],
+        pattern: str,
+        *,
+        whole_pieces: bool = False,
+    ) -> "BPE":
+        """As Hugging Face stores it: pairs of ids, the first to merge first; a pair becomes the
+        token of their bytes together. whole_pieces: a piece that is a token becomes its id without
+        merging (`ignore_merges`).
+
+        Raises `InputError` as the constructor does, and for a byte that is no token, two tokens
+        that are the same bytes, a merge of ids that are not there or whose bytes are no token, and
+        a pair that is merged twice.
+        """
+        ids = {content: token for token, content in vocabulary.ordinary.items()}
+        if len(ids) != len(vocabulary.ordinary):
+            raise InputError("two tokens are the same bytes: every token must have its own.")
+        table: dict[Pair, tuple[int, int]] = {}
+        for order, (left, right) in enumerate(merges):
+            content = vocabulary.token_bytes(left) + vocabulary.token_bytes(right)
+            if content not in ids:
+                raise InputError(
+                    f"the merge ({left}, {right}) makes {content!r}, which is no token."
+                )
+            if (left, right) in table:
+                raise InputError(f"the pair ({left}, {right}) is merged twice.")
+            table[left, right] = order, ids[content]
+        whole = ids if whole_pieces else {}
+        return cls(vocabulary, MergeTable(_byte_ids(ids), table, whole), pattern)
+
+    @classmethod
+    def from_ranks(
+        cls, ranks: Mapping[bytes, int], pattern: str, special: Mapping[str, int]
+    ) -> "BPE":
+        """As tiktoken reads its rank files: neighbours whose bytes together are a token may merge,
+        and the token of the lowest rank comes first. ranks: the id of each token, by its bytes.
+
+        Raises `InputError` as the constructor does, and for a byte that is no token, and an id that
+        stands for two.
+        """
+        if len(set(ranks.values())) != len(ranks):
+            raise InputError("an id stands for two tokens: every token must have its own.")
+        table = {
+            (ranks[content[:cut]], ranks[content[cut:]]): (rank, rank)
+            for content, rank in sorted(ranks.items(), key=lambda item: item[1])
+            for cut in range(1, len(content))
+            if content[:cut] in ranks and content[cut:] in ranks
+        }
+        vocabulary = Vocabulary({rank: content for content, rank in ranks.items()}, special)
+        return cls(vocabulary, MergeTable(_byte_ids(ranks), table, ranks), pattern)
+
+    @property
+    def merges(self) -> list[Pair]:
+        """The pairs that merge, the first to merge first."""
+        return list(self.table.merges)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -58,48 +140,60 @@ class BPE(Tokenizer):
 
     @property
     def fingerprint(self) -> str:
-        content = {"merges": self.merges, "pattern": PATTERNS[self.pattern]}
-        return fingerprint_of({**content, "special": list(self.special_tokens)})
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        content = {
+            "tokens": {token: text.hex() for token, text in self._vocabulary.ordinary.items()},
+            "merges": [(*pair, *merge) for pair, merge in self.table.merges.items()],
+            "pattern": PATTERNS.get(self.pattern, self.pattern),
+            "whole": bool(self.table.whole),
+            "special": dict(self.special_tokens),
+        }
+        return fingerprint_of(content)
 
     def encode_ordinary(self, text: str) -> list[int]:
-        ids: list[int] = []
-        for piece in self._split.findall(text):
-            known = self._cache.get(piece)
-            if known is None:
-                known = tuple(self._merge(piece))
-                if len(piece) <= _LONGEST_CACHED and len(self._cache) < _CACHED_PIECES:
-                    self._cache[piece] = known
-            ids.extend(known)
-        return ids
+        if self._core is None:
+            return [token for piece in self._cut(text) for token in self._piece_ids(piece)]
+        try:
+            return self._core.encode(text)
+        except ValueError as error:
+            raise _refused([text], error) from error
 
-    def _merge(self, piece: str) -> list[int]:
-        """Merge a piece's bytes, earliest pair first, leftmost of equals: O(n log n).
+    def encode_ordinary_batch(
+        self, texts: Sequence[str], threads: int | None = None
+    ) -> list[list[int]]:
+        if self._core is None:
+            return [self.encode_ordinary(text) for text in texts]
+        try:
+            return self._core.encode_batch(list(texts), cpu_threads(threads))
+        except ValueError as error:
+            raise _refused(texts, error) from error
 
-        The tokens are a linked list; a heap holds the candidate merges. A candidate whose
-        neighbours have changed since is stale, and is dropped when it comes up.
-        """
-        tokens = list(utf8(piece))
-        merged = self._merged
-        following = [*range(1, len(tokens)), -1]
-        preceding = list(range(-1, len(tokens) - 1))
-        heap = [
-            (new, at)
-            for at, pair in enumerate(itertools.pairwise(tokens))
-            if (new := merged.get(pair)) is not None
-        ]
-        heapq.heapify(heap)
-        while heap:
-            new, at = heapq.heappop(heap)
-            right = following[at]
-            if tokens[at] < 0 or right < 0 or merged.get((tokens[at], tokens[right])) != new:
-                continue
-            tokens[at], tokens[right] = new, -1
-            after = following[at] = following[right]
-            if after >= 0:
-                preceding[after] = at
-                if (candidate := merged.get((new, tokens[after]))) is not None:
-                    heapq.heappush(heap, (candidate, at))
-            before = preceding[at]
-            if before >= 0 and (candidate := merged.get((tokens[before], new))) is not None:
-                heapq.heappush(heap, (candidate, before))
-        return [token for token in tokens if token >= 0]
+    def encode_to_numpy(
+        self, texts: Sequence[str], threads: int | None = None
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        if self._core is None:
+            return super().encode_to_numpy(texts, threads)
+        try:
+            return self._core.encode_to_numpy(list(texts), cpu_threads(threads))
+        except ValueError as error:
+            raise _refused(texts, error) from error
+
+
+def _byte_ids(ids: Mapping[bytes, int]) -> list[int]:
+    missing = [byte for byte in range(_BYTES) if bytes([byte]) not in ids]
+    if missing:
+        raise InputError(
+            f"the vocabulary has no token for the byte 0x{missing[0]:02X}: byte-pair encoding "
+            "needs all 256."
+        )
+    return [ids[bytes([byte])] for byte in range(_BYTES)]
+
+
+def _refused(texts: Iterable[str], error: ValueError) -> InputError:
+    """The sentence for what the core refuses: a lone surrogate, or a piece that is too long."""
+    for text in texts:
+        utf8(text)
+    return InputError(f"{error}.")

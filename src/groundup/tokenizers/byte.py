@@ -15,7 +15,9 @@ class Bytes(Tokenizer):
     """Ids 0 … 255 are the bytes of UTF-8, then the special tokens in their order."""
 
     def __init__(self, special_tokens: Sequence[str] = ()):
-        self._vocabulary = Vocabulary([bytes([byte]) for byte in range(256)], special_tokens)
+        self._vocabulary = Vocabulary.in_order(
+            [bytes([byte]) for byte in range(256)], special_tokens
+        )
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -56,7 +56,7 @@ def _read(path: Path, raw: dict[str, Any], special: list[str]) -> AnyTokenizer:
     if raw["pre_tokenizer"]["type"] == "ByteLevel" and not model["merges"]:
         return Bytes(special)
     merges = [_merge(path, merge, ids) for merge in model["merges"]]
-    return BPE(merges, _pattern(raw["pre_tokenizer"]["pretokenizers"][0]), special)
+    return BPE.learned(merges, _pattern(raw["pre_tokenizer"]["pretokenizers"][0]), special)
 
 
 def _check(path: Path, raw: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -117,7 +117,7 @@ def _model(tokenizer: AnyTokenizer) -> dict[str, Any]:
         vocab = {piece: token for token, piece in enumerate([UNKNOWN, *tokenizer.pieces])}
         return {"type": "WordLevel", "vocab": vocab, "unk_token": UNKNOWN}
     merges = () if isinstance(tokenizer, Bytes) else tokenizer.merges
-    names = [_printable(tokenizer.token_bytes(i)) for i in range(tokenizer.vocabulary.ordinary)]
+    names = [_printable(content) for content in tokenizer.vocabulary.ordinary.values()]
     return {
         "type": "BPE",
         "dropout": None,

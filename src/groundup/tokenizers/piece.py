@@ -7,15 +7,13 @@ of it occurs once (Zipf's law). Byte-pair encoding is the answer to both.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
 
-import regex
-
 from groundup.core.errors import InputError
-from groundup.tokenizers.patterns import CHARACTER, PATTERNS
 from groundup.tokenizers.special import special_pattern
+from groundup.tokenizers.split import cutter
 from groundup.tokenizers.tokenizer import Tokenizer, fingerprint_of
 from groundup.tokenizers.vocabulary import Vocabulary, utf8
 
@@ -26,10 +24,11 @@ UNKNOWN = "<unk>"
 class Pieces(Tokenizer):
     """Id 0 is `<unk>`, then the pieces, then the special tokens in their order.
 
-    pieces: the known ones. pattern: how text is cut: `CHARACTER` (code points), or a name in
-    `PATTERNS`, whose pieces are words with their leading space, numbers and punctuation.
+    pieces: the known ones. pattern: how text is cut, as `cutter` takes it: `CHARACTER` (code
+    points), or a name in `PATTERNS`, whose pieces are words with their leading space, numbers and
+    punctuation.
 
-    Raises `InputError` for an unknown pattern, pieces that are equal or empty, and special tokens
+    Raises `InputError` for a wrong pattern, pieces that are equal or empty, and special tokens
     that are empty or occur twice.
     """
 
@@ -40,7 +39,7 @@ class Pieces(Tokenizer):
         self.pieces = tuple(pieces)
         self.pattern = pattern
         tokens = [UNKNOWN.encode(), *map(utf8, pieces)]
-        self._vocabulary = Vocabulary(tokens, special_tokens)
+        self._vocabulary = Vocabulary.in_order(tokens, special_tokens)
         self._ids = {piece: 1 + index for index, piece in enumerate(pieces)}
 
     @property
@@ -107,14 +106,3 @@ def train_pieces(
     frequent.sort(key=lambda piece: (-counts[piece], piece.encode()))
     rarity = Rarity(counts.total(), len(counts), sum(count == 1 for count in counts.values()))
     return Pieces(frequent[:room], pattern, special_tokens), rarity
-
-
-def cutter(pattern: str) -> Callable[[str], Iterable[str]]:
-    """The function that cuts text into pieces. Raises `InputError` for an unknown pattern."""
-    if pattern == CHARACTER:
-        return iter
-    if pattern not in PATTERNS:
-        raise InputError(
-            f"there is no pattern {pattern!r}: choose one of {[CHARACTER, *PATTERNS]}."
-        )
-    return regex.compile(PATTERNS[pattern]).findall

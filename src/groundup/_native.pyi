@@ -1,0 +1,60 @@
+"""The hot loops of tokenization in C++ (src/native); groundup.tokenizers says what each returns."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+class BytePairs:
+    """Encodes by byte-pair merging.
+
+    classes: a bit for each code point (`tokenizers.unicode.classes`). pattern: a name in
+    `PATTERNS`, or None: then only `merge` works. byte_ids: the id of each byte. merges: rows of
+    left, right and the id that they become. orders: of each merge, not falling. whole: pieces that
+    become an id without merging.
+    """
+
+    def __init__(
+        self,
+        classes: bytes,
+        pattern: str | None,
+        byte_ids: Sequence[int],
+        merges: NDArray[np.uint32],
+        orders: Sequence[int],
+        whole: Sequence[tuple[bytes, int]],
+    ) -> None: ...
+    def encode(self, text: str) -> list[int]: ...
+    def encode_batch(self, texts: list[str], threads: int) -> list[list[int]]: ...
+    def encode_to_numpy(
+        self, texts: list[str], threads: int
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """The ids of the texts one after the other, and where each ends."""
+
+    def merge(self, piece: bytes) -> list[int]: ...
+
+def piece_ends(classes: bytes, pattern: str, text: str) -> NDArray[np.int64]:
+    """Where each piece ends, in bytes of the text's UTF-8."""
+
+class Vocabulary:
+    """The bytes of ids. tokens: of each id, None where an id has no token."""
+
+    def __init__(self, tokens: Sequence[bytes | None]) -> None: ...
+    def decode(self, ids: NDArray[np.integer] | Sequence[int]) -> bytes | int:
+        """The bytes of the ids, or the first id that has no token."""
+
+class Counter:
+    """How often each piece occurs in the texts that were counted."""
+
+    def __init__(self, classes: bytes) -> None: ...
+    def count(self, texts: list[str], pattern: str, threads: int) -> None: ...
+    def add(self, piece: bytes, count: int) -> None: ...
+    def empty(self) -> bool: ...
+    def pieces(self) -> tuple[bytes, NDArray[np.int64], NDArray[np.int64]]:
+        """The pieces one after the other, where each ends, and how often it occurs."""
+
+class Trainer:
+    """Learns merges from counts; `least` is the least frequency, `longest` of a token in bytes."""
+
+    def __init__(self, counter: Counter, least: int, longest: int) -> None: ...
+    def learn(self, wanted: int) -> list[tuple[int, int]]:
+        """Up to `wanted` more merges; fewer, if no pairs are left."""

@@ -1,0 +1,230 @@
+// Text to ids: cut into pieces, look each piece up, merge the few that are not known.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "cache.h"
+#include "merge.h"
+#include "pieces.h"
+
+namespace groundup {
+
+// Ids that are added at the end. The memory comes from malloc, so that a long array grows without
+// being copied, and can be handed over.
+class Ids {
+public:
+  Ids() = default;
+  Ids(Ids &&other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)),
+        capacity_(std::exchange(other.capacity_, 0)) {}
+  Ids &operator=(Ids &&other) noexcept {
+    std::swap(data_, other.data_), std::swap(size_, other.size_);
+    std::swap(capacity_, other.capacity_);
+    return *this;
+  }
+  ~Ids() { std::free(data_); }
+
+  // Where the next ids go; there is room for `count` of them, and for SLACK that are written beyond.
+  u32 *room(i64 count) {
+    if (size_ + count + SLACK > capacity_) grow(std::max(capacity_ + capacity_ / 2, size_ + count + SLACK));
+    return data_ + size_;
+  }
+  void add(i64 count) { size_ += count; }
+
+  i64 size() const { return size_; }
+  const u32 *data() const { return data_; }
+  u32 *release() {
+    grow(std::max<i64>(size_, 1));
+    size_ = capacity_ = 0;
+    return std::exchange(data_, nullptr);
+  }
+
+  // That about so many more will come.
+  void expect(i64 count) {
+    if (size_ + count > capacity_) grow(std::max(size_ + count, capacity_ + capacity_ / 2));
+  }
+
+  static constexpr i64 SLACK = 8;
+
+private:
+  void grow(i64 capacity) {
+    void *data = std::realloc(data_, std::size_t(capacity) * sizeof *data_);
+    if (!data) throw std::bad_alloc();
+    data_ = static_cast<u32 *>(data), capacity_ = capacity;
+  }
+
+  u32 *data_ = nullptr;
+  i64 size_ = 0, capacity_ = 0;
+};
+
+// What one thread needs while it encodes; kept between calls.
+struct State {
+  PieceCache cache;
+  Merger merger;
+};
+
+class Encoder {
+public:
+  // classes: CODE_POINTS of them, copied. whole: pieces that become an id without merging.
+  Encoder(const u8 *classes, Pattern pattern, Merges merges,
+          std::unordered_map<std::string, u32> whole)
+      : classes_(classes, classes + CODE_POINTS), pattern_(pattern), merges_(std::move(merges)),
+        whole_(std::move(whole)) {}
+
+  // Adds the ids of n bytes of UTF-8.
+  void encode(const u8 *bytes, i64 n, Ids &out) {
+    const Text text{classes_.data(), bytes + n};
+    const Lease state(*this);
+    switch (pattern_) {
+    case Pattern::gpt2: return encode<Pattern::gpt2>(text, bytes, *state, out);
+    case Pattern::cl100k: return encode<Pattern::cl100k>(text, bytes, *state, out);
+    case Pattern::qwen2: return encode<Pattern::qwen2>(text, bytes, *state, out);
+    case Pattern::o200k: return encode<Pattern::o200k>(text, bytes, *state, out);
+    }
+  }
+
+  // The ids of one piece, which is not cut further.
+  void merge(const u8 *piece, i64 bytes, Ids &out) {
+    const Lease state(*this);
+    out.add(bytes ? merge(piece, bytes, *state, out.room(bytes)) : 0);
+  }
+
+private:
+  struct Piece {
+    const u8 *start;
+    u64 hash;
+    Key key;
+  };
+  // Pieces of a batch: few enough to stay in the processor's first cache, and while the text is
+  // new, enough to find several that must be merged.
+  static constexpr int BATCH = 48, LONG_BATCH = 192;
+
+  // A State of the pool for as long as it is in use, so that threads share nothing while they work.
+  class Lease {
+  public:
+    explicit Lease(Encoder &encoder) : encoder_(encoder) {
+      const std::lock_guard lock(encoder_.mutex_);
+      if (!encoder_.idle_.empty()) {
+        state_ = std::move(encoder_.idle_.back());
+        encoder_.idle_.pop_back();
+      }
+      if (!state_) state_ = std::make_unique<State>();
+    }
+    ~Lease() {
+      const std::lock_guard lock(encoder_.mutex_);
+      encoder_.idle_.push_back(std::move(state_));
+    }
+    State &operator*() const { return *state_; }
+
+  private:
+    Encoder &encoder_;
+    std::unique_ptr<State> state_;
+  };
+
+  // In batches of three passes: cut; ask for the memory of each piece's entry; look it up. By the
+  // time that an entry is looked at, it has come.
+  template <Pattern P> void encode(const Text &text, const u8 *p, State &state, Ids &out) const {
+    Piece pieces[LONG_BATCH + WINDOW + 1];
+    int batch = BATCH;
+    while (p < text.end) {
+      pieces[0].start = p;
+      int count = 0;
+      while (count < batch && pieces[count].start < text.end) {
+        const u8 *start = pieces[count].start;
+        const Cuts cuts = next_cuts<P>(text, start);
+        for (u64 bits = cuts.bits; bits; bits &= bits - 1) pieces[++count].start = start + lowest(bits);
+        if (!cuts.bits) pieces[++count].start = cuts.end;
+      }
+      prefetch(pieces, count, text.end, state.cache.lines());
+      p = pieces[count].start;
+      u32 *ids = out.room(p - pieces[0].start);
+      const i64 learned = state.cache.size();
+      out.add(look_up(pieces, count, state, ids) - ids);
+      batch = state.cache.size() == learned ? BATCH : LONG_BATCH;
+    }
+  }
+
+  static void prefetch(Piece *pieces, int count, const u8 *limit, PieceCache::Lines lines) {
+    for (Piece *piece = pieces; piece < pieces + count; piece++) {
+      piece->key = Key::of(piece->start, piece[1].start - piece->start, limit);
+      piece->hash = piece->key.hash();
+      lines.prefetch(piece->hash);
+    }
+  }
+
+  // Writes the ids of the pieces to `ids`; returns where they end.
+  u32 *look_up(const Piece *pieces, int count, State &state, u32 *ids) const {
+    const Piece *end = pieces + count;
+    PieceCache::Lines lines = state.cache.lines();
+    for (const Piece *piece = pieces; piece < end; piece++) {
+      i64 added = lines.copy_few(piece->key, piece->hash, ids);
+      if (__builtin_expect(!added, false)) {
+        added = copy_or_merge(piece, end, state, ids);
+        lines = state.cache.lines();
+      }
+      ids += added;
+    }
+    return ids;
+  }
+
+  __attribute__((noinline)) i64 copy_or_merge(const Piece *piece, const Piece *end, State &state,
+                                              u32 *ids) const {
+    const i64 bytes = piece[1].start - piece->start;
+    if (bytes > Key::LONGEST) return merge(piece->start, bytes, state, ids);
+    i64 count = state.cache.copy(piece->start, piece->key, piece->hash, ids);
+    if (count) return count;
+    learn(piece, end, state);
+    count = state.cache.copy(piece->start, piece->key, piece->hash, ids);
+    return count ? count : merge(piece->start, bytes, state, ids);
+  }
+
+  // Merges those of the pieces that are not in the cache, the short ones several at a time, and
+  // keeps them there.
+  void learn(const Piece *begin, const Piece *end, State &state) const {
+    Merger::Job jobs[Merger::LANES];
+    const Piece *missing[Merger::LANES];
+    int count = 0;
+    for (const Piece *piece = begin; piece < end; piece++) {
+      const i64 bytes = piece[1].start - piece->start;
+      if (bytes > Key::LONGEST || state.cache.has(piece->key, piece->hash)) continue;
+      if (bytes > ShortMerge::LONGEST) {
+        u32 ids[Key::LONGEST];
+        const i64 merged = merge(piece->start, bytes, state, ids);
+        state.cache.keep(piece->start, piece->key, piece->hash, ids, u32(merged));
+        continue;
+      }
+      jobs[count].piece = piece->start, jobs[count].bytes = int(bytes);
+      missing[count++] = piece;
+      if (count == Merger::LANES) keep(jobs, missing, std::exchange(count, 0), state);
+    }
+    keep(jobs, missing, count, state);
+  }
+
+  void keep(Merger::Job *jobs, const Piece **pieces, int count, State &state) const {
+    state.merger.merge(merges_, jobs, count);
+    for (int i = 0; i < count; i++)
+      state.cache.keep(pieces[i]->start, pieces[i]->key, pieces[i]->hash, jobs[i].ids, u32(jobs[i].count));
+  }
+
+  i64 merge(const u8 *piece, i64 bytes, State &state, u32 *ids) const {
+    if (!whole_.empty()) {
+      const auto known = whole_.find(std::string(reinterpret_cast<const char *>(piece), bytes));
+      if (known != whole_.end()) return *ids = known->second, 1;
+    }
+    return state.merger.merge(merges_, piece, bytes, ids);
+  }
+
+  const std::vector<u8> classes_;
+  const Pattern pattern_;
+  const Merges merges_;
+  const std::unordered_map<std::string, u32> whole_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<State>> idle_;
+};
+
+} // namespace groundup

@@ -1,0 +1,340 @@
+// groundup._native: the hot loops of tokenization, as functions on Python's own objects.
+//
+// src/groundup/_native.pyi has the types; groundup.tokenizers has the reference in Python that says
+// what each must return.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <optional>
+
+#include "batch.h"
+#include "decoder.h"
+#include "trainer.h"
+
+namespace py = pybind11;
+
+namespace groundup {
+namespace {
+
+const u8 *bytes_of(std::string_view text) { return reinterpret_cast<const u8 *>(text.data()); }
+
+Units units_of(py::handle object) {
+  PyObject *text = object.ptr();
+  if (!PyUnicode_Check(text)) throw py::type_error("a text must be a str");
+  return {PyUnicode_IS_ASCII(text) ? 0 : int(PyUnicode_KIND(text)),
+          static_cast<const u8 *>(PyUnicode_DATA(text)), i64(PyUnicode_GET_LENGTH(text))};
+}
+
+std::vector<Units> units_of(const py::tuple &texts) {
+  std::vector<Units> units;
+  for (const py::handle text : texts) units.push_back(units_of(text));
+  return units;
+}
+
+Pattern pattern_of(const std::string &name) {
+  if (name == "gpt2") return Pattern::gpt2;
+  if (name == "cl100k") return Pattern::cl100k;
+  if (name == "qwen2") return Pattern::qwen2;
+  if (name == "o200k") return Pattern::o200k;
+  throw std::invalid_argument("there is no splitter for the pattern " + name);
+}
+
+// The class of every code point: a bit of `Class` each.
+const u8 *classes_of(std::string_view classes) {
+  if (classes.size() != CODE_POINTS) throw std::invalid_argument("a class a code point is needed");
+  for (const char kind : classes)
+    if (u8(kind) == 0 || u8(kind) > OTHER || (u8(kind) & (u8(kind) - 1)))
+      throw std::invalid_argument("a class is one bit, up to OTHER");
+  return bytes_of(classes);
+}
+
+py::array_t<u32> array_of(Ids ids) {
+  const i64 size = ids.size();
+  u32 *data = ids.release();
+  return py::array_t<u32>({size}, {sizeof(u32)}, data, py::capsule(data, std::free));
+}
+
+// Python's numbers 0, 1, …, made once each: a list of ids then only points to them.
+class Numbers {
+public:
+  py::list list(const u32 *ids, i64 count) {
+    py::list list(count);
+    for (i64 i = 0; i < count; i++) PyList_SET_ITEM(list.ptr(), i, number(ids[i]));
+    return list;
+  }
+
+private:
+  PyObject *number(u32 value) {
+    if (value >= numbers_.size()) numbers_.resize(value + 1);
+    if (!numbers_[value]) numbers_[value] = py::int_(value);
+    return py::object(numbers_[value]).release().ptr();
+  }
+
+  std::vector<py::object> numbers_;
+};
+
+class BytePairs {
+public:
+  using Matrix = py::array_t<u32, py::array::c_style | py::array::forcecast>;
+
+  BytePairs(const py::bytes &classes, const std::optional<std::string> &pattern,
+            const std::vector<u32> &byte_ids, const Matrix &merges, const std::vector<u32> &orders,
+            const std::vector<std::pair<py::bytes, u32>> &whole)
+      : cuts_(pattern), encoder_(classes_of(classes), pattern_of(pattern.value_or("gpt2")),
+                                 table(byte_ids, merges, orders), pieces(whole)) {}
+
+  py::list encode(const py::str &text) {
+    const Encoded encoded = run(py::make_tuple(text), 1);
+    return numbers_.list(encoded.ids.data(), encoded.ids.size());
+  }
+
+  py::list encode_batch(const py::list &texts, int threads) {
+    const Encoded encoded = run(py::tuple(texts), threads);
+    py::list lists(encoded.ends.size());
+    i64 begin = 0;
+    for (std::size_t i = 0; i < encoded.ends.size(); i++) {
+      const i64 end = encoded.ends[i];
+      lists[i] = numbers_.list(encoded.ids.data() + begin, end - begin);
+      begin = end;
+    }
+    return lists;
+  }
+
+  py::tuple encode_to_numpy(const py::list &texts, int threads) {
+    Encoded encoded = run(py::tuple(texts), threads);
+    const py::array_t<i64> ends(i64(encoded.ends.size()), encoded.ends.data());
+    return py::make_tuple(array_of(std::move(encoded.ids)), ends);
+  }
+
+  py::list merge(const py::bytes &piece) {
+    const std::string_view bytes = piece;
+    Ids ids;
+    encoder_.merge(bytes_of(bytes), i64(bytes.size()), ids);
+    return numbers_.list(ids.data(), ids.size());
+  }
+
+private:
+  // texts: a tuple, which nobody can change while the interpreter is free to run other threads.
+  Encoded run(const py::tuple &texts, int threads) {
+    const std::vector<Units> units = units_of(texts);
+    if (!cuts_) throw std::invalid_argument("without a pattern, only pieces can be merged");
+    const py::gil_scoped_release release;
+    return groundup::encode_batch(encoder_, units, threads);
+  }
+
+  static Merges table(const std::vector<u32> &byte_ids, const Matrix &rows,
+                      const std::vector<u32> &orders) {
+    if (byte_ids.size() != 256) throw std::invalid_argument("an id a byte is needed");
+    if (rows.ndim() != 2 || rows.shape(1) != 3 || std::size_t(rows.shape(0)) != orders.size())
+      throw std::invalid_argument("merges are rows of left, right and id, with an order each");
+    std::array<u32, 256> bytes;
+    std::copy(byte_ids.begin(), byte_ids.end(), bytes.begin());
+    u32 most = *std::max_element(bytes.begin(), bytes.end());
+    std::vector<Merge> merges;
+    for (py::ssize_t i = 0; i < rows.shape(0); i++) {
+      const u32 *row = rows.data(i, 0);
+      most = std::max({most, row[0], row[1], row[2]});
+      merges.push_back({row[0], row[1], row[2]});
+    }
+    if (most >= Merges::NO_ID) throw std::invalid_argument("ids must be less than 2,097,151");
+    if (!std::is_sorted(orders.begin(), orders.end()) ||
+        (!orders.empty() && orders.back() >= Merges::NO_ORDER))
+      throw std::invalid_argument("orders must not fall, and be less than 4,194,303");
+    return Merges(bytes, merges, orders);
+  }
+
+  static std::unordered_map<std::string, u32>
+  pieces(const std::vector<std::pair<py::bytes, u32>> &whole) {
+    std::unordered_map<std::string, u32> pieces;
+    for (const auto &piece : whole) pieces.emplace(piece.first, piece.second);
+    return pieces;
+  }
+
+  bool cuts_; // whether there is a pattern
+  Encoder encoder_;
+  Numbers numbers_;
+};
+
+// Where each piece of a text ends, in bytes of its UTF-8.
+py::array_t<i64> piece_ends(const py::bytes &classes, const std::string &pattern,
+                            const py::str &text) {
+  const Text view{classes_of(classes), nullptr};
+  const Units units = units_of(text);
+  Buffer buffer;
+  i64 bytes;
+  const u8 *start = units.utf8(0, units.length, buffer, bytes);
+  std::vector<i64> ends;
+  each_piece(pattern_of(pattern), Text{view.classes, start + bytes}, start,
+             [&](const u8 *, const u8 *end) { ends.push_back(end - start); });
+  return py::array_t<i64>(i64(ends.size()), ends.data());
+}
+
+class Vocabulary {
+public:
+  explicit Vocabulary(const std::vector<std::optional<py::bytes>> &tokens)
+      : decoder_(contents(tokens), holes(tokens)) {}
+
+  // The bytes of the ids, or the first id that has no token.
+  py::object decode(const py::object &ids) const {
+    if (PyList_Check(ids.ptr())) return decode_as<i64>(list(ids));
+    if (py::isinstance<py::array_t<u32>>(ids)) return decode_as<u32>(ids);
+    if (py::isinstance<py::array_t<std::uint16_t>>(ids)) return decode_as<std::uint16_t>(ids);
+    return decode_as<i64>(ids);
+  }
+
+private:
+  template <typename Id> py::object decode_as(const py::object &object) const {
+    const auto ids = py::array_t<Id, py::array::c_style>::ensure(object);
+    if (!ids || ids.ndim() != 1) throw py::type_error("ids must be whole numbers in one dimension");
+    return decode_as(ids.data(), ids.size());
+  }
+
+  template <typename Id> py::object decode_as(const std::vector<Id> &ids) const {
+    return decode_as(ids.data(), i64(ids.size()));
+  }
+
+  template <typename Id> py::object decode_as(const Id *ids, i64 count) const {
+    i64 wrong;
+    const i64 total = decoder_.bytes(ids, count, wrong);
+    if (total < 0) return py::int_(wrong);
+    py::bytes bytes(nullptr, std::size_t(total));
+    decoder_.decode(ids, count, reinterpret_cast<u8 *>(PyBytes_AS_STRING(bytes.ptr())), total);
+    return std::move(bytes);
+  }
+
+  static std::vector<i64> list(const py::object &list) {
+    std::vector<i64> ids(std::size_t(PyList_GET_SIZE(list.ptr())));
+    for (std::size_t i = 0; i < ids.size(); i++) {
+      ids[i] = PyLong_AsLongLong(PyList_GET_ITEM(list.ptr(), py::ssize_t(i)));
+      if (ids[i] == -1 && PyErr_Occurred()) throw py::error_already_set();
+    }
+    return ids;
+  }
+
+  static std::vector<std::string> contents(const std::vector<std::optional<py::bytes>> &tokens) {
+    std::vector<std::string> contents;
+    for (const auto &token : tokens) contents.push_back(token ? std::string(*token) : "");
+    return contents;
+  }
+
+  static std::vector<bool> holes(const std::vector<std::optional<py::bytes>> &tokens) {
+    std::vector<bool> holes;
+    for (const auto &token : tokens) holes.push_back(!token);
+    return holes;
+  }
+
+  Decoder decoder_;
+};
+
+// The pieces of texts and how often each occurs.
+class Counter {
+public:
+  explicit Counter(const py::bytes &classes) : classes_(std::string(classes)) {
+    classes_of(classes_);
+  }
+
+  void count(const py::list &texts, const std::string &name, int threads) {
+    const Pattern pattern = pattern_of(name);
+    const py::tuple held(texts); // which nobody can change meanwhile
+    const std::vector<Units> units = units_of(held);
+    const py::gil_scoped_release release;
+    const std::vector<Part> parts = parts_of(units);
+    const std::vector<std::size_t> shares = shares_of(parts, threads);
+    const int count = int(shares.size()) - 1;
+    if (counters_.size() < shares.size() - 1) counters_.resize(shares.size() - 1);
+    in_parallel(count, [&](int thread) {
+      Buffer buffer;
+      PieceCounter &counter = counters_[thread];
+      for (std::size_t i = shares[thread]; i < shares[thread + 1]; i++) {
+        i64 bytes;
+        const u8 *start = parts[i].text->utf8(parts[i].begin, parts[i].end, buffer, bytes);
+        const Text text{bytes_of(classes_), start + bytes};
+        each_piece(pattern, text, start, [&](const u8 *piece, const u8 *end) {
+          counter.add(piece, end - piece, 1, text.end);
+        });
+      }
+    });
+  }
+
+  void add(const py::bytes &piece, i64 count) {
+    const std::string_view bytes = piece;
+    if (bytes.empty() || count < 1) throw std::invalid_argument("a piece has bytes and a count");
+    counters_[0].add(bytes_of(bytes), i64(bytes.size()), count, bytes_of(bytes) + bytes.size());
+  }
+
+  bool empty() const {
+    return std::all_of(counters_.begin(), counters_.end(),
+                       [](const PieceCounter &counter) { return counter.size() == 0; });
+  }
+
+  // The pieces one after the other, where each ends, and how often it occurs.
+  py::tuple pieces() {
+    const PieceCounter &all = together();
+    std::string bytes;
+    std::vector<i64> ends, counts;
+    all.each([&](const u8 *piece, i64 size, i64 count) {
+      bytes.append(reinterpret_cast<const char *>(piece), std::size_t(size));
+      ends.push_back(i64(bytes.size())), counts.push_back(count);
+    });
+    return py::make_tuple(py::bytes(bytes), py::array_t<i64>(i64(ends.size()), ends.data()),
+                          py::array_t<i64>(i64(counts.size()), counts.data()));
+  }
+
+  const PieceCounter &together() {
+    for (std::size_t i = 1; i < counters_.size(); i++) counters_[0].add(counters_[i]);
+    counters_.resize(1);
+    return counters_[0];
+  }
+
+private:
+  std::string classes_;
+  std::vector<PieceCounter> counters_ = std::vector<PieceCounter>(1); // of each thread
+};
+
+} // namespace
+
+PYBIND11_MODULE(_native, module) {
+  module.doc() = "The hot loops of tokenization; see groundup.tokenizers.";
+
+  py::class_<BytePairs>(module, "BytePairs")
+      .def(py::init<const py::bytes &, const std::optional<std::string> &,
+                    const std::vector<u32> &, const BytePairs::Matrix &, const std::vector<u32> &,
+                    const std::vector<std::pair<py::bytes, u32>> &>())
+      .def("encode", &BytePairs::encode)
+      .def("encode_to_numpy", &BytePairs::encode_to_numpy)
+      .def("encode_batch", &BytePairs::encode_batch)
+      .def("merge", &BytePairs::merge);
+
+  module.def("piece_ends", &piece_ends);
+
+  py::class_<Vocabulary>(module, "Vocabulary")
+      .def(py::init<const std::vector<std::optional<py::bytes>> &>())
+      .def("decode", &Vocabulary::decode);
+
+  py::class_<Counter>(module, "Counter")
+      .def(py::init<const py::bytes &>())
+      .def("count", &Counter::count)
+      .def("add", &Counter::add)
+      .def("empty", &Counter::empty)
+      .def("pieces", &Counter::pieces);
+
+  py::class_<Trainer>(module, "Trainer")
+      .def(py::init([](Counter &counter, i64 least, i64 longest) {
+        const PieceCounter &counts = counter.together();
+        const py::gil_scoped_release release;
+        return std::make_unique<Trainer>(counts, least, longest);
+      }))
+      .def("learn", [](Trainer &trainer, i64 wanted) {
+        std::vector<Trainer::Pair> merges;
+        {
+          const py::gil_scoped_release release;
+          merges = trainer.learn(wanted);
+        }
+        py::list pairs;
+        for (const Trainer::Pair pair : merges) pairs.append(py::make_tuple(pair.left, pair.right));
+        return pairs;
+      });
+}
+
+} // namespace groundup
