@@ -72,9 +72,9 @@ class Encoder {
 public:
   // classes: CODE_POINTS of them, copied. whole: pieces that become an id without merging.
   Encoder(const u8 *classes, Pattern pattern, Merges merges,
-          std::unordered_map<std::string, u32> whole)
+          std::vector<std::pair<std::string, u32>> whole)
       : classes_(classes, classes + CODE_POINTS), pattern_(pattern), merges_(std::move(merges)),
-        whole_(std::move(whole)) {}
+        tokens_(std::move(whole)), whole_(tokens_.begin(), tokens_.end()) {}
 
   // Adds the ids of n bytes of UTF-8.
   void encode(const u8 *bytes, i64 n, Ids &out) {
@@ -192,7 +192,7 @@ private:
     for (const Piece *piece = begin; piece < end; piece++) {
       const i64 bytes = piece[1].start - piece->start;
       if (bytes > Key::LONGEST || state.cache.has(piece->key, piece->hash)) continue;
-      if (bytes > ShortMerge::LONGEST) {
+      if (bytes > ShortMerge::LONGEST || whole_id(piece->start, bytes)) {
         u32 ids[Key::LONGEST];
         const i64 merged = merge(piece->start, bytes, state, ids);
         state.cache.keep(piece->start, piece->key, piece->hash, ids, u32(merged));
@@ -212,17 +212,23 @@ private:
   }
 
   i64 merge(const u8 *piece, i64 bytes, State &state, u32 *ids) const {
-    if (!whole_.empty()) {
-      const auto known = whole_.find(std::string(reinterpret_cast<const char *>(piece), bytes));
-      if (known != whole_.end()) return *ids = known->second, 1;
-    }
+    if (const u32 *whole = whole_id(piece, bytes)) return *ids = *whole, 1;
     return state.merger.merge(merges_, piece, bytes, ids);
+  }
+
+  // The id that the piece becomes without merging, or nullptr.
+  const u32 *whole_id(const u8 *piece, i64 bytes) const {
+    if (whole_.empty()) return nullptr;
+    const std::string_view text(reinterpret_cast<const char *>(piece), std::size_t(bytes));
+    const auto known = whole_.find(text);
+    return known == whole_.end() ? nullptr : &known->second;
   }
 
   const std::vector<u8> classes_;
   const Pattern pattern_;
   const Merges merges_;
-  const std::unordered_map<std::string, u32> whole_;
+  const std::vector<std::pair<std::string, u32>> tokens_;
+  std::unordered_map<std::string_view, u32> whole_; // into `tokens_`
   std::mutex mutex_;
   std::vector<std::unique_ptr<State>> idle_;
 };

@@ -144,11 +144,9 @@ private:
     return Merges(bytes, merges, orders);
   }
 
-  static std::unordered_map<std::string, u32>
+  static std::vector<std::pair<std::string, u32>>
   pieces(const std::vector<std::pair<py::bytes, u32>> &whole) {
-    std::unordered_map<std::string, u32> pieces;
-    for (const auto &piece : whole) pieces.emplace(piece.first, piece.second);
-    return pieces;
+    return {whole.begin(), whole.end()};
   }
 
   bool cuts_; // whether there is a pattern

@@ -7,6 +7,7 @@ from groundup.tokenizers.byte import Bytes
 from groundup.tokenizers.huggingface import AnyTokenizer, load_tokenizer, save_tokenizer
 from groundup.tokenizers.piece import Pieces, Rarity, train_pieces
 from groundup.tokenizers.piece_counts import PieceCounts
+from groundup.tokenizers.pretrained import Pretrained, load_pretrained, save_pretrained
 from groundup.tokenizers.streaming import StreamDecoder
 from groundup.tokenizers.tokenizer import Tokenizer
 
@@ -16,10 +17,13 @@ __all__ = [
     "Bytes",
     "PieceCounts",
     "Pieces",
+    "Pretrained",
     "Rarity",
     "StreamDecoder",
     "Tokenizer",
+    "load_pretrained",
     "load_tokenizer",
+    "save_pretrained",
     "save_tokenizer",
     "train_bpe",
     "train_pieces",

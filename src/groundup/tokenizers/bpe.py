@@ -5,9 +5,10 @@ core, or, where there is none and for a pattern of the user's own, in the refere
 `merging`, which gives the same ids.
 """
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import final
+from typing import Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,12 @@ from groundup.core.errors import InputError
 from groundup.tokenizers.merging import MergeTable, Pair, PieceIds
 from groundup.tokenizers.native import core, cpu_threads, say_if_missing
 from groundup.tokenizers.patterns import PATTERNS
-from groundup.tokenizers.split import cutter
+from groundup.tokenizers.split import Pattern, cutter
 from groundup.tokenizers.tokenizer import Tokenizer, fingerprint_of
 from groundup.tokenizers.unicode import classes
 from groundup.tokenizers.vocabulary import Vocabulary, utf8
+
+Normalization = Literal["NFC"]
 
 _BYTES = 256
 _MOST_IDS = (1 << 21) - 1  # the compiled core packs two ids and an order into 64 bits
@@ -30,19 +33,27 @@ class BPE(Tokenizer):
     """A vocabulary, and the merges that lead from bytes to its tokens.
 
     vocabulary: holds the 256 bytes as tokens, and what every merge makes. table: its merges; the
-    class methods build it from what tokenizers are published as. pattern: a name in `PATTERNS`,
-    or a regular expression.
+    class methods build it from what tokenizers are published as. pattern: as `cutter` takes it.
+    normalization: the form of Unicode that text is brought into first, or None.
 
     Raises `InputError` for a pattern that `cutter` refuses, and more ids than the core can hold.
     """
 
-    def __init__(self, vocabulary: Vocabulary, table: MergeTable, pattern: str):
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        table: MergeTable,
+        pattern: Pattern,
+        *,
+        normalization: Normalization | None = None,
+    ):
         if len(vocabulary) > _MOST_IDS:
             raise InputError(
                 f"the vocabulary has {len(vocabulary)} ids: at most {_MOST_IDS} are supported."
             )
         self.pattern = pattern
         self.table = table
+        self.normalization: Normalization | None = normalization
         self._vocabulary = vocabulary
         self._cut = cutter(pattern)
         self._piece_ids = PieceIds(table)
@@ -61,7 +72,7 @@ class BPE(Tokenizer):
 
     @classmethod
     def learned(
-        cls, merges: Sequence[Pair], pattern: str, special_tokens: Sequence[str] = ()
+        cls, merges: Sequence[Pair], pattern: Pattern, special_tokens: Sequence[str] = ()
     ) -> "BPE":
         """Ids 0 … 255 are the bytes, then the merges in their order, then the special tokens.
 
@@ -80,9 +91,10 @@ class BPE(Tokenizer):
         cls,
         vocabulary: Vocabulary,
         merges: Sequence[Pair],
-        pattern: str,
+        pattern: Pattern,
         *,
         whole_pieces: bool = False,
+        normalization: Normalization | None = None,
     ) -> "BPE":
         """As Hugging Face stores it: pairs of ids, the first to merge first; a pair becomes the
         token of their bytes together. whole_pieces: a piece that is a token becomes its id without
@@ -106,11 +118,12 @@ class BPE(Tokenizer):
                 raise InputError(f"the pair ({left}, {right}) is merged twice.")
             table[left, right] = order, ids[content]
         whole = ids if whole_pieces else {}
-        return cls(vocabulary, MergeTable(_byte_ids(ids), table, whole), pattern)
+        merging = MergeTable(_byte_ids(ids), table, whole)
+        return cls(vocabulary, merging, pattern, normalization=normalization)
 
     @classmethod
     def from_ranks(
-        cls, ranks: Mapping[bytes, int], pattern: str, special: Mapping[str, int]
+        cls, ranks: Mapping[bytes, int], pattern: Pattern, special: Mapping[str, int]
     ) -> "BPE":
         """As tiktoken reads its rank files: neighbours whose bytes together are a token may merge,
         and the token of the lowest rank comes first. ranks: the id of each token, by its bytes.
@@ -147,13 +160,15 @@ class BPE(Tokenizer):
         content = {
             "tokens": {token: text.hex() for token, text in self._vocabulary.ordinary.items()},
             "merges": [(*pair, *merge) for pair, merge in self.table.merges.items()],
-            "pattern": PATTERNS.get(self.pattern, self.pattern),
+            "pattern": _expressions(self.pattern),
+            "normalization": self.normalization,
             "whole": bool(self.table.whole),
             "special": dict(self.special_tokens),
         }
         return fingerprint_of(content)
 
     def encode_ordinary(self, text: str) -> list[int]:
+        text = self._normalized([text])[0]
         if self._core is None:
             return [token for piece in self._cut(text) for token in self._piece_ids(piece)]
         try:
@@ -167,7 +182,7 @@ class BPE(Tokenizer):
         if self._core is None:
             return [self.encode_ordinary(text) for text in texts]
         try:
-            return self._core.encode_batch(list(texts), cpu_threads(threads))
+            return self._core.encode_batch(self._normalized(texts), cpu_threads(threads))
         except ValueError as error:
             raise _refused(texts, error) from error
 
@@ -177,9 +192,13 @@ class BPE(Tokenizer):
         if self._core is None:
             return super().encode_to_numpy(texts, threads)
         try:
-            return self._core.encode_to_numpy(list(texts), cpu_threads(threads))
+            return self._core.encode_to_numpy(self._normalized(texts), cpu_threads(threads))
         except ValueError as error:
             raise _refused(texts, error) from error
+
+    def _normalized(self, texts: Sequence[str]) -> list[str]:
+        form = self.normalization
+        return [unicodedata.normalize(form, text) for text in texts] if form else list(texts)
 
 
 def _byte_ids(ids: Mapping[bytes, int]) -> list[int]:
@@ -190,6 +209,10 @@ def _byte_ids(ids: Mapping[bytes, int]) -> list[int]:
             "needs all 256."
         )
     return [ids[bytes([byte])] for byte in range(_BYTES)]
+
+
+def _expressions(pattern: Pattern) -> list[str]:
+    return [PATTERNS.get(pattern, pattern)] if isinstance(pattern, str) else list(pattern)
 
 
 def _refused(texts: Iterable[str], error: ValueError) -> InputError:

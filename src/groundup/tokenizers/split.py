@@ -9,16 +9,21 @@ from groundup.tokenizers.patterns import CHARACTER, PATTERNS
 from groundup.tokenizers.unicode import stand_ins
 
 Cutter = Callable[[str], Iterable[str]]
+Pattern = str | tuple[str, ...]
 
 
-def cutter(pattern: str) -> Cutter:
+def cutter(pattern: Pattern) -> Cutter:
     """The function that cuts text into pieces, which are all of the text in order.
 
-    pattern: `CHARACTER`, a name in `PATTERNS`, or a regular expression of the `regex` package.
+    pattern: `CHARACTER`, a name in `PATTERNS`, or a regular expression of the `regex` package. Of
+    several expressions in a tuple, each cuts the pieces of those before it, and what lies between
+    its matches is a piece too.
 
     Raises `InputError` for an unknown name, and an expression that is wrong. The cutter raises it
     for a text of which the expression leaves something out.
     """
+    if isinstance(pattern, tuple):
+        return _SequenceCutter([_compiled(expression) for expression in pattern])
     if pattern == CHARACTER:
         return iter
     if pattern in PATTERNS:
@@ -28,11 +33,16 @@ def cutter(pattern: str) -> Cutter:
             f"there is no pattern {pattern!r}: choose one of {[CHARACTER, *PATTERNS]}, or write a "
             "regular expression."
         )
+    return _OwnCutter(_compiled(pattern))
+
+
+def _compiled(expression: str) -> regex.Pattern[str]:
     try:
-        compiled = regex.compile(pattern)
+        return regex.compile(expression)
     except regex.error as error:
-        raise InputError(f"the pattern {pattern!r} is no regular expression ({error}).") from error
-    return _OwnCutter(compiled)
+        raise InputError(
+            f"the pattern {expression!r} is no regular expression ({error})."
+        ) from error
 
 
 class _PublishedCutter:
@@ -65,3 +75,29 @@ class _OwnCutter:
                 f"the pattern {self._compiled.pattern!r} does not cover the text at character "
                 f"{end} ({text[end : end + 20]!r}): add an alternative, such as |(?s:.)."
             )
+
+
+class _SequenceCutter:
+    """Cuts by one expression after the other, and keeps what none of them matches."""
+
+    def __init__(self, steps: list[regex.Pattern[str]]):
+        self._steps = steps
+
+    def __call__(self, text: str) -> Iterable[str]:
+        pieces = [text] if text else []
+        for step in self._steps:
+            pieces = [part for piece in pieces for part in _isolated(step, piece)]
+        return pieces
+
+
+def _isolated(step: regex.Pattern[str], piece: str) -> Iterator[str]:
+    """The matches in a piece, and what is between them."""
+    end = 0
+    for match in step.finditer(piece):
+        if match.start() > end:
+            yield piece[end : match.start()]
+        if match[0]:
+            yield match[0]
+            end = match.end()
+    if end < len(piece):
+        yield piece[end:]
