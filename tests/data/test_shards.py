@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from groundup.core.errors import ArtifactError, InputError
-from groundup.data.shards import TokenShards, write_shards
+from groundup.data.shards import TokenShards, write_file_shards, write_shards
 from groundup.tokenizers import BPE
+from groundup.tokenizers.parts import text_parts
 
 TOKENIZER = BPE.learned([(97, 98)], "gpt2", ["<|endoftext|>"])
 END = TOKENIZER.special_tokens["<|endoftext|>"]
@@ -36,6 +37,27 @@ def test_the_stream_is_the_documents_in_order(
     for start in range(len(stream)):
         assert shards.read(start, min(7, len(stream) - start)).tolist() == stream[start:][:7]
     assert [stream[end - 1] for end in shards.document_ends] == [END] * len(TEXTS)
+
+
+def test_files_are_encoded_in_parts_as_they_are_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_parts, "__defaults__", (7,))
+    paths = [tmp_path / f"{i}.txt" for i in range(len(TEXTS))]
+    for path, text in zip(paths, TEXTS, strict=True):
+        path.write_bytes(text.encode())
+    settings = {"tokenizer": TOKENIZER, "end_of_text": END, "shard_tokens": 40}
+    facts = write_file_shards(tmp_path / "files", paths, **settings)
+    assert facts == write_shards(tmp_path / "texts", TEXTS, **settings)
+    for name in ("tokens-00000.bin", "tokens-00000.idx", "shards.json"):
+        assert (tmp_path / "files" / name).read_bytes() == (tmp_path / "texts" / name).read_bytes()
+
+
+def test_a_file_that_is_not_utf8_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"abc \xff")
+    with pytest.raises(InputError, match=r"a\.txt is not UTF-8"):
+        write_file_shards(tmp_path, [tmp_path / "a.txt"], TOKENIZER, end_of_text=END)
+    assert not (tmp_path / "shards.json").exists()
 
 
 def test_a_large_vocabulary_takes_four_bytes(tmp_path: Path) -> None:
@@ -77,18 +99,18 @@ def test_files_of_an_earlier_attempt_are_not_counted(tmp_path: Path) -> None:
 
 
 def test_documents_are_written_as_they_come(tmp_path: Path) -> None:
-    """A million tokens pass through while the memory grows by less than they would take."""
+    """Twenty million tokens pass through while the memory grows by less than a fifth of them."""
 
     def documents() -> Iterator[str]:
-        for _ in range(2_000):
+        for _ in range(20_000):
             yield "0123456789 " * 100
 
     tracemalloc.start()
     facts = write_shards(tmp_path, documents(), TOKENIZER, end_of_text=END)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert facts["tokens"] > 2_000_000
-    assert peak < 1_000_000
+    assert facts["tokens"] > 20_000_000
+    assert peak < 16_000_000
 
 
 def test_a_lone_surrogate_is_one_sentence(tmp_path: Path) -> None:

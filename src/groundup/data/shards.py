@@ -18,6 +18,7 @@ import numpy as np
 from groundup.core.errors import ArtifactError, InputError
 from groundup.core.files import atomic_file, read_json, write_bytes, write_json
 from groundup.core.progress import Advance
+from groundup.data.encoding import Encoded, encode_documents, encode_files
 from groundup.tokenizers import Tokenizer
 
 FORMAT = 1
@@ -35,16 +36,47 @@ def write_shards(
 ) -> dict[str, Any]:
     """Encode the documents into shards below `directory`; returns counts.
 
-    Holds one document and one shard's index in memory. `advance` is told the bytes of every
+    Holds a few documents and one shard's index in memory. `advance` is told the bytes of every
     document. Raises `InputError` where there is no document, or one with a lone surrogate.
     """
-    dtype = np.dtype("<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4")
-    encoded = _encode(documents, tokenizer, end_of_text, dtype, advance)
+    encoded = encode_documents(documents, tokenizer, end_of_text, _dtype(tokenizer))
+    return _write(directory, encoded, tokenizer, shard_tokens, advance)
+
+
+def write_file_shards(
+    directory: Path,
+    paths: Iterable[Path],
+    tokenizer: Tokenizer,
+    *,
+    end_of_text: int,
+    shard_tokens: int = 100_000_000,
+    advance: Advance | None = None,
+) -> dict[str, Any]:
+    """The same for files of UTF-8, each a document, which need not fit into memory.
+
+    Raises `InputError` where there is no file, or one that is not UTF-8.
+    """
+    encoded = encode_files(paths, tokenizer, end_of_text, _dtype(tokenizer))
+    return _write(directory, encoded, tokenizer, shard_tokens, advance)
+
+
+def _dtype(tokenizer: Tokenizer) -> np.dtype:
+    return np.dtype("<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4")
+
+
+def _write(
+    directory: Path,
+    encoded: Iterator[Encoded],
+    tokenizer: Tokenizer,
+    shard_tokens: int,
+    advance: Advance | None,
+) -> dict[str, Any]:
     shards: list[dict[str, Any]] = []
     text_bytes = 0
     for first in encoded:
         name = f"tokens-{len(shards):05d}"
-        index = _write_ids(directory / f"{name}.bin", chain([first], encoded), shard_tokens)
+        parts = chain([first], encoded)
+        index = _write_ids(directory / f"{name}.bin", parts, shard_tokens, advance)
         write_bytes(directory / f"{name}.idx", np.asarray(index, dtype="<u8").tobytes())
         shards.append({"name": name, "tokens": index[-1][0], "documents": len(index)})
         text_bytes += sum(size for _, size in index)
@@ -55,38 +87,31 @@ def write_shards(
         "documents": sum(shard["documents"] for shard in shards),
         "bytes": text_bytes,
     }
-    info = {"format": FORMAT, "dtype": dtype.str, "tokenizer": tokenizer.fingerprint}
+    info = {
+        "format": FORMAT,
+        "dtype": _dtype(tokenizer).str,
+        "tokenizer": tokenizer.fingerprint,
+    }
     write_json(directory / _INFO, {**info, **facts, "shards": shards})
     return facts
 
 
-def _encode(
-    documents: Iterable[str],
-    tokenizer: Tokenizer,
-    end_of_text: int,
-    dtype: np.dtype,
-    advance: Advance | None,
-) -> Iterator[tuple[np.ndarray, int]]:
-    """The ids of each document with its end, and the bytes of its text."""
-    for text in documents:
-        ids = np.asarray([*tokenizer.encode_ordinary(text), end_of_text], dtype=dtype)
-        size = len(text.encode("utf-8"))
-        yield ids, size
-        if advance is not None:
-            advance(size)
-
-
 def _write_ids(
-    path: Path, encoded: Iterator[tuple[np.ndarray, int]], shard_tokens: int
+    path: Path, encoded: Iterator[Encoded], shard_tokens: int, advance: Advance | None
 ) -> list[tuple[int, int]]:
     """Write documents until the shard is full; returns where each ends, and its bytes."""
     index: list[tuple[int, int]] = []
-    tokens = 0
+    tokens = size = 0
     with atomic_file(path) as file:
-        for ids, size in encoded:
-            file.write(ids.tobytes())
-            tokens += len(ids)
+        for part in encoded:
+            file.write(part.ids.tobytes())
+            tokens, size = tokens + len(part.ids), size + part.bytes
+            if advance is not None:
+                advance(part.bytes)
+            if not part.last:
+                continue
             index.append((tokens, size))
+            size = 0
             if tokens >= shard_tokens:
                 break
     return index

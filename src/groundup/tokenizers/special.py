@@ -7,7 +7,9 @@ import regex
 
 from groundup.core.errors import InputError
 
-SpecialChoice = Set[str] | Literal["all"]  # some special tokens, by their texts, or all of them
+SpecialChoice = (
+    Collection[str] | Literal["all"]
+)  # some special tokens, by their texts, or all of them
 
 
 def special_pattern(tokens: Collection[str]) -> regex.Pattern[str]:
@@ -35,8 +37,8 @@ def cut_special(
     Raises `InputError` for a choice that is not a special token, and for a disallowed one in the
     text.
     """
-    chosen = special if allowed == "all" else allowed
-    refused = special - chosen if disallowed == "all" else disallowed
+    chosen = special if allowed == "all" else frozenset(allowed)
+    refused = special - chosen if disallowed == "all" else frozenset(disallowed)
     if unknown := sorted((chosen | refused) - special):
         raise InputError(f"{unknown[0]!r} is not a special token: {sorted(special)} are.")
     if refused and (found := special_pattern(refused).search(text)):
