@@ -1,0 +1,230 @@
+// Random input for the compiled core, under the sanitizers: fuzz SECONDS SEED.
+//
+// Every buffer has exactly its size, so that a byte read too many is seen. What is computed is
+// compared with the slow and obvious way.
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <random>
+#include <sstream>
+#include <string>
+
+#include "batch.h"
+#include "decoder.h"
+#include "trainer.h"
+
+using namespace groundup;
+
+namespace {
+
+std::mt19937_64 source;
+
+u64 below_(u64 limit) { return source() % limit; }
+
+void require(bool fact, const char *what, const std::string &input) {
+  if (fact) return;
+  std::fprintf(stderr, "not so: %s, for the bytes", what);
+  for (const char byte : input) std::fprintf(stderr, " %02x", u8(byte));
+  std::fprintf(stderr, "\n");
+  std::abort();
+}
+
+const std::vector<std::string> PARTS = {
+    "a", "B", "cD", "é", "É", "中", "\u0301", "ǅ", "ª", "²", "٣", "🙂", " ", "  ", "\t", "\n", "\r\n",
+    "\u00a0", "\u2003", "'s", "'S", "'ſ", "'ll", "'LL", "'r", "'", "1", "1234567", "(", ");", "/",
+    "\n/", "...", "word", " word", "WORD", "wordWord", "\xff", "\xc3", "\xe4\xb8", "\xf0\x9f", "\x80",
+    "\xed\xa0\x80", "\xc0\x80", "\xf4\x90\x80\x80"};
+
+std::string random_input() {
+  std::string input;
+  const u64 kind = below_(4), size = below_(kind == 3 ? 2000 : 200);
+  const std::string again = PARTS[below_(PARTS.size())];
+  while (input.size() < size) {
+    if (kind == 0) input += char(source());
+    else if (kind == 1) input += char(32 + below_(95));
+    else if (kind == 2) input += PARTS[below_(PARTS.size())];
+    else input += below_(200) ? again : PARTS[below_(PARTS.size())];
+  }
+  return input;
+}
+
+// The same bytes in memory of exactly their size.
+std::vector<u8> exact(const std::string &input) { return {input.begin(), input.end()}; }
+
+template <Pattern P> void check_cuts(const Text &text, const std::vector<u8> &bytes,
+                                     const std::string &input) {
+  const u8 *next = bytes.data();
+  each_piece<P>(text, bytes.data(), [&](const u8 *piece, const u8 *end) {
+    require(piece == next && end > piece, "pieces follow each other", input);
+    require(piece_end<P>(text, piece) == end, "a window cuts as the pattern does", input);
+    next = end;
+  });
+  require(next == text.end, "the pieces are all of the text", input);
+}
+
+std::vector<u32> slow_merge(const std::map<std::pair<u32, u32>, u32> &orders, std::vector<u32> ids) {
+  for (;;) {
+    std::size_t at = 0;
+    u32 best = NONE;
+    for (std::size_t i = 0; i + 1 < ids.size(); i++) {
+      const auto pair = orders.find({ids[i], ids[i + 1]});
+      if (pair != orders.end() && pair->second < best) best = pair->second, at = i;
+    }
+    if (best == NONE) return ids;
+    ids[at] = 256 + best;
+    ids.erase(ids.begin() + long(at) + 1);
+  }
+}
+
+struct Model {
+  std::map<std::pair<u32, u32>, u32> orders;
+  std::vector<std::string> tokens;
+  std::unique_ptr<Encoder> encoder;
+};
+
+// A tokenizer that is learned from random text.
+Model random_model(const std::vector<u8> &classes, Pattern pattern) {
+  PieceCounter counter;
+  for (int i = 0; i < 40; i++) {
+    const std::vector<u8> bytes = exact(random_input());
+    const Text text{classes.data(), bytes.data() + bytes.size()};
+    each_piece(pattern, text, bytes.data(), [&](const u8 *piece, const u8 *end) {
+      counter.add(piece, end - piece, 1 + i64(below_(5)), text.end);
+    });
+  }
+  Model model;
+  std::array<u32, 256> byte_ids;
+  for (u32 byte = 0; byte < 256; byte++) {
+    byte_ids[byte] = byte;
+    model.tokens.push_back(std::string(1, char(byte)));
+  }
+  Trainer trainer(counter, 1 + i64(below_(3)), 2 + i64(below_(30)));
+  std::vector<Merge> merges;
+  std::vector<u32> orders;
+  for (const Trainer::Pair pair : trainer.learn(i64(below_(400)))) {
+    const u32 order = u32(merges.size());
+    merges.push_back({pair.left, pair.right, 256 + order});
+    orders.push_back(order);
+    model.orders[{pair.left, pair.right}] = order;
+    model.tokens.push_back(model.tokens[pair.left] + model.tokens[pair.right]);
+  }
+  model.encoder = std::make_unique<Encoder>(classes.data(), pattern,
+                                            Merges(byte_ids, merges, orders),
+                                            std::vector<std::pair<std::string, u32>>{});
+  return model;
+}
+
+void check_ids(const Model &model, const Text &text, const std::vector<u8> &bytes, Pattern pattern,
+               const std::string &input) {
+  std::vector<u32> expected;
+  each_piece(pattern, text, bytes.data(), [&](const u8 *piece, const u8 *end) {
+    if (end - piece > 400) return;
+    const std::vector<u32> ids = slow_merge(model.orders, {piece, end});
+    Ids merged;
+    model.encoder->merge(piece, end - piece, merged);
+    require(std::equal(ids.begin(), ids.end(), merged.data(), merged.data() + merged.size()),
+            "a piece is merged as the slow way merges it", input);
+    expected.insert(expected.end(), ids.begin(), ids.end());
+  });
+  const Decoder decoder(model.tokens, std::vector<bool>(model.tokens.size()));
+  for (int repeat = 0; repeat < 2; repeat++) { // the second time from the cache
+    Ids ids;
+    model.encoder->encode(bytes.data(), i64(bytes.size()), ids);
+    i64 wrong;
+    const i64 size = decoder.bytes(ids.data(), ids.size(), wrong);
+    require(size == i64(bytes.size()), "no byte is lost", input);
+    std::vector<u8> back(bytes.size());
+    decoder.decode(ids.data(), ids.size(), back.data(), size);
+    require(back == bytes, "decoding undoes encoding", input);
+    if (ids.size() == i64(expected.size()))
+      require(std::equal(expected.begin(), expected.end(), ids.data()), "the ids are right", input);
+  }
+}
+
+void check_wrong_ids(const Model &model, const std::string &input) {
+  std::vector<bool> holes(model.tokens.size());
+  holes[below_(holes.size())] = true;
+  const Decoder decoder(model.tokens, holes);
+  std::vector<i64> ids;
+  for (int i = 0; i < 20; i++) ids.push_back(i64(below_(2) ? source() : below_(holes.size() + 2)));
+  i64 wrong;
+  const i64 size = decoder.bytes(ids.data(), i64(ids.size()), wrong);
+  if (size < 0) return;
+  std::vector<u8> back(static_cast<std::size_t>(size));
+  decoder.decode(ids.data(), i64(ids.size()), back.data(), size);
+  (void)input;
+}
+
+template <typename Unit> void check_units(u32 limit) {
+  std::vector<Unit> points(below_(300));
+  std::string expected;
+  for (Unit &point : points) {
+    do point = Unit(below_(4) ? below_(128) : below_(limit));
+    while (point >= 0xD800 && point < 0xE000);
+    const u32 p = point;
+    if (p < 0x80) expected += char(p);
+    else if (p < 0x800) expected += {char(0xC0 | p >> 6), char(0x80 | (p & 63))};
+    else if (p < 0x10000)
+      expected += {char(0xE0 | p >> 12), char(0x80 | (p >> 6 & 63)), char(0x80 | (p & 63))};
+    else
+      expected += {char(0xF0 | p >> 18), char(0x80 | (p >> 12 & 63)), char(0x80 | (p >> 6 & 63)),
+                   char(0x80 | (p & 63))};
+  }
+  const Units units{sizeof(Unit), reinterpret_cast<const u8 *>(points.data()), i64(points.size())};
+  std::string parts;
+  Buffer buffer;
+  for (i64 begin = 0; begin < units.length;) {
+    const i64 end = units.part_end(begin, 1 + i64(below_(50)));
+    i64 bytes;
+    const u8 *utf8 = units.utf8(begin, end, buffer, bytes);
+    parts.append(reinterpret_cast<const char *>(utf8), std::size_t(bytes));
+    begin = end;
+  }
+  require(parts == expected, "the parts are the text in UTF-8", expected);
+}
+
+std::vector<u8> read_classes(const char *path) {
+  const std::map<std::string, u8> bits = {{"upper", UPPER},   {"lower", LOWER},
+                                          {"caseless", CASELESS}, {"mark", MARK},
+                                          {"number", NUMBER}, {"space", SPACE}};
+  std::vector<u8> classes(CODE_POINTS, OTHER);
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    u32 first, last;
+    std::string name;
+    if (line[0] == '#' || !(words >> std::hex >> first >> last >> name)) continue;
+    std::fill(classes.begin() + first, classes.begin() + last + 1, bits.at(name));
+  }
+  return classes;
+}
+
+} // namespace
+
+int main(int, char **arguments) {
+  const std::vector<u8> classes = read_classes(arguments[1]);
+  const auto stop = std::chrono::steady_clock::now() + std::chrono::seconds(std::atoi(arguments[2]));
+  source.seed(std::strtoull(arguments[3], nullptr, 10));
+  u64 inputs = 0;
+  while (std::chrono::steady_clock::now() < stop) {
+    const Pattern pattern = Pattern(below_(4));
+    const Model model = random_model(classes, pattern);
+    for (int i = 0; i < 100; i++, inputs++) {
+      const std::string input = random_input();
+      const std::vector<u8> bytes = exact(input);
+      const Text text{classes.data(), bytes.data() + bytes.size()};
+      check_cuts<Pattern::gpt2>(text, bytes, input);
+      check_cuts<Pattern::cl100k>(text, bytes, input);
+      check_cuts<Pattern::qwen2>(text, bytes, input);
+      check_cuts<Pattern::o200k>(text, bytes, input);
+      check_ids(model, text, bytes, pattern, input);
+      check_wrong_ids(model, input);
+      check_units<u8>(0x100);
+      check_units<std::uint16_t>(0x10000);
+      check_units<u32>(CODE_POINTS);
+    }
+  }
+  std::printf("%llu inputs\n", static_cast<unsigned long long>(inputs));
+}
