@@ -10,8 +10,8 @@ class BytePairs:
 
     classes: a bit for each code point (`tokenizers.unicode.classes`). pattern: a name in
     `PATTERNS`, or None: then only `merge` works. byte_ids: the id of each byte. merges: rows of
-    left, right and the id that they become. orders: of each merge, not falling. whole: pieces that
-    become an id without merging.
+    left, right and the id that they become. orders: of each merge, not falling. tokens: with their
+    ids, the most frequent first. whole: a piece that is a token becomes its id without merging.
     """
 
     def __init__(
@@ -21,7 +21,8 @@ class BytePairs:
         byte_ids: Sequence[int],
         merges: NDArray[np.uint32],
         orders: Sequence[int],
-        whole: Sequence[tuple[bytes, int]],
+        tokens: Sequence[tuple[bytes, int]],
+        whole: bool,
     ) -> None: ...
     def encode(self, text: str) -> list[int]: ...
     def encode_batch(self, texts: list[str], threads: int) -> list[list[int]]: ...

@@ -18,19 +18,24 @@ public:
   // limit: up to where bytes may be read.
   void add(const u8 *piece, i64 bytes, i64 count, const u8 *limit) {
     const Key key = Key::of(piece, bytes, limit);
-    u64 at = key.hash() & (entries_.size() - 1);
-    for (; entries_[at].count; at = (at + 1) & (entries_.size() - 1)) {
-      Entry &entry = entries_[at];
-      if (entry.low != key.low || entry.high != key.high) continue;
-      if (bytes > Key::WHOLE && !same(entry, piece, bytes)) continue;
-      entry.count += count;
-      return;
+    add({piece, bytes, key, key.hash()}, count);
+  }
+
+  // Counts one more of a piece some pieces later, when the memory of its entry has come; `finish`
+  // counts the last ones. The piece must be there until then.
+  void add_soon(const u8 *piece, i64 bytes, const u8 *limit) {
+    const Key key = Key::of(piece, bytes, limit);
+    Waiting &place = waiting_[next_++ % SOON];
+    if (place.bytes) add(place, 1);
+    place = {piece, bytes, key, key.hash()};
+    __builtin_prefetch(&entries_[place.hash & (entries_.size() - 1)]);
+  }
+
+  void finish() {
+    for (Waiting &place : waiting_) {
+      if (place.bytes) add(place, 1);
+      place.bytes = 0;
     }
-    entries_[at] = {key.low, key.high, count, bytes_.size()};
-    starts_.push_back(bytes_.size());
-    bytes_.insert(bytes_.end(), piece, piece + bytes);
-    order_.push_back(at);
-    if (2 * order_.size() > entries_.size()) grow();
   }
 
   void add(const PieceCounter &other) {
@@ -49,6 +54,31 @@ public:
   std::size_t bytes() const { return bytes_.size(); }
 
 private:
+  static constexpr int SOON = 16;
+
+  struct Waiting {
+    const u8 *piece;
+    i64 bytes; // 0: no piece waits here
+    Key key;
+    u64 hash;
+  };
+
+  void add(const Waiting &piece, i64 count) {
+    u64 at = piece.hash & (entries_.size() - 1);
+    for (; entries_[at].count; at = (at + 1) & (entries_.size() - 1)) {
+      Entry &entry = entries_[at];
+      if (entry.low != piece.key.low || entry.high != piece.key.high) continue;
+      if (piece.bytes > Key::WHOLE && !same(entry, piece.piece, piece.bytes)) continue;
+      entry.count += count;
+      return;
+    }
+    entries_[at] = {piece.key.low, piece.key.high, count, bytes_.size()};
+    starts_.push_back(bytes_.size());
+    bytes_.insert(bytes_.end(), piece.piece, piece.piece + piece.bytes);
+    order_.push_back(at);
+    if (2 * order_.size() > entries_.size()) grow();
+  }
+
   // The key of a long piece holds its hash and up to 255 of its length: compare all of it.
   bool same(const Entry &entry, const u8 *piece, i64 bytes) const {
     const auto next = std::upper_bound(starts_.begin(), starts_.end(), entry.start);
@@ -68,6 +98,8 @@ private:
     }
   }
 
+  std::array<Waiting, SOON> waiting_{};
+  unsigned next_ = 0;
   std::vector<Entry> entries_;
   std::vector<u64> order_;  // where the entry of each piece is
   std::vector<u64> starts_; // of each piece, in `bytes_`

@@ -70,11 +70,15 @@ struct State {
 
 class Encoder {
 public:
-  // classes: CODE_POINTS of them, copied. whole: pieces that become an id without merging.
+  // classes: CODE_POINTS of them, copied. tokens: with their ids, the most frequent first. whole: a
+  // piece that is a token becomes its id without merging.
   Encoder(const u8 *classes, Pattern pattern, Merges merges,
-          std::vector<std::pair<std::string, u32>> whole)
+          std::vector<std::pair<std::string, u32>> tokens, bool whole)
       : classes_(classes, classes + CODE_POINTS), pattern_(pattern), merges_(std::move(merges)),
-        tokens_(std::move(whole)), whole_(tokens_.begin(), tokens_.end()) {}
+        tokens_(std::move(tokens)) {
+    if (whole) whole_.insert(tokens_.begin(), tokens_.end());
+    idle_.push_back(fresh());
+  }
 
   // Adds the ids of n bytes of UTF-8.
   void encode(const u8 *bytes, i64 n, Ids &out) {
@@ -103,17 +107,20 @@ private:
   // Pieces of a batch: few enough to stay in the processor's first cache, and while the text is
   // new, enough to find several that must be merged.
   static constexpr int BATCH = 48, LONG_BATCH = 192;
+  static constexpr std::size_t MOST_LIKELY = 1 << 16; // tokens, a quarter of what the cache holds
 
   // A State of the pool for as long as it is in use, so that threads share nothing while they work.
   class Lease {
   public:
     explicit Lease(Encoder &encoder) : encoder_(encoder) {
-      const std::lock_guard lock(encoder_.mutex_);
-      if (!encoder_.idle_.empty()) {
-        state_ = std::move(encoder_.idle_.back());
-        encoder_.idle_.pop_back();
+      {
+        const std::lock_guard lock(encoder_.mutex_);
+        if (!encoder_.idle_.empty()) {
+          state_ = std::move(encoder_.idle_.back());
+          encoder_.idle_.pop_back();
+        }
       }
-      if (!state_) state_ = std::make_unique<State>();
+      if (!state_) state_ = encoder_.fresh();
     }
     ~Lease() {
       const std::lock_guard lock(encoder_.mutex_);
@@ -125,6 +132,20 @@ private:
     Encoder &encoder_;
     std::unique_ptr<State> state_;
   };
+
+  // A State that knows the tokens: they are the likeliest pieces.
+  std::unique_ptr<State> fresh() const {
+    auto state = std::make_unique<State>();
+    for (std::size_t i = 0; i < std::min(tokens_.size(), MOST_LIKELY); i++) {
+      const std::string &token = tokens_[i].first;
+      const u8 *start = reinterpret_cast<const u8 *>(token.data());
+      Piece piece[2] = {{start, 0, Key::of(start, i64(token.size()), start + token.size())},
+                        {start + token.size(), 0, {}}};
+      piece[0].hash = piece[0].key.hash();
+      learn(piece, piece + 1, *state);
+    }
+    return state;
+  }
 
   // In batches of three passes: cut; ask for the memory of each piece's entry; look it up. By the
   // time that an entry is looked at, it has come.

@@ -80,9 +80,9 @@ public:
 
   BytePairs(const py::bytes &classes, const std::optional<std::string> &pattern,
             const std::vector<u32> &byte_ids, const Matrix &merges, const std::vector<u32> &orders,
-            const std::vector<std::pair<py::bytes, u32>> &whole)
+            const std::vector<std::pair<py::bytes, u32>> &tokens, bool whole)
       : cuts_(pattern), encoder_(classes_of(classes), pattern_of(pattern.value_or("gpt2")),
-                                 table(byte_ids, merges, orders), pieces(whole)) {}
+                                 table(byte_ids, merges, orders), contents(tokens), whole) {}
 
   py::list encode(const py::str &text) {
     const Encoded encoded = run(py::make_tuple(text), 1);
@@ -145,8 +145,8 @@ private:
   }
 
   static std::vector<std::pair<std::string, u32>>
-  pieces(const std::vector<std::pair<py::bytes, u32>> &whole) {
-    return {whole.begin(), whole.end()};
+  contents(const std::vector<std::pair<py::bytes, u32>> &tokens) {
+    return {tokens.begin(), tokens.end()};
   }
 
   bool cuts_; // whether there is a pattern
@@ -249,8 +249,9 @@ public:
         const u8 *start = parts[i].text->utf8(parts[i].begin, parts[i].end, buffer, bytes);
         const Text text{bytes_of(classes_), start + bytes};
         each_piece(pattern, text, start, [&](const u8 *piece, const u8 *end) {
-          counter.add(piece, end - piece, 1, text.end);
+          counter.add_soon(piece, end - piece, text.end);
         });
+        counter.finish();
       }
     });
   }
@@ -298,7 +299,7 @@ PYBIND11_MODULE(_native, module) {
   py::class_<BytePairs>(module, "BytePairs")
       .def(py::init<const py::bytes &, const std::optional<std::string> &,
                     const std::vector<u32> &, const BytePairs::Matrix &, const std::vector<u32> &,
-                    const std::vector<std::pair<py::bytes, u32>> &>())
+                    const std::vector<std::pair<py::bytes, u32>> &, bool>())
       .def("encode", &BytePairs::encode)
       .def("encode_to_numpy", &BytePairs::encode_to_numpy)
       .def("encode_batch", &BytePairs::encode_batch)

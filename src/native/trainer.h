@@ -20,7 +20,7 @@ public:
   // Pairs that are less frequent than `least`, or would make a token longer than `longest` bytes, are
   // not merged.
   Trainer(const PieceCounter &counts, i64 least, i64 longest)
-      : least_(least), longest_(longest), table_(1 << 16, NOTHING), queue_(Before{this}) {
+      : least_(least), longest_(longest), table_(1 << 16, Slot{0, NOTHING}), queue_(Before{this}) {
     for (int byte = 0; byte < 256; byte++) tokens_.push_back(std::string(1, char(byte)));
     symbols_.reserve(counts.bytes());
     words_.reserve(counts.size());
@@ -55,6 +55,7 @@ public:
 
 private:
   static constexpr u32 NOTHING = ~0u;
+  static constexpr std::size_t AHEAD = 8; // words whose memory is asked for before it is needed
 
   struct Word {
     u64 start; // in `symbols_`
@@ -66,6 +67,10 @@ private:
     i64 count;
     bool queued;
     std::vector<u32> words; // that hold, or once held, the pair
+  };
+  struct Slot {
+    u64 key; // left and right
+    u32 pair;
   };
   struct Entry {
     i64 count;
@@ -83,24 +88,23 @@ private:
   };
 
   u32 index(u32 left, u32 right) {
-    const u64 mask = table_.size() - 1;
+    const u64 mask = table_.size() - 1, key = u64(left) << 32 | right;
     u64 at = mix(left, right) & mask;
-    for (; table_[at] != NOTHING; at = (at + 1) & mask) {
-      const State &pair = pairs_[table_[at]];
-      if (pair.left == left && pair.right == right) return table_[at];
-    }
-    table_[at] = u32(pairs_.size());
+    for (; table_[at].pair != NOTHING; at = (at + 1) & mask)
+      if (table_[at].key == key) return table_[at].pair;
+    table_[at] = {key, u32(pairs_.size())};
     pairs_.push_back({left, right, 0, false, {}});
     if (2 * pairs_.size() > table_.size()) grow();
     return u32(pairs_.size() - 1);
   }
 
   void grow() {
-    table_.assign(4 * table_.size(), NOTHING);
+    table_.assign(4 * table_.size(), Slot{0, NOTHING});
     for (u32 i = 0; i < pairs_.size(); i++) {
-      u64 at = mix(pairs_[i].left, pairs_[i].right) & (table_.size() - 1);
-      while (table_[at] != NOTHING) at = (at + 1) & (table_.size() - 1);
-      table_[at] = i;
+      const State &pair = pairs_[i];
+      u64 at = mix(pair.left, pair.right) & (table_.size() - 1);
+      while (table_[at].pair != NOTHING) at = (at + 1) & (table_.size() - 1);
+      table_[at] = {u64(pair.left) << 32 | pair.right, i};
     }
   }
 
@@ -123,11 +127,15 @@ private:
     fresh_.clear();
   }
 
-  void merge(u32 at) {
-    const u32 left = pairs_[at].left, right = pairs_[at].right, id = u32(tokens_.size());
+  void merge(u32 pair) {
+    const u32 left = pairs_[pair].left, right = pairs_[pair].right, id = u32(tokens_.size());
     tokens_.push_back(tokens_[left] + tokens_[right]);
-    const std::vector<u32> words = std::move(pairs_[at].words);
-    for (const u32 index : words) {
+    const std::vector<u32> words = std::move(pairs_[pair].words);
+    for (std::size_t at = 0; at < words.size(); at++) {
+      if (at + AHEAD < words.size()) __builtin_prefetch(&words_[words[at + AHEAD]]);
+      if (at + AHEAD / 2 < words.size())
+        __builtin_prefetch(&symbols_[words_[words[at + AHEAD / 2]].start]);
+      const u32 index = words[at];
       Word &word = words_[index];
       u32 *symbols = &symbols_[word.start];
       u32 kept = 0;
@@ -142,7 +150,7 @@ private:
       }
       word.length = kept;
     }
-    pairs_[at].count = 0;
+    pairs_[pair].count = 0;
     enqueue();
   }
 
@@ -151,7 +159,7 @@ private:
   std::vector<u32> symbols_;        // of all words
   std::vector<Word> words_;
   std::vector<State> pairs_;
-  std::vector<u32> table_; // from a pair to its place in `pairs_`
+  std::vector<Slot> table_; // from a pair to its place in `pairs_`
   std::vector<u32> fresh_; // pairs that are not in the queue yet
   std::priority_queue<Entry, std::vector<Entry>, Before> queue_;
 };

@@ -91,8 +91,10 @@ Model random_model(const std::vector<u8> &classes, Pattern pattern) {
     const std::vector<u8> bytes = exact(random_input());
     const Text text{classes.data(), bytes.data() + bytes.size()};
     each_piece(pattern, text, bytes.data(), [&](const u8 *piece, const u8 *end) {
-      counter.add(piece, end - piece, 1 + i64(below_(5)), text.end);
+      counter.add_soon(piece, end - piece, text.end);
+      if (!below_(3)) counter.add(piece, end - piece, 1 + i64(below_(5)), text.end);
     });
+    counter.finish();
   }
   Model model;
   std::array<u32, 256> byte_ids;
@@ -112,7 +114,7 @@ Model random_model(const std::vector<u8> &classes, Pattern pattern) {
   }
   model.encoder = std::make_unique<Encoder>(classes.data(), pattern,
                                             Merges(byte_ids, merges, orders),
-                                            std::vector<std::pair<std::string, u32>>{});
+                                            std::vector<std::pair<std::string, u32>>{}, false);
   return model;
 }
 

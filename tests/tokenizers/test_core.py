@@ -179,6 +179,7 @@ def test_the_reference_alone_gives_the_same_tokenizer(
         np.array([(*pair, i) for pair, (_, i) in slow.table.merges.items()], dtype=np.uint32),
         [order for order, _ in slow.table.merges.values()],
         [],
+        False,
     )
     assert slow.encode(text) == fast.encode(text)
     assert slow.encode_batch([text, "b"]) == [fast.encode(text), fast.encode("b")]
@@ -216,7 +217,7 @@ def test_what_cannot_be_decoded_is_one_sentence(ids: list, sentence: str) -> Non
 
 def test_the_core_refuses_what_would_be_out_of_bounds() -> None:
     rows, ids = np.zeros((0, 3), dtype=np.uint32), list(range(256))
-    good = (classes(), "gpt2", ids, rows, [], [])
+    good = (classes(), "gpt2", ids, rows, [], [], False)
     wrong = {
         0: [b"", b"\x00" * 0x110000, b"\x03" * 0x110000],
         1: ["nothing"],
@@ -229,9 +230,9 @@ def test_the_core_refuses_what_would_be_out_of_bounds() -> None:
             with pytest.raises((ValueError, TypeError)):
                 core.BytePairs(*good[:place], value, *good[place + 1 :])
     with pytest.raises(ValueError, match="not fall"):
-        core.BytePairs(classes(), "gpt2", ids, np.ones((2, 3), dtype=np.uint32), [1, 0], [])
+        core.BytePairs(classes(), "gpt2", ids, np.ones((2, 3), dtype=np.uint32), [1, 0], [], False)
     with pytest.raises(ValueError, match="without a pattern"):
-        core.BytePairs(classes(), None, ids, rows, [], []).encode("a")
+        core.BytePairs(classes(), None, ids, rows, [], [], False).encode("a")
     tokenizer = core.BytePairs(*good)
     for text in ["\ud800", "ab\udfff" * 9, "中\ud800" * 9, "🙂\udc00" * 9]:
         with pytest.raises(ValueError, match="surrogate"):

@@ -67,7 +67,8 @@ class BPE(Tokenizer):
                 table.byte_ids,
                 np.array(rows, dtype=np.uint32).reshape(-1, 3),
                 [order for order, _ in table.merges.values()],
-                list(table.whole.items()),
+                [(content, token) for token, content in vocabulary.ordinary.items()],
+                bool(table.whole),
             )
 
     @classmethod
