@@ -7,6 +7,7 @@ from groundup.tokenizers.byte import Bytes
 from groundup.tokenizers.huggingface import AnyTokenizer, load_tokenizer, save_tokenizer
 from groundup.tokenizers.piece import Pieces, Rarity, train_pieces
 from groundup.tokenizers.piece_counts import PieceCounts
+from groundup.tokenizers.spans import TokenSpan, token_ends, token_spans
 from groundup.tokenizers.streaming import StreamDecoder
 from groundup.tokenizers.tokenizer import Tokenizer
 
@@ -18,9 +19,12 @@ __all__ = [
     "Pieces",
     "Rarity",
     "StreamDecoder",
+    "TokenSpan",
     "Tokenizer",
     "load_tokenizer",
     "save_tokenizer",
+    "token_ends",
+    "token_spans",
     "train_bpe",
     "train_pieces",
 ]
