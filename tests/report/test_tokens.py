@@ -32,8 +32,8 @@ def test_neighbours_have_different_backgrounds_and_lines_are_kept() -> None:
     text = tokens_text([b"a", b" b\n", b"c"] * 4, color=True)
     assert text.plain == "a·b↵\nc" * 4
     backgrounds = [str(span.style).partition(" on ")[2] for span in text.spans]
-    a, space, b, _end, c, next_a, *_ = backgrounds
-    assert space == b
+    a, space, b, end, c, next_a, *_ = backgrounds
+    assert space == b == end
     assert len({a, b, c, next_a}) == 4
 
 

@@ -32,11 +32,12 @@ def command() -> None:
 
 
 @command.command(
+    short_help="Show where the tokens of a text begin and end.",
     epilog="""\b
 Examples:
   groundup tokenizer inspect notes.txt --tokenizer runs/quickstart
   groundup tokenizer inspect notes.txt --tokenizer characters --limit 50
-  echo "héllo 北京" | groundup tokenizer inspect - --ids"""
+  echo "héllo 北京" | groundup tokenizer inspect - --ids""",
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
@@ -77,7 +78,8 @@ def inspect(file: Path, name: str, limit: int, ids_only: bool, as_json: bool) ->
         console = Console(highlight=False)
         bounds = [0, *ends[:limit].tolist()]
         shown = [data[start:end] for start, end in pairwise(bounds)]
-        console.print(tokens_text(shown, color=has_colors(console)), soft_wrap=True)
+        text_shown = tokens_text(shown, color=has_colors(console))
+        console.print(text_shown, soft_wrap=True, end="" if text_shown.plain[-1:] == "\n" else "\n")
         if limit < len(ids):
             click.echo(f"… and {len(ids) - limit:,} tokens more: --limit shows more of them.")
         console.print(frequency_table(frequent, len(ids)))
@@ -88,10 +90,11 @@ def inspect(file: Path, name: str, limit: int, ids_only: bool, as_json: bool) ->
 
 
 @command.command(
+    short_help="Train a tokenizer on files and folders.",
     epilog="""\b
 Examples:
   groundup tokenizer train my-documents/ --out tokenizer.json --special '<|endoftext|>'
-  groundup tokenizer train a.txt b.jsonl --out words.json --kind words --min-frequency 3"""
+  groundup tokenizer train a.txt b.jsonl --out words.json --kind words --min-frequency 3""",
 )
 @_paths
 @click.option(
@@ -153,10 +156,11 @@ def train(paths: tuple[Path, ...], out: Path, as_json: bool, **options: Any) -> 
 
 
 @command.command(
+    short_help="Measure kinds and sizes of tokenizers on held-out text.",
     epilog="""\b
 Examples:
   groundup tokenizer compare my-documents/
-  groundup tokenizer compare notes.txt --with gpt2/tokenizer.json --out comparison/"""
+  groundup tokenizer compare notes.txt --with gpt2/tokenizer.json --out comparison/""",
 )
 @_paths
 @click.option(

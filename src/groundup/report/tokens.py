@@ -6,7 +6,8 @@ part of a character as ‹E5›, and any other character without a shape as ‹U
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from itertools import cycle
+from itertools import cycle, groupby
+from operator import itemgetter
 from typing import Any
 
 from rich.console import Console
@@ -30,11 +31,13 @@ def tokens_text(tokens: Sequence[bytes], *, color: bool) -> Text:
     for content, background in zip(tokens, cycle(_COLORS)):
         if not color:
             text.append(_BETWEEN)
-        for shown, is_mark in _shown(content):
-            letters = _MARKS if is_mark else _LETTERS
-            text.append(shown, f"{letters} on {background}" if color else "")
-            if shown == _PICTURES["\n"] and is_mark:
-                text.append("\n")
+        for is_mark, run in groupby(_shown(content), key=itemgetter(1)):
+            shown = "".join(part for part, _ in run)
+            if is_mark:
+                shown = shown.replace(_PICTURES["\n"], _PICTURES["\n"] + "\n")
+            text.append(
+                shown, f"{_MARKS if is_mark else _LETTERS} on {background}" if color else ""
+            )
     if tokens and not color:
         text.append(_BETWEEN)
     return text
