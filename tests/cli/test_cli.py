@@ -20,7 +20,11 @@ def groundup(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPr
     )
 
 
-@pytest.mark.parametrize("command", ["quickstart", "chat", "generate", "report", "bench train"])
+COMMANDS = ["quickstart", "chat", "generate", "report", "bench train"]
+COMMANDS += ["tokenizer inspect", "tokenizer train", "tokenizer compare"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_an_example(command: str) -> None:
     done = groundup(*command.split(), "--help")
     assert done.returncode == 0

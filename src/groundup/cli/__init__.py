@@ -15,6 +15,7 @@ _COMMANDS = {
     "quickstart": "Train, align and measure a model: the whole pipeline, for a budget.",
     "chat": "Talk to the model of a run.",
     "generate": "Continue a prompt with the model of a run.",
+    "tokenizer": "Train tokenizers, compare them, and see what they make of a text.",
     "report": "Write a run's report again, and say where it is.",
     "bench": "Measure this machine and groundup, side by side with its peers.",
 }

@@ -49,7 +49,7 @@ def open_local(path: Path, text_field: str = "text") -> LocalFiles:
     Raises `InputError` where the path is missing or nothing below it is of a kind that is read.
     """
     if not path.exists():
-        raise InputError(f"{path} does not exist: check the path given to --data.")
+        raise InputError(f"{path} does not exist: check the path.")
     if path.is_dir():
         root, found = path, _files_below(path)
     else:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
 _INK, _MUTED, _RULE = "#000001", "#000002", "#000003"
 _SERIES = ("#000011", "#000012", "#000013", "#000014")
@@ -25,6 +25,7 @@ _VARIABLES = {
     _RULE: "var(--rule)",
     **{color: f"var(--series-{number})" for number, color in enumerate(_SERIES, start=1)},
 }
+_MARKERS = "sD^vPX"  # of single points
 # Drawn narrow, so that the labels can be read where a phone scales it down to its width.
 _WIDTH, _HEIGHT, _FONT = 420, 250, 12.5
 _ROUND = [1, 2, 5, 10]  # ticks stand at these, times a power of ten
@@ -70,6 +71,15 @@ class Level:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Point:
+    """A single measurement beside a curve."""
+
+    label: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Interval:
     """A measured share with its confidence interval, all from 0 to 1. group: sets the colour."""
 
@@ -87,10 +97,15 @@ def line_plot(
     x: str,
     y: str,
     levels: Sequence[Level] = (),
+    points: Sequence[Point] = (),
     from_zero: bool = False,
     percent: bool = False,
+    log_x: bool = False,
 ) -> Markup:
-    """Curves over a common axis. name: unique in the page. x, y: labels of the axes."""
+    """Curves over a common axis. name: unique in the page. x, y: labels of the axes.
+
+    log_x: the axis is logarithmic.
+    """
     with rc_context(_style(name)):
         figure, axes = _axes(_HEIGHT)
         for index, line in enumerate(lines):
@@ -108,14 +123,23 @@ def line_plot(
                 ha="right",
                 va="bottom",
             )
+        for index, point in enumerate(points):
+            color = _SERIES[(len(lines) + index) % len(_SERIES)]
+            marker = _MARKERS[index % len(_MARKERS)]
+            axes.plot(point.x, point.y, marker, color=color, label=point.label, ms=7)
         _label(axes, x, y)
+        if log_x:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_minor_locator(NullLocator())
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(5, steps=_ROUND))
         axes.xaxis.set_major_formatter(_tick)
-        axes.xaxis.set_major_locator(MaxNLocator(5, steps=_ROUND))
         if percent:
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         if from_zero:
             axes.set_ylim(bottom=0)
-        if len(lines) > 1:
+        if len(lines) + len(points) > 1:
             axes.legend(handlelength=1.2, labelcolor=_INK)
         return _inline(name, figure)
 
