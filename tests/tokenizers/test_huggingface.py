@@ -209,7 +209,7 @@ def test_published_arrangements_give_the_same_ids(
 )
 def test_a_damaged_file_is_refused(damage, sentence: str, tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
-    save_tokenizer(path, BPE.learned([(97, 98)], "gpt2", ["<|end|>"]))
+    save_tokenizer(path, BPE.learned([(97, 98)], "cl100k", ["<|end|>"]))
     raw = json.loads(path.read_text())
     damage(raw)
     path.write_text(json.dumps(raw))

@@ -70,7 +70,8 @@ def print_result(result: dict[str, Any]) -> None:
     ours = {(r["case"], r["metric"]): r["value"] for r in result["rows"] if r["subject"] == OURS}
     for r in result["rows"]:
         mine = ours.get((r["case"], r["metric"]))
-        ratio = "" if mine is None or r["subject"] == OURS else f"{mine / r['value']:.2f}"
+        compared = mine is not None and r["value"] and r["subject"] != OURS
+        ratio = f"{mine / r['value']:.2f}" if compared else ""
         unit = f" {r['unit']}" if r["unit"] else ""
         table.add_row(
             r["case"],

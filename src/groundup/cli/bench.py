@@ -34,3 +34,38 @@ def train(nanogpt: Path | None, quick: bool, as_json: bool) -> None:
         click.echo(json.dumps(result))
     else:
         print_result(result)
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  groundup bench tokenizer --text corpus.txt --quick
+  groundup bench tokenizer --text corpus.txt --plot tokenizer.svg"""
+)
+@click.option(
+    "--text",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    required=True,
+    help="UTF-8 to encode (the first 20 MB) and to learn vocabularies from (the rest).",
+)
+@click.option("--quick", is_flag=True, help="1 MB and small vocabularies: within a minute.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the encoding rates: an SVG.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def tokenizer(text: Path, quick: bool, plot: Path | None, as_json: bool) -> None:
+    """Encoding, decoding and training beside tiktoken, tokenizers, gigatoken, fastokens, rustbpe.
+
+    Those that are installed are measured. All get one vocabulary, and their ids are compared.
+    """
+    from groundup.bench.plot import plot_rates
+    from groundup.bench.result import print_result
+    from groundup.bench.tokenizer import bench_tokenizer
+
+    result = bench_tokenizer(text, quick=quick)
+    if plot is not None:
+        plot_rates(result, plot)
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        print_result(result)
+        if result["absent"]:
+            click.echo(f"not installed, so not measured: {', '.join(result['absent'])}")

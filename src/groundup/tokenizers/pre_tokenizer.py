@@ -30,6 +30,8 @@ def pattern_of(pre_tokenizer: dict[str, Any] | None) -> Pattern:
 
 def pre_tokenizer_of(pattern: Pattern) -> dict[str, Any]:
     """The steps that cut as `pattern` does, then bytes."""
+    if pattern == "gpt2":  # which the format knows by itself, and other readers only so
+        return {**_BYTES, "use_regex": True}
     expressions = (PATTERNS.get(pattern, pattern),) if isinstance(pattern, str) else pattern
     splits = [
         {
