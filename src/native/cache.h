@@ -86,6 +86,11 @@ public:
   };
 
   PieceCache() { resize(FIRST); }
+  PieceCache(const PieceCache &other)
+      : size_(other.size_), ids_(other.ids_), bytes_(other.bytes_) {
+    resize(other.capacity_);
+    std::copy_n(other.entries_, capacity_, entries_);
+  }
 
   // The table as it is until the next `keep`: a copy for loops, which then keep it in registers.
   struct Lines {

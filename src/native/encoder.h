@@ -9,58 +9,11 @@
 #include <utility>
 
 #include "cache.h"
+#include "ids.h"
 #include "merge.h"
 #include "pieces.h"
 
 namespace groundup {
-
-// Ids that are added at the end. The memory comes from malloc, so that a long array grows without
-// being copied, and can be handed over.
-class Ids {
-public:
-  Ids() = default;
-  Ids(Ids &&other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)),
-        capacity_(std::exchange(other.capacity_, 0)) {}
-  Ids &operator=(Ids &&other) noexcept {
-    std::swap(data_, other.data_), std::swap(size_, other.size_);
-    std::swap(capacity_, other.capacity_);
-    return *this;
-  }
-  ~Ids() { std::free(data_); }
-
-  // Where the next ids go; there is room for `count` of them, and for SLACK that are written beyond.
-  u32 *room(i64 count) {
-    if (size_ + count + SLACK > capacity_) grow(std::max(capacity_ + capacity_ / 2, size_ + count + SLACK));
-    return data_ + size_;
-  }
-  void add(i64 count) { size_ += count; }
-
-  i64 size() const { return size_; }
-  const u32 *data() const { return data_; }
-  u32 *release() {
-    grow(std::max<i64>(size_, 1));
-    size_ = capacity_ = 0;
-    return std::exchange(data_, nullptr);
-  }
-
-  // That about so many more will come.
-  void expect(i64 count) {
-    if (size_ + count > capacity_) grow(std::max(size_ + count, capacity_ + capacity_ / 2));
-  }
-
-  static constexpr i64 SLACK = 8;
-
-private:
-  void grow(i64 capacity) {
-    void *data = std::realloc(data_, std::size_t(capacity) * sizeof *data_);
-    if (!data) throw std::bad_alloc();
-    data_ = static_cast<u32 *>(data), capacity_ = capacity;
-  }
-
-  u32 *data_ = nullptr;
-  i64 size_ = 0, capacity_ = 0;
-};
 
 // What one thread needs while it encodes; kept between calls.
 struct State {
@@ -80,22 +33,48 @@ public:
     idle_.push_back(fresh());
   }
 
+  // States of the pool for as long as they are in use, so that threads share nothing while they work.
+  class Lease {
+  public:
+    Lease(Encoder &encoder, int count) : encoder_(encoder) {
+      {
+        const std::lock_guard lock(encoder_.mutex_);
+        while (count > i64(states_.size()) && !encoder_.idle_.empty()) {
+          states_.push_back(std::move(encoder_.idle_.back()));
+          encoder_.idle_.pop_back();
+        }
+      }
+      if (states_.empty()) states_.push_back(encoder_.fresh());
+      while (count > i64(states_.size())) states_.push_back(std::make_unique<State>(*states_[0]));
+    }
+    ~Lease() {
+      const std::lock_guard lock(encoder_.mutex_);
+      while (!states_.empty()) { // the first one last, which is the first to be lent again
+        encoder_.idle_.push_back(std::move(states_.back()));
+        states_.pop_back();
+      }
+    }
+    State &operator[](int thread) const { return *states_[std::size_t(thread)]; }
+
+  private:
+    Encoder &encoder_;
+    std::vector<std::unique_ptr<State>> states_;
+  };
+
   // Adds the ids of n bytes of UTF-8.
-  void encode(const u8 *bytes, i64 n, Ids &out) {
+  void encode(const u8 *bytes, i64 n, State &state, Ids &out) const {
     const Text text{classes_.data(), bytes + n};
-    const Lease state(*this);
     switch (pattern_) {
-    case Pattern::gpt2: return encode<Pattern::gpt2>(text, bytes, *state, out);
-    case Pattern::cl100k: return encode<Pattern::cl100k>(text, bytes, *state, out);
-    case Pattern::qwen2: return encode<Pattern::qwen2>(text, bytes, *state, out);
-    case Pattern::o200k: return encode<Pattern::o200k>(text, bytes, *state, out);
+    case Pattern::gpt2: return encode<Pattern::gpt2>(text, bytes, state, out);
+    case Pattern::cl100k: return encode<Pattern::cl100k>(text, bytes, state, out);
+    case Pattern::qwen2: return encode<Pattern::qwen2>(text, bytes, state, out);
+    case Pattern::o200k: return encode<Pattern::o200k>(text, bytes, state, out);
     }
   }
 
   // The ids of one piece, which is not cut further.
-  void merge(const u8 *piece, i64 bytes, Ids &out) {
-    const Lease state(*this);
-    out.add(bytes ? merge(piece, bytes, *state, out.room(bytes)) : 0);
+  void merge(const u8 *piece, i64 bytes, State &state, Ids &out) const {
+    out.add(bytes ? merge_piece(piece, bytes, state, out.room(bytes)) : 0);
   }
 
 private:
@@ -108,30 +87,6 @@ private:
   // new, enough to find several that must be merged.
   static constexpr int BATCH = 48, LONG_BATCH = 192;
   static constexpr std::size_t MOST_LIKELY = 1 << 16; // tokens, a quarter of what the cache holds
-
-  // A State of the pool for as long as it is in use, so that threads share nothing while they work.
-  class Lease {
-  public:
-    explicit Lease(Encoder &encoder) : encoder_(encoder) {
-      {
-        const std::lock_guard lock(encoder_.mutex_);
-        if (!encoder_.idle_.empty()) {
-          state_ = std::move(encoder_.idle_.back());
-          encoder_.idle_.pop_back();
-        }
-      }
-      if (!state_) state_ = encoder_.fresh();
-    }
-    ~Lease() {
-      const std::lock_guard lock(encoder_.mutex_);
-      encoder_.idle_.push_back(std::move(state_));
-    }
-    State &operator*() const { return *state_; }
-
-  private:
-    Encoder &encoder_;
-    std::unique_ptr<State> state_;
-  };
 
   // A State that knows the tokens: they are the likeliest pieces.
   std::unique_ptr<State> fresh() const {
@@ -196,12 +151,12 @@ private:
   __attribute__((noinline)) i64 copy_or_merge(const Piece *piece, const Piece *end, State &state,
                                               u32 *ids) const {
     const i64 bytes = piece[1].start - piece->start;
-    if (bytes > Key::LONGEST) return merge(piece->start, bytes, state, ids);
+    if (bytes > Key::LONGEST) return merge_piece(piece->start, bytes, state, ids);
     i64 count = state.cache.copy(piece->start, piece->key, piece->hash, ids);
     if (count) return count;
     learn(piece, end, state);
     count = state.cache.copy(piece->start, piece->key, piece->hash, ids);
-    return count ? count : merge(piece->start, bytes, state, ids);
+    return count ? count : merge_piece(piece->start, bytes, state, ids);
   }
 
   // Merges those of the pieces that are not in the cache, the short ones several at a time, and
@@ -215,7 +170,7 @@ private:
       if (bytes > Key::LONGEST || state.cache.has(piece->key, piece->hash)) continue;
       if (bytes > ShortMerge::LONGEST || whole_id(piece->start, bytes)) {
         u32 ids[Key::LONGEST];
-        const i64 merged = merge(piece->start, bytes, state, ids);
+        const i64 merged = merge_piece(piece->start, bytes, state, ids);
         state.cache.keep(piece->start, piece->key, piece->hash, ids, u32(merged));
         continue;
       }
@@ -232,7 +187,7 @@ private:
       state.cache.keep(pieces[i]->start, pieces[i]->key, pieces[i]->hash, jobs[i].ids, u32(jobs[i].count));
   }
 
-  i64 merge(const u8 *piece, i64 bytes, State &state, u32 *ids) const {
+  i64 merge_piece(const u8 *piece, i64 bytes, State &state, u32 *ids) const {
     if (const u32 *whole = whole_id(piece, bytes)) return *ids = *whole, 1;
     return state.merger.merge(merges_, piece, bytes, ids);
   }

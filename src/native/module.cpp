@@ -50,9 +50,10 @@ const u8 *classes_of(std::string_view classes) {
 }
 
 py::array_t<u32> array_of(Ids ids) {
-  const i64 size = ids.size();
-  u32 *data = ids.release();
-  return py::array_t<u32>({size}, {sizeof(u32)}, data, py::capsule(data, std::free));
+  ids.fit();
+  auto *kept = new Ids(std::move(ids));
+  const py::capsule owner(kept, [](void *ids) { delete static_cast<Ids *>(ids); });
+  return py::array_t<u32>({kept->size()}, {sizeof(u32)}, kept->data(), owner);
 }
 
 // Python's numbers 0, 1, …, made once each: a list of ids then only points to them.
@@ -110,7 +111,7 @@ public:
   py::list merge(const py::bytes &piece) {
     const std::string_view bytes = piece;
     Ids ids;
-    encoder_.merge(bytes_of(bytes), i64(bytes.size()), ids);
+    encoder_.merge(bytes_of(bytes), i64(bytes.size()), Encoder::Lease(encoder_, 1)[0], ids);
     return numbers_.list(ids.data(), ids.size());
   }
 
@@ -175,7 +176,7 @@ public:
 
   // The bytes of the ids, or the first id that has no token.
   py::object decode(const py::object &ids) const {
-    if (PyList_Check(ids.ptr())) return decode_as<i64>(list(ids));
+    if (PyList_Check(ids.ptr())) return decode_list(ids);
     if (py::isinstance<py::array_t<u32>>(ids)) return decode_as<u32>(ids);
     if (py::isinstance<py::array_t<std::uint16_t>>(ids)) return decode_as<std::uint16_t>(ids);
     return decode_as<i64>(ids);
@@ -188,10 +189,6 @@ private:
     return decode_as(ids.data(), ids.size());
   }
 
-  template <typename Id> py::object decode_as(const std::vector<Id> &ids) const {
-    return decode_as(ids.data(), i64(ids.size()));
-  }
-
   template <typename Id> py::object decode_as(const Id *ids, i64 count) const {
     i64 wrong;
     const i64 total = decoder_.bytes(ids, count, wrong);
@@ -201,13 +198,18 @@ private:
     return std::move(bytes);
   }
 
-  static std::vector<i64> list(const py::object &list) {
-    std::vector<i64> ids(std::size_t(PyList_GET_SIZE(list.ptr())));
-    for (std::size_t i = 0; i < ids.size(); i++) {
-      ids[i] = PyLong_AsLongLong(PyList_GET_ITEM(list.ptr(), py::ssize_t(i)));
-      if (ids[i] == -1 && PyErr_Occurred()) throw py::error_already_set();
+  py::object decode_list(const py::object &list) const {
+    const i64 count = PyList_GET_SIZE(list.ptr());
+    Ids ids;
+    u32 *out = ids.room(count);
+    i64 i = 0;
+    for (; i < count && i < PyList_GET_SIZE(list.ptr()); i++) { // an id's __index__ may change the list
+      const long long id = PyLong_AsLongLong(PyList_GET_ITEM(list.ptr(), i));
+      if (id == -1 && PyErr_Occurred()) throw py::error_already_set();
+      if (id < 0 || id > 0xFFFFFFFFll) return py::int_(id);
+      out[i] = u32(id);
     }
-    return ids;
+    return decode_as(out, i);
   }
 
   static std::vector<std::string> contents(const std::vector<std::optional<py::bytes>> &tokens) {
@@ -238,15 +240,15 @@ public:
     const std::vector<Units> units = units_of(held);
     const py::gil_scoped_release release;
     const std::vector<Part> parts = parts_of(units);
-    const std::vector<std::size_t> shares = shares_of(parts, threads);
-    const int count = int(shares.size()) - 1;
-    if (counters_.size() < shares.size() - 1) counters_.resize(shares.size() - 1);
-    in_parallel(count, [&](int thread) {
-      Buffer buffer;
+    const std::vector<Stretch> stretches = stretches_of(parts);
+    threads = int(std::clamp<i64>(i64(stretches.size()), 1, threads));
+    if (counters_.size() < std::size_t(threads)) counters_.resize(std::size_t(threads));
+    std::vector<Buffer> buffers(static_cast<std::size_t>(threads));
+    in_parallel(threads, stretches.size(), [&](int thread, std::size_t stretch) {
       PieceCounter &counter = counters_[thread];
-      for (std::size_t i = shares[thread]; i < shares[thread + 1]; i++) {
+      for (std::size_t i = stretches[stretch].begin; i < stretches[stretch].end; i++) {
         i64 bytes;
-        const u8 *start = parts[i].text->utf8(parts[i].begin, parts[i].end, buffer, bytes);
+        const u8 *start = parts[i].text->utf8(parts[i].begin, parts[i].end, buffers[thread], bytes);
         const Text text{bytes_of(classes_), start + bytes};
         each_piece(pattern, text, start, [&](const u8 *piece, const u8 *end) {
           counter.add_soon(piece, end - piece, text.end);

@@ -1,7 +1,6 @@
 // Many texts, or a long one, on several threads.
 #pragma once
 
-#include <algorithm>
 #include <exception>
 #include <thread>
 
@@ -9,16 +8,21 @@
 
 namespace groundup {
 
-// What one thread takes at a time.
+// Of one text.
 struct Part {
   const Units *text;
   i64 begin, end; // units
   bool last;      // of its text
 };
 
-constexpr i64 PART = 1 << 18; // units
+// Parts that stand together: what one thread takes at a time.
+struct Stretch {
+  std::size_t begin, end; // parts
+};
 
-// The parts of the texts, in order; whole texts, if the pattern is not one of ours.
+constexpr i64 PART = 1 << 17; // units
+
+// The parts of the texts, in order.
 inline std::vector<Part> parts_of(const std::vector<Units> &texts) {
   std::vector<Part> parts;
   for (const Units &text : texts) {
@@ -32,37 +36,32 @@ inline std::vector<Part> parts_of(const std::vector<Units> &texts) {
   return parts;
 }
 
-// Where each thread's parts begin, and the last one's end: parts that stand together, about as many
-// units as every other thread's. There are fewer threads where there is little to do.
-inline std::vector<std::size_t> shares_of(const std::vector<Part> &parts, int threads) {
-  i64 units = 0;
-  for (const Part &part : parts) units += part.end - part.begin;
-  threads = int(std::clamp<i64>(units / (PART / 2), 1, threads));
-  std::vector<std::size_t> cuts{0};
-  i64 before = 0;
-  std::size_t next = 0;
-  for (int thread = 1; thread < threads; thread++) {
-    for (; before < units * thread / threads; next++) before += parts[next].end - parts[next].begin;
-    cuts.push_back(next);
+inline std::vector<Stretch> stretches_of(const std::vector<Part> &parts) {
+  std::vector<Stretch> stretches;
+  i64 units = PART;
+  for (std::size_t i = 0; i < parts.size(); i++) {
+    if (units >= PART) stretches.push_back({i, i}), units = 0;
+    stretches.back().end = i + 1;
+    units += parts[i].end - parts[i].begin;
   }
-  cuts.push_back(parts.size());
-  return cuts;
+  return stretches;
 }
 
-// Calls work(0) … work(count - 1), each on its own thread; raises what the first of them raised.
-template <typename Work> void in_parallel(int count, Work work) {
-  std::vector<std::exception_ptr> errors(std::size_t(count), nullptr);
-  const auto guarded = [&](int i) {
+// Calls work(thread, i) for every i below `count`, of which each thread takes one in turn, the same
+// one every time; raises what the first thread that failed raised.
+template <typename Work> void in_parallel(int threads, std::size_t count, Work work) {
+  std::vector<std::exception_ptr> errors(std::size_t(threads), nullptr);
+  const auto take = [&](int thread) {
     try {
-      work(i);
+      for (auto i = std::size_t(thread); i < count; i += std::size_t(threads)) work(thread, i);
     } catch (...) {
-      errors[std::size_t(i)] = std::current_exception();
+      errors[std::size_t(thread)] = std::current_exception();
     }
   };
-  std::vector<std::thread> threads;
-  for (int i = 1; i < count; i++) threads.emplace_back(guarded, i);
-  guarded(0);
-  for (std::thread &thread : threads) thread.join();
+  std::vector<std::thread> others;
+  for (int thread = 1; thread < threads; thread++) others.emplace_back(take, thread);
+  take(0);
+  for (std::thread &other : others) other.join();
   for (const std::exception_ptr &error : errors)
     if (error) std::rethrow_exception(error);
 }

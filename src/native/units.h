@@ -55,22 +55,15 @@ struct Units {
     u8 *const start = buffer.room((end - begin) * (width == 1 ? 2 : width == 2 ? 3 : 4) + 8);
     u8 *out = start;
     for (i64 i = begin; i < end;) {
-      if (end - i >= 8 && ascii(i, out)) {
-        i += 8, out += 8;
+      if (end - i >= AT_ONCE && ascii(i, out)) {
+        i += AT_ONCE, out += AT_ONCE;
         continue;
       }
-      const u32 point = at(i++);
-      if (point < 0x80) {
-        *out++ = u8(point);
-      } else if (point < 0x800) {
-        *out++ = u8(0xC0 | point >> 6), *out++ = u8(0x80 | (point & 0x3F));
-      } else if (point < 0x10000) {
-        if (point >= 0xD800 && point < 0xE000) throw std::invalid_argument("lone surrogate");
-        *out++ = u8(0xE0 | point >> 12), *out++ = u8(0x80 | (point >> 6 & 0x3F));
-        *out++ = u8(0x80 | (point & 0x3F));
-      } else {
-        *out++ = u8(0xF0 | point >> 18), *out++ = u8(0x80 | (point >> 12 & 0x3F));
-        *out++ = u8(0x80 | (point >> 6 & 0x3F)), *out++ = u8(0x80 | (point & 0x3F));
+      bool foreign = false; // go on one by one up to the end of the next stretch that is not ASCII
+      for (; i < end && !(foreign && at(i) < 0x80); i++) {
+        const u32 point = at(i);
+        foreign = point >= 0x80;
+        out = write(point, out);
       }
     }
     bytes = out - start;
@@ -78,39 +71,52 @@ struct Units {
   }
 
 private:
+  static constexpr int AT_ONCE = 16; // units
+
   template <typename T> T read(i64 i) const {
     T value;
     std::memcpy(&value, data + i * i64(sizeof value), sizeof value);
     return value;
   }
 
-  // Copies the 8 units from i on, if all of them are ASCII.
+  static u8 *write(u32 point, u8 *out) {
+    if (point < 0x80) {
+      *out++ = u8(point);
+    } else if (point < 0x800) {
+      *out++ = u8(0xC0 | point >> 6), *out++ = u8(0x80 | (point & 0x3F));
+    } else if (point < 0x10000) {
+      if (point >= 0xD800 && point < 0xE000) throw std::invalid_argument("lone surrogate");
+      *out++ = u8(0xE0 | point >> 12), *out++ = u8(0x80 | (point >> 6 & 0x3F));
+      *out++ = u8(0x80 | (point & 0x3F));
+    } else {
+      *out++ = u8(0xF0 | point >> 18), *out++ = u8(0x80 | (point >> 12 & 0x3F));
+      *out++ = u8(0x80 | (point >> 6 & 0x3F)), *out++ = u8(0x80 | (point & 0x3F));
+    }
+    return out;
+  }
+
+  // Writes the AT_ONCE units from i on as bytes; returns whether that is right: all are ASCII.
   bool ascii(i64 i, u8 *out) const {
-    if (width == 1) {
-      const u64 eight = word(i, 0);
-      std::memcpy(out, &eight, 8);
-      return !(eight & 0x8080808080808080ull);
-    }
-    if (width == 2) {
-      const u64 low = word(i, 0), high = word(i, 1);
-      if ((low | high) & 0xFF80FF80FF80FF80ull) return false;
-      const u64 eight = narrow(low) | narrow(high) << 32;
-      std::memcpy(out, &eight, 8);
-      return true;
-    }
-    for (int k = 0; k < 8; k++) out[k] = u8(at(i + k));
-    return !((word(i, 0) | word(i, 1) | word(i, 2) | word(i, 3)) & 0xFFFFFF80FFFFFF80ull);
+    if (width == 1) return narrow<u8>(i, out);
+    if (width == 2) return narrow<std::uint16_t>(i, out);
+    return narrow<u32>(i, out);
   }
 
-  u64 word(i64 i, int k) const {
-    u64 word;
-    std::memcpy(&word, data + i * width + 8 * k, 8);
-    return word;
-  }
-
-  static u64 narrow(u64 four) { // four 16-bit units below 0x80 to four bytes
-    four = (four | four >> 8) & 0x0000FFFF0000FFFFull;
-    return (four | four >> 16) & 0xFFFFFFFFull;
+  template <typename Unit> bool narrow(i64 i, u8 *out) const {
+    typedef Unit Wide __attribute__((vector_size(AT_ONCE * sizeof(Unit))));
+    typedef u8 Narrow __attribute__((vector_size(AT_ONCE)));
+    const u8 *from = data + i * i64(sizeof(Unit));
+    Wide wide;
+    std::memcpy(&wide, from, sizeof wide);
+    const Narrow bytes = __builtin_convertvector(wide, Narrow);
+    std::memcpy(out, &bytes, sizeof bytes);
+    constexpr u64 beyond = sizeof(Unit) == 1   ? 0x8080808080808080ull
+                           : sizeof(Unit) == 2 ? 0xFF80FF80FF80FF80ull
+                                               : 0xFFFFFF80FFFFFF80ull;
+    u64 words[sizeof wide / 8], any = 0;
+    std::memcpy(words, from, sizeof wide);
+    for (const u64 word : words) any |= word;
+    return !(any & beyond);
   }
 };
 

@@ -125,7 +125,7 @@ void check_ids(const Model &model, const Text &text, const std::vector<u8> &byte
     if (end - piece > 400) return;
     const std::vector<u32> ids = slow_merge(model.orders, {piece, end});
     Ids merged;
-    model.encoder->merge(piece, end - piece, merged);
+    model.encoder->merge(piece, end - piece, Encoder::Lease(*model.encoder, 1)[0], merged);
     require(std::equal(ids.begin(), ids.end(), merged.data(), merged.data() + merged.size()),
             "a piece is merged as the slow way merges it", input);
     expected.insert(expected.end(), ids.begin(), ids.end());
@@ -133,7 +133,7 @@ void check_ids(const Model &model, const Text &text, const std::vector<u8> &byte
   const Decoder decoder(model.tokens, std::vector<bool>(model.tokens.size()));
   for (int repeat = 0; repeat < 2; repeat++) { // the second time from the cache
     Ids ids;
-    model.encoder->encode(bytes.data(), i64(bytes.size()), ids);
+    model.encoder->encode(bytes.data(), i64(bytes.size()), Encoder::Lease(*model.encoder, 1)[0], ids);
     i64 wrong;
     const i64 size = decoder.bytes(ids.data(), ids.size(), wrong);
     require(size == i64(bytes.size()), "no byte is lost", input);
@@ -143,6 +143,24 @@ void check_ids(const Model &model, const Text &text, const std::vector<u8> &byte
     if (ids.size() == i64(expected.size()))
       require(std::equal(expected.begin(), expected.end(), ids.data()), "the ids are right", input);
   }
+}
+
+// Long texts and short ones: threads get some of each, and finish in any order.
+void check_threads(const Model &model) {
+  std::vector<std::vector<u8>> texts;
+  for (int i = 0; i < 8; i++) {
+    const std::string input = random_input() + " \nx y";
+    std::string text;
+    for (const u64 size = below_(2) ? below_(3 * PART) : below_(100); text.size() < size;) text += input;
+    texts.push_back(exact(text));
+  }
+  std::vector<Units> units;
+  for (const std::vector<u8> &text : texts) units.push_back({0, text.data(), i64(text.size())});
+  const Encoded one = encode_batch(*model.encoder, units, 1);
+  const Encoded three = encode_batch(*model.encoder, units, 3);
+  require(one.ends == three.ends && one.ids.size() == three.ids.size() &&
+              std::equal(one.ids.data(), one.ids.data() + one.ids.size(), three.ids.data()),
+          "threads change nothing", "");
 }
 
 void check_wrong_ids(const Model &model, const std::string &input) {
@@ -213,6 +231,7 @@ int main(int, char **arguments) {
   while (std::chrono::steady_clock::now() < stop) {
     const Pattern pattern = Pattern(below_(4));
     const Model model = random_model(classes, pattern);
+    check_threads(model);
     for (int i = 0; i < 100; i++, inputs++) {
       const std::string input = random_input();
       const std::vector<u8> bytes = exact(input);

@@ -133,6 +133,18 @@ def test_threads_and_parts_change_nothing(
     assert ends.tolist() == np.cumsum([len(text) for text in expected]).tolist()
 
 
+def test_an_array_that_is_kept_never_changes(trained: BPE, source_files: list[str]) -> None:
+    long = ("\n".join(source_files) * 90)[:4_000_000]  # its ids take more than a megabyte
+    texts = [long, long[1_000_000:], long[::-1][:2_000_000], long[500_000:]]
+    kept = [trained.encode_to_numpy([text], threads=1 + i % 2)[0] for i, text in enumerate(texts)]
+    copies = [ids.copy() for ids in kept]
+    del kept[1], copies[1]  # the memory of one is free for the next
+    for text in texts:
+        trained.encode_to_numpy([text])
+    assert all((ids == copy).all() for ids, copy in zip(kept, copies, strict=True))
+    assert all(trained.decode(ids) in texts for ids in kept)
+
+
 def test_more_pieces_than_the_cache_holds() -> None:
     tokenizer = BPE.learned([(97, 98)], "gpt2")
     text = "".join(f" {n}" for n in range(300_000))
