@@ -3,6 +3,8 @@
 import itertools
 import random
 import sys
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,6 +45,18 @@ def every_pair(pattern: str) -> BPE:
     return BPE.learned(pairs, pattern)
 
 
+@cache
+def tiktoken_of(tokenizer: BPE) -> Any:
+    """The same tokenizer in the library that published the patterns."""
+    tiktoken = pytest.importorskip("tiktoken", minversion="0.14")
+    return tiktoken.Encoding(
+        "same",
+        pat_str=PATTERNS[tokenizer.pattern],
+        mergeable_ranks={content: i for i, content in tokenizer.vocabulary.ordinary.items()},
+        special_tokens={},
+    )
+
+
 def cuts(pattern: str, text: str) -> list[str]:
     ends = core.piece_ends(classes(), pattern, text).tolist()
     content = text.encode()
@@ -68,13 +82,7 @@ def test_every_code_point_is_cut_as_the_pattern_cuts_it(pattern: str) -> None:
 
 # tiktoken 0.14 and unicode_classes.txt both know Unicode 16, so no code point is left out.
 def test_every_code_point_is_cut_as_tiktoken_cuts_it(every_pair: BPE) -> None:
-    tiktoken = pytest.importorskip("tiktoken", minversion="0.14")
-    oracle = tiktoken.Encoding(
-        "same",
-        pat_str=PATTERNS[every_pair.pattern],
-        mergeable_ranks={content: i for i, content in every_pair.vocabulary.ordinary.items()},
-        special_tokens={},
-    )
+    oracle = tiktoken_of(every_pair)
     points = [chr(point) for point in range(sys.maxunicode + 1) if not 0xD800 <= point <= 0xDFFF]
     for start in range(0, len(points), 100_000):
         text = "".join(f"a{c}b1{c} {c}\n" for c in points[start : start + 100_000])
@@ -95,16 +103,16 @@ def test_ids_equal_the_reference(trained: BPE, text: str) -> None:
     assert trained.decode(expected) == text
 
 
+@pytest.mark.slow  # 90 s a pattern
+@settings(deadline=None, max_examples=100_000)
+@given(text=texts)
+def test_a_hundred_thousand_strings_have_tiktokens_ids(trained: BPE, text: str) -> None:
+    assert trained.encode(text) == tiktoken_of(trained).encode_ordinary(text)
+
+
 def test_random_bytes_decoded_with_replacement(trained: BPE) -> None:
-    content = random.Random(0).randbytes(300_000).decode("utf-8", errors="replace")
-    tiktoken = pytest.importorskip("tiktoken", minversion="0.14")
-    oracle = tiktoken.Encoding(
-        "same",
-        pat_str=PATTERNS[trained.pattern],
-        mergeable_ranks={text: i for i, text in trained.vocabulary.ordinary.items()},
-        special_tokens={},
-    )
-    assert trained.encode(content) == oracle.encode_ordinary(content)
+    content = random.Random(0).randbytes(10_000_000).decode("utf-8", errors="replace")
+    assert trained.encode(content) == tiktoken_of(trained).encode_ordinary(content)
 
 
 @pytest.mark.parametrize("unit", ["a", "ab", " ", "\n", "é", "-", "7", "x-"])
