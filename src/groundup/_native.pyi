@@ -48,8 +48,14 @@ class Counter:
 
     def __init__(self, classes: bytes) -> None: ...
     def count(self, texts: list[str], pattern: str, threads: int) -> None: ...
-    def add(self, piece: bytes, count: int) -> None: ...
-    def empty(self) -> bool: ...
+    def add(self, pieces: bytes, ends: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+        """More of pieces that stand one after the other, as `pieces` returns them."""
+
+    def drop_rare(self, most: int) -> int:
+        """If there are more than `most` pieces, drop the rarest, down to half as many or fewer:
+        those that occur no more often than the number that is returned."""
+
+    def size(self) -> int: ...
     def pieces(self) -> tuple[bytes, NDArray[np.int64], NDArray[np.int64]]:
         """The pieces one after the other, where each ends, and how often it occurs."""
 

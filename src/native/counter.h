@@ -1,6 +1,8 @@
 // How often each piece occurs.
 #pragma once
 
+#include <functional>
+
 #include "cache.h"
 
 namespace groundup {
@@ -50,6 +52,17 @@ public:
     }
   }
 
+  // The least count such that at most `most` pieces occur more often; 0, if there are no more than
+  // `most`.
+  i64 bar(std::size_t most) const {
+    if (size() <= most) return 0;
+    std::vector<i64> counts;
+    for (const u64 at : order_) counts.push_back(entries_[at].count);
+    const auto bar = counts.begin() + i64(most);
+    std::nth_element(counts.begin(), bar, counts.end(), std::greater<i64>());
+    return *bar;
+  }
+
   std::size_t size() const { return order_.size(); }
   std::size_t bytes() const { return bytes_.size(); }
 
@@ -88,7 +101,7 @@ private:
   }
 
   void grow() {
-    std::vector<Entry> old(4 * entries_.size());
+    std::vector<Entry> old(2 * entries_.size());
     old.swap(entries_);
     for (u64 &at : order_) {
       const Entry &entry = old[at];

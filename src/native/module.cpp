@@ -230,6 +230,8 @@ private:
 // The pieces of texts and how often each occurs.
 class Counter {
 public:
+  using Numbers64 = py::array_t<i64, py::array::c_style | py::array::forcecast>;
+
   explicit Counter(const py::bytes &classes) : classes_(std::string(classes)) {
     classes_of(classes_);
   }
@@ -258,16 +260,37 @@ public:
     });
   }
 
-  void add(const py::bytes &piece, i64 count) {
-    const std::string_view bytes = piece;
-    if (bytes.empty() || count < 1) throw std::invalid_argument("a piece has bytes and a count");
-    counters_[0].add(bytes_of(bytes), i64(bytes.size()), count, bytes_of(bytes) + bytes.size());
+  // Adds pieces that stand one after the other.
+  void add(const py::bytes &pieces, const Numbers64 &ends, const Numbers64 &counts) {
+    const std::string_view bytes = pieces;
+    if (ends.size() != counts.size()) throw std::invalid_argument("every piece has an end and a count");
+    i64 start = 0;
+    for (py::ssize_t i = 0; i < ends.size(); i++) {
+      const i64 end = ends.data()[i], count = counts.data()[i];
+      if (end <= start || end > i64(bytes.size()) || count < 1)
+        throw std::invalid_argument("a piece has bytes and a count");
+      counters_[0].add(bytes_of(bytes) + start, end - start, count, bytes_of(bytes) + bytes.size());
+      start = end;
+    }
   }
 
-  bool empty() const {
-    return std::all_of(counters_.begin(), counters_.end(),
-                       [](const PieceCounter &counter) { return counter.size() == 0; });
+  // Drops the rarest pieces if there are more than `most`, down to half as many or fewer: those that
+  // occur no more often than the number that is returned.
+  i64 drop_rare(i64 most) {
+    const py::gil_scoped_release release;
+    std::size_t size = 0; // at least that of all together
+    for (const PieceCounter &counter : counters_) size += counter.size();
+    if (size <= std::size_t(most) || together().size() <= std::size_t(most)) return 0;
+    const i64 bar = counters_[0].bar(std::size_t(most) / 2);
+    PieceCounter kept;
+    counters_[0].each([&](const u8 *piece, i64 bytes, i64 count) {
+      if (count > bar) kept.add(piece, bytes, count, piece + bytes);
+    });
+    counters_[0] = std::move(kept);
+    return bar;
   }
+
+  i64 size() { return i64(together().size()); }
 
   // The pieces one after the other, where each ends, and how often it occurs.
   py::tuple pieces() {
@@ -317,7 +340,8 @@ PYBIND11_MODULE(_native, module) {
       .def(py::init<const py::bytes &>())
       .def("count", &Counter::count)
       .def("add", &Counter::add)
-      .def("empty", &Counter::empty)
+      .def("drop_rare", &Counter::drop_rare)
+      .def("size", &Counter::size)
       .def("pieces", &Counter::pieces);
 
   py::class_<Trainer>(module, "Trainer")

@@ -1,6 +1,8 @@
 """`groundup tokenizer`: on real text, in a pipe, and on input that cannot be used."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +11,15 @@ from xml.etree import ElementTree
 import pytest
 
 from groundup.cli import main
-from groundup.tokenizers import Pieces, load_tokenizer, train_bpe
+from groundup.cli import tokenizer as tokenizer_cli
+from groundup.tokenizers import PieceCounts, Pieces, load_tokenizer, piece_counts, train_bpe
 
 TEXT = "naïve 北\n\tdef f(x): return 12345 <|end|>\n"
+
+
+def tokens_of(path: Path) -> list[bytes]:
+    tokenizer = load_tokenizer(path)
+    return [tokenizer.token_bytes(token) for token in range(tokenizer.vocab_size)]
 
 
 class Shell:
@@ -20,7 +28,7 @@ class Shell:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
         self._monkeypatch, self._capsys = monkeypatch, capsys
 
-    def __call__(self, *arguments: str | Path) -> tuple[int, str, str]:
+    def __call__(self, *arguments: str | Path | int) -> tuple[int, str, str]:
         line = ["groundup", "tokenizer", *map(str, arguments)]
         self._monkeypatch.setattr(sys, "argv", line)
         code: object = 0
@@ -90,6 +98,17 @@ def test_inspect_reads_standard_input() -> None:
     assert done.stdout.split() == [b"104", b"195", b"169", b"13", b"10"]
 
 
+def test_a_terminal_without_the_characters_gets_their_numbers(text: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "groundup", "tokenizer", "inspect", str(text)],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"n\u2502a\u2502\u2039C3\u203a" in done.stdout
+
+
 def test_train_gives_the_same_file_every_time(
     shell: Shell, corpus: Path, tmp_path: Path, source_files: list[str]
 ) -> None:
@@ -106,6 +125,49 @@ def test_train_gives_the_same_file_every_time(
     assert result["tokens"] == sum(len(expected.encode_ordinary(text)) for text in source_files)
     shell("train", corpus, "--out", tmp_path / "b.json", *options)
     assert (tmp_path / "b.json").read_bytes() == out.read_bytes()
+
+
+def test_train_takes_a_regular_expression(shell: Shell, corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "tokenizer.json"
+    code, _, errors = shell(
+        "train", corpus, "--out", out, "--pattern", r"\w+|\W", "--vocab-size", 300
+    )
+    assert code == 0, errors
+    assert all(re.fullmatch(rb"(?s)[\w\x80-\xff]+|.", token) for token in tokens_of(out))
+
+
+def test_train_goes_on_with_counts_that_were_kept(
+    shell: Shell, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, out, counts = (tmp_path / name for name in ("whole.json", "out.json", "counts.npz"))
+    assert shell("train", corpus, "--out", whole, "--vocab-size", 400)[0] == 0
+    train = ("train", corpus, "--out", out, "--vocab-size", 400, "--counts", counts)
+    monkeypatch.setattr(piece_counts, "AT_ONCE", 5_000)
+    monkeypatch.setattr(tokenizer_cli, "_SAVE_SECONDS", 0.0)
+    add, calls = PieceCounts.add, []
+
+    def killed(self: PieceCounts, texts: list[str]) -> None:
+        calls.append(self.documents)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        add(self, texts)
+
+    monkeypatch.setattr(PieceCounts, "add", killed)
+    assert shell(*train)[0] == 130
+    counted = PieceCounts.load(counts).documents
+    assert 0 < counted < 8
+    calls[:] = [-1, -1, -1]
+    assert shell(*train)[0] == 0
+    assert calls[3] == counted  # it went on there
+    assert out.read_bytes() == whole.read_bytes()
+    assert shell(*train)[0] == 0
+    assert out.read_bytes() == whole.read_bytes()
+
+    (corpus / "0.py").write_text("other text", encoding="utf-8")
+    code, _, errors = shell(*train)
+    assert (code, "counts of other text" in errors) == (2, True)
+    code, _, errors = shell(*train, "--pattern", "gpt2")
+    assert (code, "another --pattern or --special" in errors) == (2, True)
 
 
 def test_train_makes_words_and_characters(shell: Shell, corpus: Path, tmp_path: Path) -> None:
@@ -169,7 +231,14 @@ def test_one_long_document_is_divided(
         (["train", "short.txt", "--out", "t.json", "--special", ""], "must not be empty"),
         (["train", "short.txt", "--out", "."], "is a directory"),
         (["train", "short.txt"], "--out"),
-        (["train", "short.txt", "--out", "t.json", "--pattern", "x"], "--pattern"),
+        (["train", "short.txt", "--out", "t.json", "--pattern", "x"], "there is no pattern 'x'"),
+        (["train", "short.txt", "--out", "t.json", "--pattern", "(x"], "no regular expression"),
+        (["train", "short.txt", "--out", "t.json", "--pattern", r"\w+"], "does not cover the text"),
+        (["train", "short.txt", "--out", "t.json", "--counts", "short.txt"], "not hold counts"),
+        (
+            ["train", "short.txt", "--out", "t.json", "--kind", "words", "--counts", "c.npz"],
+            "--counts is for --kind bpe",
+        ),
         (
             ["train", "short.txt", "--out", "t.json", "--kind", "characters", "--pattern", "gpt2"],
             "--kind characters has none",

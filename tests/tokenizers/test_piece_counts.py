@@ -1,5 +1,6 @@
 """Counts of pieces: the same however they were counted, and kept across a kill."""
 
+import random
 from collections import Counter
 from pathlib import Path
 
@@ -42,9 +43,41 @@ def test_counting_goes_on_after_a_kill(source_files: list[str], tmp_path: Path) 
     assert trained[0].fingerprint == trained[1].fingerprint
 
 
+@pytest.mark.parametrize("pattern", ["cl100k", r"\w+|\W"])  # the core, and the reference
+def test_rare_pieces_are_dropped_within_the_bound_that_is_told(pattern: str) -> None:
+    numbers = random.Random(0)
+    texts = [" ".join(f"w{int(numbers.paretovariate(0.3))}" for _ in range(300)) for _ in range(20)]
+    counts = PieceCounts(pattern, most_pieces=200, threads=2)
+    for text in texts:
+        counts.add([text])
+        assert len(counts) <= 200
+    true = Counter(piece.encode() for text in texts for piece in cutter(pattern)(text))
+    assert len(true) > 800
+    kept = dict(counts.items())
+    assert 0 < counts.too_low < 100
+    assert all(
+        true[piece] - counts.too_low <= count <= true[piece] for piece, count in kept.items()
+    )
+    assert {piece for piece, count in true.items() if count > counts.too_low} <= set(kept)
+
+
+def test_dropping_does_not_depend_on_threads_or_a_kill(tmp_path: Path) -> None:
+    texts = [" ".join(f"x{n % (7 + i) * n}" for n in range(900)) for i in range(12)]
+    one = PieceCounts("gpt2", most_pieces=300, threads=1)
+    for text in texts:
+        one.add([text])
+    three = PieceCounts("gpt2", most_pieces=300, threads=3)
+    for text in texts:
+        three.add([text])
+        three.save(tmp_path / "counts.npz")
+        three = PieceCounts.load(tmp_path / "counts.npz", threads=3)
+    assert dict(one.items()) == dict(three.items())
+    assert one.too_low == three.too_low > 0
+
+
 def test_no_counts_are_saved_and_read_too(tmp_path: Path) -> None:
     PieceCounts("gpt2").save(tmp_path / "counts.npz")
-    assert PieceCounts.load(tmp_path / "counts.npz").empty
+    assert len(PieceCounts.load(tmp_path / "counts.npz")) == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not really", b"text"])

@@ -4,6 +4,7 @@ A subcommand's file is imported when it is called, so that `groundup --help` nev
 """
 
 import importlib
+import io
 import sys
 
 import click
@@ -45,6 +46,8 @@ def cli() -> None:
 
 def main() -> None:
     """The `groundup` command. Exit codes: 0 done, 2 bad input, 130 interrupted."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what its encoding lacks is shown as \\u2026
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:

@@ -1,24 +1,29 @@
 """`groundup tokenizer`."""
 
+import hashlib
 import json
 import sys
-from itertools import pairwise
+import time
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     import numpy as np
     from numpy.typing import NDArray
     from rich.console import Console
 
     from groundup.cli.corpus import Corpus
-    from groundup.tokenizers import AnyTokenizer
+    from groundup.tokenizers import AnyTokenizer, PieceCounts
 
 _FREQUENT = 20  # tokens in the table of the most frequent ones
 _BPE_SIZE = 4096  # as the main job's
 _HELD_OUT = 0.1  # of the bytes
+_SAVE_SECONDS = 30.0  # between two writes of the counts
 _SIZES = (512, 1024, 4096, 16384, 32768)
 _paths = click.argument(
     "paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path)
@@ -94,7 +99,8 @@ def inspect(file: Path, name: str, limit: int, ids_only: bool, as_json: bool) ->
     epilog="""\b
 Examples:
   groundup tokenizer train my-documents/ --out tokenizer.json --special '<|endoftext|>'
-  groundup tokenizer train a.txt b.jsonl --out words.json --kind words --min-frequency 3""",
+  groundup tokenizer train a.txt b.jsonl --out words.json --kind words --min-frequency 3
+  groundup tokenizer train huge/ --out 32k.json --vocab-size 32768 --counts huge.npz""",
 )
 @_paths
 @click.option(
@@ -113,8 +119,9 @@ Examples:
 )
 @click.option(
     "--pattern",
-    type=click.Choice(["gpt2", "cl100k", "qwen2", "o200k"]),
-    help="How text is cut into words. Default: cl100k.",
+    metavar="NAME|REGEX",
+    help="How text is cut into words: gpt2, cl100k, qwen2, o200k, or a regular expression that "
+    "matches a word, which is slower. Default: cl100k.",
 )
 @click.option("--special", multiple=True, metavar="TEXT", help="A special token; repeatable.")
 @click.option(
@@ -125,6 +132,13 @@ Examples:
     help="What occurs less often gets no token of its own.",
 )
 @click.option("--max-token-length", type=click.IntRange(min=2), help="In bytes; for bpe.")
+@click.option(
+    "--counts",
+    "counts_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep the counts of words in this file, so that a killed run goes on where it was, and "
+    "another vocabulary of the same files needs no counting; for bpe.",
+)
 @_json
 def train(paths: tuple[Path, ...], out: Path, as_json: bool, **options: Any) -> None:
     """Train a tokenizer on files and folders; the same files give the same tokenizer."""
@@ -280,15 +294,18 @@ def _train(
     special: tuple[str, ...],
     min_frequency: int,
     max_token_length: int | None,
+    counts_file: Path | None,
 ) -> "AnyTokenizer":
     from groundup.core.progress import progress_bar
-    from groundup.tokenizers import PieceCounts, train_bpe, train_pieces
+    from groundup.tokenizers import train_bpe, train_pieces
     from groundup.tokenizers.patterns import CHARACTER
 
     if kind == "characters" and pattern:
         raise click.UsageError("--pattern cuts words: --kind characters has none.")
     if kind != "bpe" and max_token_length:
         raise click.UsageError("--max-token-length is for --kind bpe.")
+    if kind != "bpe" and counts_file:
+        raise click.UsageError("--counts is for --kind bpe.")
     pattern = pattern or "cl100k"
     if kind != "bpe":
         with progress_bar(console, "read", None) as advance:
@@ -299,9 +316,14 @@ def _train(
                 min_frequency=min_frequency,
                 special_tokens=special,
             )[0]
-    counts = PieceCounts(pattern, special)
     with progress_bar(console, "read", None) as advance:
-        counts.add(corpus.texts(advance))
+        counts = _count(corpus.texts(advance), pattern, special, counts_file)
+    if counts.too_low:
+        console.print(
+            f"the rarest words were dropped to save memory: counts are up to {counts.too_low:,} "
+            "too low.",
+            soft_wrap=True,
+        )
     vocab_size = _BPE_SIZE if vocab_size is None else vocab_size
     with progress_bar(console, "merge", vocab_size - 256 - len(special)) as advance:
         return train_bpe(
@@ -311,3 +333,60 @@ def _train(
             max_token_length=max_token_length,
             progress=advance,
         )
+
+
+def _count(
+    texts: "Iterator[str]", pattern: str, special: tuple[str, ...], file: Path | None
+) -> "PieceCounts":
+    """The counts of the texts' pieces; from `file` as far as it has them.
+
+    Raises `InputError` where the file has those of other texts, or of another pattern.
+    """
+    from groundup.core.errors import InputError
+    from groundup.tokenizers import PieceCounts
+
+    counts = PieceCounts(pattern, special)
+    if file is None:
+        counts.add(texts)
+        return counts
+    if file.exists():
+        counts = PieceCounts.load(file)
+    if (counts.pattern, counts.special_tokens) != (pattern, special):
+        raise InputError(
+            f"{file} has counts for another --pattern or --special: give another file."
+        )
+    seen = _digest("", islice(texts, counts.documents))
+    if counts.corpus not in ("", seen):
+        raise InputError(f"{file} has counts of other text: give another file.")
+    saved = time.monotonic()
+    for some in _portions(texts):
+        counts.add(some)
+        counts.corpus = _digest(counts.corpus, some)
+        if time.monotonic() - saved > _SAVE_SECONDS:
+            counts.save(file)
+            saved = time.monotonic()
+    counts.save(file)
+    return counts
+
+
+def _portions(texts: "Iterator[str]") -> "Iterator[list[str]]":
+    """The texts, many at a time. Where one portion ends depends on nothing but the texts."""
+    from groundup.tokenizers.piece_counts import AT_ONCE
+
+    portion, characters = [], 0
+    for text in texts:
+        portion.append(text)
+        characters += len(text)
+        if characters >= AT_ONCE:
+            yield portion
+            portion, characters = [], 0
+    if portion:
+        yield portion
+
+
+def _digest(before: str, texts: "Iterable[str]") -> str:
+    """A digest of the texts behind those that have the digest `before`."""
+    for text in texts:
+        content = before.encode() + text.encode("utf-8", "surrogatepass")
+        before = hashlib.blake2b(content, digest_size=16).hexdigest()
+    return before

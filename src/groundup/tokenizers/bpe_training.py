@@ -55,7 +55,7 @@ def train_bpe(
         raise InputError(f"a vocabulary of {vocab_size} is too small: {least} is the least.")
     if not isinstance(texts, PieceCounts):
         counts.add(texts)
-    if counts.empty:
+    if not len(counts):
         raise InputError("the corpus holds no text to train a tokenizer on.")
     merges: list[Pair] = []
     for some in _merges(counts, min_frequency, max_token_length or _LONGEST):
