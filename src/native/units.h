@@ -72,6 +72,7 @@ struct Units {
 
 private:
   static constexpr int AT_ONCE = 16; // units
+  static constexpr int AHEAD = 1024; // bytes whose memory is asked for before they are read
 
   template <typename T> T read(i64 i) const {
     T value;
@@ -106,6 +107,7 @@ private:
     typedef Unit Wide __attribute__((vector_size(AT_ONCE * sizeof(Unit))));
     typedef u8 Narrow __attribute__((vector_size(AT_ONCE)));
     const u8 *from = data + i * i64(sizeof(Unit));
+    __builtin_prefetch(from + AHEAD);
     Wide wide;
     std::memcpy(&wide, from, sizeof wide);
     const Narrow bytes = __builtin_convertvector(wide, Narrow);

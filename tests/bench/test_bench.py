@@ -23,7 +23,7 @@ def test_the_table_shows_the_ratio(capsys: pytest.CaptureFixture[str]) -> None:
     limits = [{"name": "matrix product", "value": 2000.0, "unit": "GFLOP/s"}]
     print_result({"bench": "x", "rows": rows, "limits": limits, "idle": False})
     shown = capsys.readouterr().out
-    assert "2.00" in shown
+    assert "150 2.00×" in shown
     assert "matrix product" in shown
     assert "do not quote it" in shown
 

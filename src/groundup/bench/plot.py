@@ -16,7 +16,7 @@ def plot_rates(result: dict[str, Any], path: Path) -> None:
     rates = {
         (row["case"], row["subject"], row["metric"]): row["value"]
         for row in result["rows"]
-        if row["unit"] == "MB/s" and "NumPy array, 1 thread" in row["case"]
+        if row["unit"] == "MB/s" and "an array, 1 thread" in row["case"]
     }
     cases = list(dict.fromkeys(case for case, _, _ in rates))
     with rc_context({"svg.fonttype": "none", "font.size": 11}):

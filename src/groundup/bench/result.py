@@ -1,5 +1,6 @@
 """The form of every benchmark's result, as one JSON object and as a table."""
 
+import itertools
 import platform
 import statistics
 import time
@@ -8,8 +9,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 OURS = "groundup"
 _BUSY_SHARE = 0.05  # of the processors, by others: above it timings are not to be trusted
@@ -60,29 +62,47 @@ def _busy_and_all(stat: Path) -> tuple[int, int]:
 
 
 def print_result(result: dict[str, Any]) -> None:
-    """The rows as a table, each with its ratio to ours, and the limits below it."""
+    """A table a case: a line a subject, a column a metric; and the limits below."""
     console = Console(highlight=False)
-    table = Table(title=f"groundup bench {result['bench']}", title_justify="left")
-    for column in ("case", "subject", "metric"):
-        table.add_column(column)
-    for column in ("value", "spread", "ours / this"):
-        table.add_column(column, justify="right")
-    ours = {(r["case"], r["metric"]): r["value"] for r in result["rows"] if r["subject"] == OURS}
-    for r in result["rows"]:
-        mine = ours.get((r["case"], r["metric"]))
-        compared = mine is not None and r["value"] and r["subject"] != OURS
-        ratio = f"{mine / r['value']:.2f}" if compared else ""
-        unit = f" {r['unit']}" if r["unit"] else ""
-        table.add_row(
-            r["case"],
-            r["subject"],
-            r["metric"],
-            f"{r['value']:,.4g}{unit}" if r["value"] < 1000 else f"{r['value']:,.0f}{unit}",
-            f"±{r['spread']:,.3g}",
-            ratio,
-        )
-    console.print(table)
+    console.print(
+        f"groundup bench {result['bench']}: the median, ± half the range, and how many times "
+        "better groundup's is"
+    )
+    for case, rows in itertools.groupby(result["rows"], lambda r: r["case"]):
+        console.print(_table(case, list(rows)))
     for limit in result["limits"]:
-        console.print(f"limit: {limit['name']} {limit['value']:,.4g} {limit['unit']}")
+        console.print(f"limit: {limit['name']} {_short(limit['value'])} {limit['unit']}")
     if result["idle"] is False:
         console.print("Other processes were busy while this was measured: do not quote it.")
+
+
+def _table(case: str, rows: Sequence[dict[str, Any]]) -> Table:
+    subjects: dict[str, dict[str, dict[str, Any]]] = {}  # subject → heading → row
+    for r in rows:
+        heading = f"{r['metric']}, {r['unit']}" if r["unit"] else r["metric"]
+        subjects.setdefault(r["subject"], {})[heading] = r
+    headings = list(dict.fromkeys(name for measured in subjects.values() for name in measured))
+    columns = ["", *(Column(heading, justify="right") for heading in headings)]
+    table = Table(*columns, title=case, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    ours = subjects.get(OURS, {})
+    for subject, measured in subjects.items():
+        cells = [_cell(measured.get(name), ours.get(name)) for name in headings]
+        table.add_row(subject, *cells)
+    return table
+
+
+def _cell(r: dict[str, Any] | None, ours: dict[str, Any] | None) -> str:
+    if r is None:
+        return ""
+    cell = _short(r["value"])
+    if (spread := r["value"] and r["spread"] / r["value"]) >= 0.005:
+        cell += f" ±{spread:.0%}"
+    if r is not ours and ours and ours["value"] and r["value"] and r["unit"]:
+        ratio = ours["value"] / r["value"] if r["higher_is_better"] else r["value"] / ours["value"]
+        cell += f" {ratio:.{2 if ratio < 10 else 0}f}×"
+    return cell
+
+
+def _short(value: float) -> str:
+    """Three significant digits, or all of a number before its point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -93,10 +93,8 @@ def _encoding_rows(
 ) -> Iterator[dict[str, Any]]:
     names = [OURS, *filter(_installed, _PEERS)]
     for form, threads in (("array", 1), ("array", 2), ("list", 1)):
-        case = (
-            f"{job['pattern']}, {'NumPy array' if form == 'array' else 'lists'}, {threads} thread"
-        )
-        case += "s" if threads > 1 else ""
+        case = f"{job['pattern']}, to {'an array' if form == 'array' else 'lists'}, "
+        case += f"{threads} thread{'s' if threads > 1 else ''}"
         results: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
         for index in range(rounds):
             for name in names:
@@ -123,7 +121,7 @@ def _decoding_rows(job: dict[str, Any], size: int) -> Iterator[dict[str, Any]]:
                 plan = {"task": "decode", "form": form, "threads": 1, "subject": name}
                 run = _run({**job, **plan})
                 rate = [size / 1e6 / seconds for seconds in run["warm"]]
-                case = f"{job['pattern']}, decoding from a {form}"
+                case = f"{job['pattern']}, decoding {'an array' if form == 'array' else 'a list'}"
                 yield row(case, name, "warm", "MB/s", rate, higher=True)
 
 
