@@ -16,47 +16,66 @@ struct Encoded {
 };
 
 // Puts the ids of stretches, which come from several threads in any order, one after the other.
+// Each thread copies its own, as soon as all before them have come and so their place is known.
 class InOrder {
 public:
-  InOrder(Ids &all, std::size_t count) : all_(all), waiting_(count), there_(count) {}
+  InOrder(Ids &all, int threads, std::size_t count)
+      : all_(all), came_(count), placed_(std::size_t(threads)) {}
 
-  // Takes the ids of stretch i, and leaves an empty array in their place. Stretches are copied as
-  // soon as all before them have come: by the thread that brought the last one missing.
-  void put(std::size_t i, Ids &ids) {
-    std::vector<Placed> placed;
+  // Takes the ids of stretch i from a thread, and leaves an empty array in their place.
+  void put(int thread, std::size_t i, Ids &ids) {
     std::unique_lock lock(mutex_);
-    waiting_[i] = std::move(ids), there_[i] = true;
-    for (; next_ < there_.size() && there_[next_]; next_++) {
-      placed.push_back({end_, std::move(waiting_[next_])});
-      end_ += placed.back().ids.size();
+    came_[i] = {thread, std::move(ids)};
+    for (; next_ < came_.size() && came_[next_].thread != NOBODY; next_++) {
+      Came &came = came_[next_];
+      placed_[std::size_t(came.thread)].push_back({end_, std::move(came.ids)});
+      end_ += placed_[std::size_t(came.thread)].back().ids.size();
     }
-    if (placed.empty()) return;
+    std::vector<Placed> mine = std::exchange(placed_[std::size_t(thread)], {});
     if (!all_.has_room(end_)) { // it may move: let nobody copy meanwhile
       nobody_.wait(lock, [&] { return copying_ == 0; });
       all_.room(end_);
     }
     copying_++;
     lock.unlock();
-    for (const Placed &some : placed)
-      std::copy_n(some.ids.data(), some.ids.size(), all_.data() + some.start);
-    ids = std::move(placed[0].ids), ids.clear();
+    copy(mine);
     lock.lock();
     if (--copying_ == 0) nobody_.notify_all();
+    for (Placed &some : mine) free_.push_back(std::move(some.ids));
+    if (free_.empty()) return;
+    ids = std::move(free_.back()), ids.clear();
+    free_.pop_back();
   }
 
-  i64 size() const { return end_; }
+  // Copies what is left, when all have come and no thread works any more.
+  void finish() {
+    for (const std::vector<Placed> &some : placed_) copy(some);
+    all_.add(end_);
+  }
 
 private:
+  static constexpr int NOBODY = -1;
+
+  struct Came {
+    int thread = NOBODY;
+    Ids ids;
+  };
   struct Placed {
     i64 start;
     Ids ids;
   };
 
+  void copy(const std::vector<Placed> &placed) {
+    for (const Placed &some : placed)
+      std::copy_n(some.ids.data(), some.ids.size(), all_.data() + some.start);
+  }
+
   Ids &all_;
-  i64 end_ = 0; // of the ids that have their place
-  std::vector<Ids> waiting_;
-  std::vector<bool> there_;
-  std::size_t next_ = 0;
+  i64 end_ = 0; // of the ids whose place is known
+  std::vector<Came> came_;
+  std::size_t next_ = 0; // the first stretch that has not come
+  std::vector<std::vector<Placed>> placed_; // of each thread, not yet copied
+  std::vector<Ids> free_;
   int copying_ = 0; // threads
   std::mutex mutex_;
   std::condition_variable nobody_;
@@ -91,12 +110,12 @@ inline Encoded encode_batch(Encoder &encoder, const std::vector<Units> &texts, i
   if (threads == 1) {
     for (std::size_t i = 0; i < stretches.size(); i++) encode(0, i, all.ids);
   } else {
-    InOrder order(all.ids, stretches.size());
+    InOrder order(all.ids, threads, stretches.size());
     in_parallel(threads, stretches.size(), [&](int thread, std::size_t i) {
       encode(thread, i, own[thread].ids);
-      order.put(i, own[thread].ids);
+      order.put(thread, i, own[thread].ids);
     });
-    all.ids.add(order.size());
+    order.finish();
   }
   i64 end = 0;
   for (std::size_t i = 0; i < parts.size(); i++) {
