@@ -4,6 +4,7 @@
 #include <condition_variable>
 
 #include "encoder.h"
+#include "memory.h"
 #include "parts.h"
 
 namespace groundup {
@@ -67,7 +68,7 @@ private:
 
   void copy(const std::vector<Placed> &placed) {
     for (const Placed &some : placed)
-      std::copy_n(some.ids.data(), some.ids.size(), all_.data() + some.start);
+      copy_away(some.ids.data(), some.ids.size(), all_.data() + some.start);
   }
 
   Ids &all_;

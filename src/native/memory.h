@@ -1,11 +1,15 @@
-// Long arrays on large pages, where the system has them.
+// Long arrays: on large pages, where the system has them, and written past the processor's cache.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
 #if defined(__linux__)
 #include <sys/mman.h>
+#endif
+#if defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 
 namespace groundup {
@@ -20,6 +24,19 @@ inline void wish_large_pages([[maybe_unused]] void *start, [[maybe_unused]] std:
   const auto end = (reinterpret_cast<std::uintptr_t>(start) + bytes) & -HUGE_PAGE;
   if (begin < end) madvise(reinterpret_cast<void *>(begin), end - begin, MADV_HUGEPAGE);
 #endif
+}
+
+// Copies numbers that will not be read soon. They go to memory without what is there being fetched
+// into the cache first, which would take as long again.
+inline void copy_away(const std::uint32_t *from, std::int64_t count, std::uint32_t *to) {
+#if defined(__SSE2__)
+  for (; count && reinterpret_cast<std::uintptr_t>(to) % 16; count--) *to++ = *from++;
+  for (; count >= 4; count -= 4, from += 4, to += 4)
+    _mm_stream_si128(reinterpret_cast<__m128i *>(to),
+                     _mm_loadu_si128(reinterpret_cast<const __m128i *>(from)));
+  _mm_sfence(); // before another thread may see them
+#endif
+  std::copy_n(from, count, to);
 }
 
 } // namespace groundup
