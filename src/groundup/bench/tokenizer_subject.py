@@ -48,11 +48,11 @@ def _peak(*, reset: bool = False) -> float:
     """The most memory that was in use, in MB; on Linux since the last reset."""
     clear, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
     if not clear.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     if reset:
         clear.write_text("5")  # proc(5): the peak becomes what is in use now
     fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-    return int(fields["VmHWM"].split()[0]) / 1024
+    return int(fields["VmHWM"].split()[0]) * 1024 / 1e6
 
 
 def _seconds(work: Callable[[], Any]) -> tuple[float, Any]:
