@@ -2,6 +2,7 @@
 #pragma once
 
 #include <exception>
+#include <system_error>
 #include <thread>
 
 #include "units.h"
@@ -59,8 +60,16 @@ template <typename Work> void in_parallel(int threads, std::size_t count, Work w
     }
   };
   std::vector<std::thread> others;
-  for (int thread = 1; thread < threads; thread++) others.emplace_back(take, thread);
-  take(0);
+  others.reserve(std::size_t(threads));
+  std::vector<int> here = {0}; // where the system gives no more threads, this one does their work
+  for (int thread = 1; thread < threads; thread++) {
+    try {
+      others.emplace_back(take, thread);
+    } catch (const std::system_error &) {
+      here.push_back(thread);
+    }
+  }
+  for (const int thread : here) take(thread);
   for (std::thread &other : others) other.join();
   for (const std::exception_ptr &error : errors)
     if (error) std::rethrow_exception(error);

@@ -1,5 +1,7 @@
 """Encoding takes as much memory as it says, under a limit that the operating system enforces."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,10 +58,18 @@ assert grown < 64, grown
 print(len(ids))
 """
 
+_NO_MORE_THREADS = """
+text = text * (500_000 // len(text))
+ids, _ = tokenizer.encode_to_numpy([text] * 3, threads=3)
+assert ids.tolist() == 3 * tokenizer.encode_ordinary(text)
+print(len(ids))
+"""
 
-def run(script: str, path: Path) -> int:
+
+def run(script: str, path: Path, under: tuple[str, ...] = ()) -> int:
     done = subprocess.run(
-        [sys.executable, "-c", _LIMITED + script, str(path)],
+        [*under, sys.executable, "-c", _LIMITED + script, str(path)],
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -81,3 +91,9 @@ def test_iterating_over_a_file_of_any_size_takes_less_than_a_megabyte_more(file:
 
 def test_a_long_text_takes_less_than_64_megabytes_with_its_ids(file: Path) -> None:
     assert run(_LONG_TEXT, file) > 3_000_000
+
+
+@pytest.mark.skipif(shutil.which("prlimit") is None, reason="prlimit is not installed")
+def test_where_the_system_gives_no_more_threads_one_does_the_work(file: Path) -> None:
+    # the stack of a thread would be as large as all addresses that there are
+    assert run(_NO_MORE_THREADS, file, ("prlimit", f"--stack={2**47}")) > 300_000
