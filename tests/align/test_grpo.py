@@ -13,7 +13,7 @@ from groundup.core.device import Device
 from groundup.core.files import sha256_file
 from groundup.core.metrics import read_metrics
 from groundup.core.progress import make_console
-from groundup.layers import GroupedQuery, SwiGLU
+from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder, DecoderModel
 from groundup.optim import AdamW, Muon, MuonAdamW
 from groundup.tokenizers import BPE
@@ -27,7 +27,7 @@ MODEL = Decoder(
     width=32,
     depth=1,
     attention=GroupedQuery(heads=2, kv_heads=1, head_width=16),
-    mlp=SwiGLU(hidden=64),
+    mlp=GLU(hidden=64),
 )
 CONFIG = GRPO(
     steps=6,

@@ -15,7 +15,7 @@ from groundup.core.device import Device
 from groundup.core.errors import InputError
 from groundup.core.files import sha256_file
 from groundup.core.progress import make_console
-from groundup.layers import GroupedQuery, SwiGLU
+from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder
 from groundup.optim import AdamW, Muon, MuonAdamW
 from groundup.tokenizers import BPE
@@ -28,7 +28,7 @@ MODEL = Decoder(
     width=32,
     depth=1,
     attention=GroupedQuery(heads=2, kv_heads=1, head_width=16),
-    mlp=SwiGLU(hidden=64),
+    mlp=GLU(hidden=64),
 )
 CONFIG = SFT(
     steps=8,

@@ -14,7 +14,7 @@ from groundup.checkpoint import (
     save_model,
 )
 from groundup.core.errors import ArtifactError
-from groundup.layers import GroupedQuery, SwiGLU
+from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder, DecoderModel
 from groundup.optim import AdamW, Muon, MuonAdamW
 from groundup.optim.muon_adamw import MuonAdamWState
@@ -25,7 +25,7 @@ CONFIG = Decoder(
     width=16,
     depth=2,
     attention=GroupedQuery(heads=2, kv_heads=1, head_width=8),
-    mlp=SwiGLU(hidden=24),
+    mlp=GLU(hidden=24),
 )
 
 
@@ -99,6 +99,6 @@ def test_another_model_is_refused_by_tensor(tmp_path: Path) -> None:
     deeper, deeper_optimizer = stepped(dataclasses.replace(CONFIG, depth=3), 0)
     with pytest.raises(ArtifactError, match="differ in the tensor"):
         load_checkpoint(newest, deeper, deeper_optimizer)
-    wider, wider_optimizer = stepped(dataclasses.replace(CONFIG, mlp=SwiGLU(hidden=32)), 0)
+    wider, wider_optimizer = stepped(dataclasses.replace(CONFIG, mlp=GLU(hidden=32)), 0)
     with pytest.raises(ArtifactError, match="has the shape"):
         load_checkpoint(newest, wider, wider_optimizer)

@@ -10,7 +10,7 @@ from groundup.core.device import Device
 from groundup.data.shards import TokenShards, write_shards
 from groundup.evals import Request, documents_within, measure_answers, measure_text
 from groundup.infer import Engine, Sampling
-from groundup.layers import GroupedQuery, SwiGLU
+from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder, DecoderModel
 from groundup.tokenizers import BPE
 from groundup.verifiers.verifier import Problem, Verdict
@@ -24,7 +24,7 @@ CPU = Device(torch.device("cpu"), torch.float32)
 def model() -> DecoderModel:
     attention = GroupedQuery(heads=2, kv_heads=1, head_width=8)
     config = Decoder(
-        vocab_size=257, context=16, width=16, depth=1, attention=attention, mlp=SwiGLU(hidden=16)
+        vocab_size=257, context=16, width=16, depth=1, attention=attention, mlp=GLU(hidden=16)
     )
     return config.build(0)
 

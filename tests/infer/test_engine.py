@@ -7,7 +7,7 @@ from groundup.core.device import Device
 from groundup.core.errors import InputError
 from groundup.infer import Engine, Sampling
 from groundup.infer.sampling import sample
-from groundup.layers import GroupedQuery, SwiGLU
+from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder, DecoderModel
 
 FLOAT32 = Device(torch.device("cpu"), torch.float32)
@@ -22,7 +22,7 @@ def model(request: pytest.FixtureRequest) -> DecoderModel:
         width=32,
         depth=2,
         attention=GroupedQuery(heads=4, kv_heads=2, head_width=8, shift=request.param),
-        mlp=SwiGLU(hidden=48),
+        mlp=GLU(hidden=48),
     )
     model = config.build(0)
     generator = torch.Generator().manual_seed(5)

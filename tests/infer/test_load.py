@@ -7,7 +7,7 @@ import pytest
 from groundup.checkpoint import save_model
 from groundup.core.errors import InputError
 from groundup.infer import load_run
-from groundup.layers import GroupedQuery, SwiGLU
+from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder
 from groundup.tokenizers import BPE, save_tokenizer
 
@@ -17,7 +17,7 @@ def run(tmp_path: Path) -> Path:
     """A run that was pretrained and fine-tuned; the stages' models differ in their seeds."""
     attention = GroupedQuery(heads=2, kv_heads=1, head_width=8)
     config = Decoder(
-        vocab_size=256, context=16, width=16, depth=1, attention=attention, mlp=SwiGLU(hidden=16)
+        vocab_size=256, context=16, width=16, depth=1, attention=attention, mlp=GLU(hidden=16)
     )
     for seed, folder in enumerate(("pretrain", "sft")):
         save_model(tmp_path / folder / "model", config.build(seed), {"seed": seed})

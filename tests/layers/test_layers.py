@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from groundup.layers import GroupedQuery, RMSNorm, Rotary, SwiGLU
-from groundup.layers.attention import attend_blockwise
-from groundup.layers.rotary import rotate
+from groundup.layers import GLU, GroupedQuery, RMSNorm, RoPE
+from groundup.layers.attend import attend_blockwise
+from groundup.layers.rope import rotate
 
 
 def test_rms_norm_equals_torch() -> None:
@@ -23,7 +23,7 @@ def test_rms_norm_equals_torch() -> None:
 def test_rotation_is_a_complex_product() -> None:
     """Su et al. 2021, equation 13: pair i of position p is multiplied by exp(i·p·θ_i)."""
     x = torch.randn(2, 7, 3, 8, dtype=torch.float64)
-    cos, sin = Rotary(base=100.0).build(8)(torch.arange(7))
+    cos, sin = RoPE(base=100.0).build(8)(torch.arange(7))
     pairs = torch.complex(x[..., :4], x[..., 4:])
     angle = torch.arange(7)[:, None] * 100.0 ** (-torch.arange(4, dtype=torch.float64) / 4)
     turned = pairs * torch.polar(torch.ones_like(angle), angle)[:, None]
@@ -33,7 +33,7 @@ def test_rotation_is_a_complex_product() -> None:
 
 def test_rotated_products_depend_on_distance_alone() -> None:
     query, key = torch.randn(2, 1, 1, 1, 16, dtype=torch.float64)
-    rotary = Rotary().build(16)
+    rotary = RoPE().build(16)
 
     def product(p: int, q: int) -> torch.Tensor:
         turned = [rotate(v, rotary(torch.tensor([at]))) for v, at in ((query, p), (key, q))]
@@ -44,11 +44,11 @@ def test_rotated_products_depend_on_distance_alone() -> None:
 
 def test_an_odd_head_width_cannot_be_rotated() -> None:
     with pytest.raises(ValueError, match="even head width"):
-        Rotary().build(7)
+        RoPE().build(7)
 
 
 def test_swiglu_is_the_formula() -> None:
-    mlp = SwiGLU(hidden=24).build(8).double()
+    mlp = GLU(hidden=24).build(8).double()
     x = torch.randn(2, 3, 8, dtype=torch.float64)
     gate = x @ mlp.gate.weight.T
     expected = (gate / (1 + torch.exp(-gate)) * (x @ mlp.up.weight.T)) @ mlp.down.weight.T
@@ -77,18 +77,18 @@ def test_blockwise_attention_equals_the_definition(heads: int, kv_heads: int, bl
     q = torch.randn(2, heads, 11, 8)
     k, v = torch.randn(2, 2, kv_heads, 11, 8)
     expected = attention_by_hand(q, k, v).float()
-    torch.testing.assert_close(attend_blockwise(q, k, v, block), expected)
+    torch.testing.assert_close(attend_blockwise(q, k, v, scale=8**-0.5, block=block), expected)
 
 
 @pytest.mark.parametrize("kv_heads", [4, 2, 1])
 def test_both_implementations_agree_forward_and_backward(kv_heads: int) -> None:
     attention = GroupedQuery(heads=4, kv_heads=kv_heads, head_width=8).build(32)
-    rotation = Rotary().build(8)(torch.arange(13))
+    rotation = RoPE().build(8)(torch.arange(13))
     x = torch.randn(2, 13, 32)
     results = []
     for implementation in ("sdpa", "blockwise"):
         leaf = x.clone().requires_grad_()
-        y = attention(leaf, rotation, implementation=implementation)
+        y = attention(leaf, rotation=rotation, implementation=implementation)[0]
         y.square().sum().backward()
         results.append((y.detach(), leaf.grad))
     torch.testing.assert_close(results[0], results[1], atol=1e-5, rtol=1e-4)
@@ -101,13 +101,13 @@ def test_heads_must_be_shared_evenly() -> None:
 
 def test_shifted_attention_is_the_formula() -> None:
     """Xu et al. 2025, section 3, one position and head at a time, in float64."""
-    config = GroupedQuery(heads=4, kv_heads=2, head_width=8, query_key_norm=False, shift=True)
+    config = GroupedQuery(heads=4, kv_heads=2, head_width=8, query_key_norm=None, shift=True)
     attention = config.build(24).double()
     x = torch.randn(2, 7, 24, dtype=torch.float64)
     with torch.no_grad():
         attention.key_shift.share.copy_(torch.tensor([0.3, 1.4]))
         attention.value_shift.share.copy_(torch.tensor([-0.2, 0.6]))
-    rotation = Rotary().build(8)(torch.arange(7))
+    rotation = RoPE().build(8)(torch.arange(7))
 
     def shifted(projected: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
         heads = projected.view(2, 7, 2, 8).clone()
@@ -126,13 +126,15 @@ def test_shifted_attention_is_the_formula() -> None:
         values.transpose(1, 2),
     )
     expected = attention.output(attended.transpose(1, 2).reshape(2, 7, 32))
-    torch.testing.assert_close(attention(x, rotation), expected, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(attention(x, rotation=rotation)[0], expected, atol=1e-6, rtol=1e-6)
 
 
 def test_a_key_learns_of_the_token_before_and_of_none_after() -> None:
     attention = GroupedQuery(heads=2, kv_heads=1, head_width=8, shift=True).build(16)
-    rotation = Rotary().build(8)(torch.arange(6))
+    rotation = RoPE().build(8)(torch.arange(6))
     x = torch.randn(1, 6, 16)
     changed = x.clone()
     changed[0, 4] += 1
-    torch.testing.assert_close(attention(x, rotation)[:, :4], attention(changed, rotation)[:, :4])
+    torch.testing.assert_close(
+        attention(x, rotation=rotation)[0][:, :4], attention(changed, rotation=rotation)[0][:, :4]
+    )

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from groundup.layers import GroupedQuery, SwiGLU
+from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder, DecoderModel, forward_flops, training_flops
 from groundup.models.flops import matrix_parameters
 
@@ -16,7 +16,7 @@ CONFIG = Decoder(
     width=48,
     depth=3,
     attention=GroupedQuery(heads=6, kv_heads=2, head_width=16),
-    mlp=SwiGLU(hidden=80),
+    mlp=GLU(hidden=80),
 )
 
 
@@ -31,7 +31,7 @@ def scrambled(config: Decoder) -> DecoderModel:
 
 
 def as_qwen3(model: DecoderModel):
-    """Qwen3 is this arrangement: RMSNorm, rotary, grouped queries, query-key norm, SwiGLU."""
+    """Qwen3 is this arrangement: RMSNorm, rotary, grouped queries, query-key norm, GLU."""
     transformers = pytest.importorskip("transformers")
     c, a = model.config, model.config.attention
     peer = transformers.Qwen3ForCausalLM(

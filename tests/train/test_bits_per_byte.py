@@ -8,7 +8,7 @@ import torch
 
 from groundup.core.device import Device
 from groundup.data.shards import TokenShards, write_shards
-from groundup.layers import GroupedQuery, SwiGLU
+from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder
 from groundup.tokenizers import BPE
 from groundup.train import bits_per_byte
@@ -21,7 +21,7 @@ MODEL = Decoder(
     width=32,
     depth=1,
     attention=GroupedQuery(heads=2, kv_heads=1, head_width=16),
-    mlp=SwiGLU(hidden=64),
+    mlp=GLU(hidden=64),
 )
 CPU = Device(torch.device("cpu"), torch.float32)
 

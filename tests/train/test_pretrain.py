@@ -12,7 +12,7 @@ from groundup.core.files import sha256_file
 from groundup.core.metrics import read_metrics
 from groundup.core.progress import make_console
 from groundup.data.shards import TokenShards, write_shards
-from groundup.layers import GroupedQuery, SwiGLU
+from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder
 from groundup.optim import AdamW, Muon, MuonAdamW
 from groundup.tokenizers import BPE
@@ -26,7 +26,7 @@ MODEL = Decoder(
     width=32,
     depth=2,
     attention=GroupedQuery(heads=2, kv_heads=1, head_width=16),
-    mlp=SwiGLU(hidden=64),
+    mlp=GLU(hidden=64),
 )
 CONFIG = Pretrain(
     steps=12,

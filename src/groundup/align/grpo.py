@@ -33,7 +33,7 @@ from groundup.core.progress import progress_bar
 from groundup.core.seeds import derive_seed
 from groundup.data.shuffle import permute
 from groundup.infer import Completion, Engine, Sampling
-from groundup.layers.attention import Implementation
+from groundup.layers import Implementation
 from groundup.models import DecoderModel
 from groundup.optim import MuonAdamW, Schedule
 from groundup.tokenizers import Tokenizer

@@ -18,7 +18,7 @@ import numpy as np
 from groundup.bench.result import OURS, machine_is_idle, row, versions
 from groundup.core.device import Device, select_device, tune_cpu
 from groundup.core.errors import InputError
-from groundup.layers import GroupedQuery, SwiGLU
+from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder
 from groundup.optim import AdamW, Muon, MuonAdamW
 from groundup.train import Pretrain
@@ -98,7 +98,7 @@ def _ours(device: Device, steps: int, peak: float) -> tuple[float, float]:
         width=384,
         depth=6,
         attention=GroupedQuery(heads=6, kv_heads=6, head_width=64),
-        mlp=SwiGLU(hidden=1024),
+        mlp=GLU(hidden=1024),
     )
     config = Pretrain(
         steps=steps,

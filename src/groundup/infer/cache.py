@@ -7,21 +7,31 @@ the same column; a row's padding is hidden by the mask. Columns are allocated on
 import torch
 from torch import Tensor
 
+from groundup.layers.attention import KeysValues
 from groundup.layers.shift import one_later
 from groundup.models import Decoder
 
 
 class BatchCache:
-    """Keys and values of every layer, [rows, kv_heads, columns, K] each; see `KeyValueCache`."""
+    """Keys and values of every layer, [rows, heads, columns, width] each; see `KeyValueCache`."""
 
     def __init__(self, config: Decoder, padding: Tensor, columns: int, dtype: torch.dtype):
         """padding: integers [rows], how many columns of padding each row begins with."""
-        attention = config.attention
-        shape = (len(padding), attention.kv_heads, columns, attention.head_width)
-        self.keys = [self._empty(shape, padding, dtype) for _ in range(config.depth)]
-        self.values = [self._empty(shape, padding, dtype) for _ in range(config.depth)]
-        newest = self._empty((len(padding), *shape[1::2]), padding, dtype)  # [rows, kv_heads, K]
-        self.newest = [(newest, newest)] * config.depth  # keys and values before shift and rotation
+        device = padding.device
+        self.keys: dict[int, Tensor] = {}
+        self.values: dict[int, Tensor] = {}
+        self.newest: dict[int, KeysValues] = {}  # of the last column, before shift and rotation
+        for layer in range(config.depth):
+            cached = config.attention_of(layer).cached
+            if cached is None:
+                continue
+            heads, *widths = cached
+            key, value = (
+                torch.zeros(len(padding), heads, columns, width, dtype=dtype, device=device)
+                for width in widths
+            )
+            self.keys[layer], self.values[layer] = key, value
+            self.newest[layer] = key[:, :, 0], value[:, :, 0]
         self.padding = padding
         self.length = 0  # columns that are filled
 
@@ -60,11 +70,9 @@ class BatchCache:
 
     def keep(self, rows: Tensor) -> None:
         """Drop all rows but `rows` (indices)."""
-        self.keys = [keys[rows] for keys in self.keys]
-        self.values = [values[rows] for values in self.values]
-        self.newest = [(keys[rows], values[rows]) for keys, values in self.newest]
+        self.keys = {layer: keys[rows] for layer, keys in self.keys.items()}
+        self.values = {layer: values[rows] for layer, values in self.values.items()}
+        self.newest = {
+            layer: (keys[rows], values[rows]) for layer, (keys, values) in self.newest.items()
+        }
         self.padding = self.padding[rows]
-
-    @staticmethod
-    def _empty(shape: tuple[int, ...], padding: Tensor, dtype: torch.dtype) -> Tensor:
-        return torch.zeros(shape, dtype=dtype, device=padding.device)

@@ -1,8 +1,32 @@
 """The parts of a model, one concept a file: a small frozen config and the module it builds."""
 
+from groundup.layers.alibi import ALiBi
+from groundup.layers.attend import Implementation
 from groundup.layers.attention import GroupedQuery, KeyValueCache
-from groundup.layers.mlp import SwiGLU
-from groundup.layers.norm import RMSNorm
-from groundup.layers.rotary import Rotary
+from groundup.layers.latent import Latent
+from groundup.layers.mlp import GLU, MLP
+from groundup.layers.moe import MoE, RouterReport
+from groundup.layers.norm import LayerNorm, Norm, RMSNorm
+from groundup.layers.position import Learned, NoPE, Sinusoidal
+from groundup.layers.relative import RelativeBias
+from groundup.layers.rope import RoPE
 
-__all__ = ["GroupedQuery", "KeyValueCache", "RMSNorm", "Rotary", "SwiGLU"]
+__all__ = [
+    "GLU",
+    "MLP",
+    "ALiBi",
+    "GroupedQuery",
+    "Implementation",
+    "KeyValueCache",
+    "Latent",
+    "LayerNorm",
+    "Learned",
+    "MoE",
+    "NoPE",
+    "Norm",
+    "RMSNorm",
+    "RelativeBias",
+    "RoPE",
+    "RouterReport",
+    "Sinusoidal",
+]

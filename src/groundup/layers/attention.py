@@ -5,97 +5,181 @@ one it is multi-query attention (Shazeer 2019).
 """
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from groundup.layers.norm import RMSNorm
-from groundup.layers.rotary import rotate
+from groundup.layers.attend import Implementation, attend
+from groundup.layers.norm import Norm, RMSNorm, build_norm
+from groundup.layers.rope import Rotation, rotate
 from groundup.layers.shift import HeadShift, one_later
 
-Implementation = Literal["sdpa", "blockwise"]
+KeysValues = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroupedQuery:
     """heads: query heads. kv_heads: key-value heads; they divide `heads`. head_width: K.
 
-    query_key_norm: RMS-normalise queries and keys before they are rotated (Henry et al. 2020),
-    which keeps the attention logits bounded, so that high learning rates stay stable.
+    query_key_norm: normalises each head's queries and keys before they are rotated (Henry et al.
+    2020), which keeps the attention logits bounded, so that high learning rates stay stable.
+    bias, output_bias: of the projections to queries, keys and values, and of that to the output.
+    window: how many positions a query sees, itself included (Beltagy et al. 2020, "Longformer",
+    section 3.1); None for all before it.
+    scale: of the products of queries and keys; None for 1/√K.
+    softcap, sinks: see `attend`.
     shift: let each key-value head mix in the token before, which makes copying easy to learn; see
     `layers.shift`.
+    borrow: attend to the keys and values of the layer below, and have none of its own (Brandon et
+    al. 2024, "Reducing transformer key-value cache size with cross-layer attention").
     """
 
     heads: int
     kv_heads: int
     head_width: int
-    query_key_norm: bool = True
+    query_key_norm: Norm | None = RMSNorm()
+    bias: bool = False
+    output_bias: bool = False
+    window: int | None = None
+    scale: float | None = None
+    softcap: float | None = None
+    sinks: bool = False
     shift: bool = False
+    borrow: bool = False
 
     def __post_init__(self) -> None:
         if min(self.heads, self.kv_heads, self.head_width) < 1:
             raise ValueError("heads, kv_heads and head_width must be positive")
         if self.heads % self.kv_heads:
             raise ValueError(f"kv_heads ({self.kv_heads}) must divide heads ({self.heads})")
+        if self.window is not None and self.window < 1:
+            raise ValueError(f"window ({self.window}) must be positive")
 
     def build(self, width: int) -> "GroupedQueryAttention":
         return GroupedQueryAttention(self, width)
 
+    @property
+    def rotated_width(self) -> int:
+        """The width of what positions rotate."""
+        return self.head_width
+
+    @property
+    def cached(self) -> tuple[int, int, int] | None:
+        """Heads and widths of the keys and values that a cache holds."""
+        return None if self.borrow else (self.kv_heads, self.head_width, self.head_width)
+
+    def matrix_parameters(self, width: int) -> int:
+        """Weights that multiply every token."""
+        own = 0 if self.borrow else 2 * self.kv_heads
+        return width * self.head_width * (2 * self.heads + own)
+
+    def mixing_flops(self, tokens: int, *, causal: bool) -> int:
+        """FLOPs of Q·Kᵀ and of weights·V over one sequence; causal: see `visible_pairs`."""
+        pairs = visible_pairs(tokens, self.window) if causal else tokens * tokens
+        return 4 * pairs * self.heads * self.head_width
+
+
+def visible_pairs(tokens: int, window: int | None = None) -> int:
+    """How many (query, key) pairs a causal model needs; window: as in `GroupedQuery`."""
+    full = tokens if window is None else min(tokens, window)
+    return full * (full + 1) // 2 + (tokens - full) * full
+
 
 class KeyValueCache(Protocol):
-    """What attention needs of a cache: add the newest keys and values, get all so far."""
+    """What attention needs of a cache: add the newest keys and values, get all so far.
 
-    def before(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    length: how many positions it holds.
+    """
+
+    length: int
+
+    def before(self, layer: int, keys: Tensor, values: Tensor) -> KeysValues:
         """The keys and values, as projected, of the position before each; zeros before the first.
 
         keys, values: [B, T_new, kv_heads, K] → the same shapes.
         """
         ...
 
-    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    def append(self, layer: int, keys: Tensor, values: Tensor) -> KeysValues:
         """keys, values: [B, kv_heads, T_new, K] → all so far, [B, kv_heads, T_all, K]."""
         ...
 
 
 class GroupedQueryAttention(nn.Module):
-    """Queries, keys and values from x; causal attention; output projection. No biases."""
+    """Queries, keys and values from x; attention; output projection."""
 
     def __init__(self, config: GroupedQuery, width: int):
         super().__init__()
         self.config = config
+        self.scale = config.head_width**-0.5 if config.scale is None else config.scale
         query_width = config.heads * config.head_width
         key_width = config.kv_heads * config.head_width
-        self.query = nn.Linear(width, query_width, bias=False)
-        self.key = nn.Linear(width, key_width, bias=False)
-        self.value = nn.Linear(width, key_width, bias=False)
-        self.output = nn.Linear(query_width, width, bias=False)
-        self.query_norm = RMSNorm().build(config.head_width) if config.query_key_norm else None
-        self.key_norm = RMSNorm().build(config.head_width) if config.query_key_norm else None
+        own = not config.borrow
+        self.query = nn.Linear(width, query_width, bias=config.bias)
+        self.key = nn.Linear(width, key_width, bias=config.bias) if own else None
+        self.value = nn.Linear(width, key_width, bias=config.bias) if own else None
+        self.output = nn.Linear(query_width, width, bias=config.output_bias)
+        self.query_norm = build_norm(config.query_key_norm, config.head_width)
+        self.key_norm = build_norm(config.query_key_norm if own else None, config.head_width)
         self.key_shift = HeadShift(config.kv_heads, share=0.5) if config.shift else None
         self.value_shift = HeadShift(config.kv_heads, share=0.0) if config.shift else None
+        self.sinks = nn.Parameter(torch.zeros(config.heads)) if config.sinks else None
 
     def forward(
         self,
         x: Tensor,
-        rotation: tuple[Tensor, Tensor],
         *,
+        rotation: Rotation | None = None,
+        interleaved: bool = False,
         mask: Tensor | None = None,
+        bias: Tensor | None = None,
         cache: KeyValueCache | None = None,
         layer: int = 0,
+        borrowed: KeysValues | None = None,
         implementation: Implementation = "sdpa",
-    ) -> Tensor:
-        """x: [B, T, D] → [B, T, D].
+    ) -> tuple[Tensor, KeysValues]:
+        """x: [B, T, D] → [B, T, D], and the keys and values that it attended to.
 
-        mask: bool [B, 1, T, T_all], True where a query sees a key; None is causal.
+        rotation, interleaved: see `layers.rope`; None leaves queries and keys as they are.
+        mask: bool [1 or B, 1, T, T_all], True where a query sees a key; None is causal.
+        bias: added to the attention logits, [H, T, T_all].
         cache: holds the keys and values of earlier positions; None attends within x.
+        borrowed: the keys and values of the layer below, for a layer that borrows.
         """
         B, T, _ = x.shape
-        K = self.config.head_width
-        queries = self.query(x).view(B, T, -1, K)
-        keys = self.key(x).view(B, T, -1, K)
-        values = self.value(x).view(B, T, -1, K)
+        queries = self.query_norm(self.query(x).view(B, T, -1, self.config.head_width))
+        if rotation is not None:
+            queries = rotate(queries, rotation, interleaved=interleaved)
+        if borrowed is None:
+            keys, values = self._keys_values(x, cache, layer)
+            if rotation is not None:
+                keys = rotate(keys, rotation, interleaved=interleaved)
+            keys, values = keys.transpose(1, 2), values.transpose(1, 2)
+            if cache is not None:
+                keys, values = cache.append(layer, keys, values)
+        else:
+            keys, values = borrowed
+        attended = attend(
+            queries.transpose(1, 2),
+            keys,
+            values,
+            scale=self.scale,
+            mask=mask,
+            bias=bias,
+            softcap=self.config.softcap,
+            sinks=self.sinks,
+            implementation=implementation,
+        )
+        return self.output(attended.transpose(1, 2).reshape(B, T, -1)), (keys, values)
+
+    def _keys_values(self, x: Tensor, cache: KeyValueCache | None, layer: int) -> KeysValues:
+        """Keys and values of x, [B, T, kv_heads, K] each, shifted and normalised."""
+        if self.key is None or self.value is None:
+            raise ValueError("a layer that borrows keys and values stands above one that has them")
+        B, T, _ = x.shape
+        keys = self.key(x).view(B, T, -1, self.config.head_width)
+        values = self.value(x).view(B, T, -1, self.config.head_width)
         if self.key_shift is not None and self.value_shift is not None:
             before = (
                 (one_later(keys), one_later(values))
@@ -103,42 +187,8 @@ class GroupedQueryAttention(nn.Module):
                 else cache.before(layer, keys, values)
             )
             keys, values = self.key_shift(keys, before[0]), self.value_shift(values, before[1])
-        if self.query_norm is not None and self.key_norm is not None:
-            queries, keys = self.query_norm(queries), self.key_norm(keys)
-        queries = rotate(queries, rotation).transpose(1, 2)
-        keys, values = rotate(keys, rotation).transpose(1, 2), values.transpose(1, 2)
-        if cache is not None:
-            keys, values = cache.append(layer, keys, values)
-        if implementation == "blockwise" and mask is None:
-            attended = attend_blockwise(queries, keys, values)
-        else:
-            attended = F.scaled_dot_product_attention(
-                queries, keys, values, attn_mask=mask, is_causal=mask is None, enable_gqa=True
-            )
-        return self.output(attended.transpose(1, 2).reshape(B, T, -1))
+        return self.key_norm(keys), values
 
-
-def attend_blockwise(queries: Tensor, keys: Tensor, values: Tensor, block: int = 256) -> Tensor:
-    """Causal softmax attention, written out as matrix products over blocks of queries.
-
-    Block i of the queries meets only the keys that it may see, so that about half of the square is
-    skipped. For training on a CPU: torch's fused attention is fast forward, but its backward pass
-    reached a tenth of the machine's matrix rate (16 × 6 heads of 256 × 64, bfloat16, two cores:
-    31 ms forward and backward, this under `torch.compile` 17 ms).
-
-    queries: [B, H, T, K]; keys, values: [B, kv_heads, T, K] → [B, H, T, K].
-    """
-    B, H, T, K = queries.shape
-    groups = H // keys.shape[1]
-    keys = keys.repeat_interleave(groups, dim=1).reshape(B * H, T, K)
-    values = values.repeat_interleave(groups, dim=1).reshape(B * H, T, K)
-    queries = (queries * K**-0.5).reshape(B * H, T, K)
-    blocks = []
-    for start in range(0, T, block):
-        stop = min(start + block, T)
-        scores = torch.bmm(queries[:, start:stop], keys[:, :stop].mT).float()
-        row = torch.arange(start, stop, device=queries.device)[:, None]
-        column = torch.arange(stop, device=queries.device)
-        weights = scores.masked_fill(column > row, float("-inf")).softmax(-1)
-        blocks.append(torch.bmm(weights.to(values.dtype), values[:, :stop]))
-    return torch.cat(blocks, dim=1).view(B, H, T, K)
+    def writes(self) -> list[Tensor]:
+        """The weights that write to the residual stream."""
+        return [self.output.weight]

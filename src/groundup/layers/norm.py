@@ -1,19 +1,49 @@
-"""Root mean square layer normalisation (Zhang and Sennrich 2019, equation 4)."""
+"""Normalisation over the width: RMSNorm (Zhang and Sennrich 2019, equation 4) and LayerNorm (Ba,
+Kiros and Hinton 2016, section 3).
+
+Where a config says None, there is none.
+"""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True, kw_only=True)
 class RMSNorm:
-    """eps: added to the mean square, so that a zero vector stays finite."""
+    """eps: added to the mean square, so that a zero vector stays finite.
+
+    bias: add a learned vector as well. offset: the factor is 1 + weight, and the weight begins at
+    zero (Gemma), so that weight decay pulls the factor towards one.
+    """
 
     eps: float = 1e-6
+    bias: bool = False
+    offset: bool = False
 
     def build(self, width: int) -> "RMSNormalization":
         return RMSNormalization(self, width)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerNorm:
+    """eps: added to the variance. bias: add a learned vector, as the paper does."""
+
+    eps: float = 1e-5
+    bias: bool = True
+
+    def build(self, width: int) -> "LayerNormalization":
+        return LayerNormalization(self, width)
+
+
+Norm = RMSNorm | LayerNorm
+
+
+def build_norm(config: Norm | None, width: int) -> nn.Module:
+    """The normalisation, or the identity for None."""
+    return nn.Identity() if config is None else config.build(width)
 
 
 class RMSNormalization(nn.Module):
@@ -28,10 +58,30 @@ class RMSNormalization(nn.Module):
     def __init__(self, config: RMSNorm, width: int):
         super().__init__()
         self.eps = config.eps
-        self.weight = nn.Parameter(torch.ones(width))
+        self.offset = config.offset
+        self.weight = nn.Parameter(torch.zeros(width) if config.offset else torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width)) if config.bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [..., width] → the same shape and format."""
         x32 = x.float()
         scale = torch.rsqrt(x32.square().mean(-1, keepdim=True) + self.eps)
-        return (x32 * scale * self.weight.float()).to(x.dtype)
+        weight = self.weight.float() + 1 if self.offset else self.weight.float()
+        y = x32 * scale * weight
+        return (y if self.bias is None else y + self.bias.float()).to(x.dtype)
+
+
+class LayerNormalization(nn.Module):
+    """y = (x − mean(x)) / sqrt(var(x) + eps) · weight + bias, over the last dimension."""
+
+    def __init__(self, config: LayerNorm, width: int):
+        super().__init__()
+        self.eps = config.eps
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width)) if config.bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [..., width] → the same shape and format."""
+        weight = self.weight.to(x.dtype)
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return F.layer_norm(x, weight.shape, weight, bias, self.eps)

@@ -1,27 +1,63 @@
-"""The decoder: a stack of causal blocks over token embeddings (Llama's arrangement).
+"""The decoder: a stack of causal blocks over token embeddings.
 
     tokens → embedding → depth × [x + attention(norm(x)); x + mlp(norm(x))] → norm → head → logits
 
-The same class trains and serves: everything that differs between the two (positions, mask, cache)
-is passed to `forward`.
+Every part is a config of `groundup.layers`, so that GPT-2, Llama, DeepSeek and Mamba-2 are values
+of one class. The same class trains and serves: everything that differs between the two (positions,
+mask, cache) is passed to `forward`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from groundup.layers import GroupedQuery, KeyValueCache, RMSNorm, Rotary, SwiGLU
-from groundup.layers.attention import Implementation
+from groundup.core.errors import InputError
+from groundup.layers import (
+    GLU,
+    MLP,
+    ALiBi,
+    GroupedQuery,
+    Implementation,
+    KeyValueCache,
+    Latent,
+    Learned,
+    MoE,
+    NoPE,
+    Norm,
+    RelativeBias,
+    RMSNorm,
+    RoPE,
+    RouterReport,
+    Sinusoidal,
+)
+from groundup.layers.attend import causal_mask
+from groundup.layers.attention import KeysValues
+from groundup.layers.moe import MixtureOfExperts
+from groundup.layers.norm import build_norm
+
+Mixer = GroupedQuery | Latent
+Network = GLU | MLP | MoE
+Position = RoPE | ALiBi | RelativeBias | Learned | Sinusoidal | NoPE
+Placement = Literal["pre", "post", "sandwich", "after"]
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decoder:
     """width: D. depth: L blocks. context: the longest sequence it is trained on, in tokens.
 
-    tied: the head shares the embedding's matrix.
+    attention, mlp, position: of every block, or a tuple that the blocks take in turn, again and
+    again: `(local, local, global)`. mlp: None for blocks without one, as Mamba's.
+    norm: None for no normalisation. placement of it in each branch f: "pre", x + f(norm(x)) (Xiong
+    et al. 2020); "post", norm(x + f(x)) (Vaswani et al. 2017), without a last one before the head;
+    "sandwich", x + norm(f(norm(x))) (Ding et al. 2021; Gemma 2); "after", x + norm(f(x)) (OLMo 2).
+    residual_scale: a factor of every branch (as 1/√(2L), for depth).
+    tied: the head shares the embedding's matrix. embedding_scale: a factor of the embeddings.
+    logit_scale, logit_softcap: logits become scale · x, then c · tanh(x / c).
     residual: the format of the residual stream under autocast; bfloat16 halves the memory traffic
     of everything between the matrix products.
     """
@@ -30,22 +66,58 @@ class Decoder:
     context: int
     width: int
     depth: int
-    attention: GroupedQuery
-    mlp: SwiGLU
-    norm: RMSNorm = RMSNorm()
-    position: Rotary = Rotary()
+    attention: Mixer | tuple[Mixer, ...]
+    mlp: Network | tuple[Network | None, ...] | None
+    norm: Norm | None = RMSNorm()
+    placement: Placement = "pre"
+    position: Position | tuple[Position, ...] = RoPE()
     tied: bool = False
+    residual_scale: float = 1.0
+    embedding_scale: float = 1.0
+    logit_scale: float = 1.0
+    logit_softcap: float | None = None
     residual: Literal["float32", "compute"] = "compute"
 
     def __post_init__(self) -> None:
         if min(self.vocab_size, self.context, self.width, self.depth) < 1:
             raise ValueError("vocab_size, context, width and depth must be positive")
+        if () in (self.attention, self.mlp, self.position):
+            raise ValueError("attention, mlp and position need at least one entry")
+        if any(isinstance(p, Learned | Sinusoidal) for p in as_tuple(self.position)[1:]):
+            raise ValueError(
+                "positions that are added to the embeddings are the same for all blocks"
+            )
+        if _borrows(self.attention_of(0)):
+            raise ValueError("the first block has no layer below to borrow keys and values from")
+
+    def attention_of(self, layer: int) -> Mixer:
+        return _turn(self.attention, layer)
+
+    def mlp_of(self, layer: int) -> Network | None:
+        return _turn(self.mlp, layer)
+
+    def position_of(self, layer: int) -> Position:
+        return _turn(self.position, layer)
 
     def build(self, seed: int) -> "DecoderModel":
         """A model with weights drawn from `seed`, in float32 on the CPU."""
         model = DecoderModel(self)
         model.initialize(torch.Generator().manual_seed(seed))
         return model
+
+
+def as_tuple(parts: Part | tuple[Part, ...]) -> tuple[Part, ...]:
+    """The parts that blocks take in turn."""
+    return cast(tuple[Part, ...], parts) if isinstance(parts, tuple) else (parts,)
+
+
+def _turn(parts: Part | tuple[Part, ...], layer: int) -> Part:
+    parts = as_tuple(parts)
+    return parts[layer % len(parts)]
+
+
+def _borrows(attention: Mixer) -> bool:
+    return isinstance(attention, GroupedQuery) and attention.borrow
 
 
 class DecoderModel(nn.Module):
@@ -55,8 +127,8 @@ class DecoderModel(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocab_size, config.width)
-        self.position = config.position.build(config.attention.head_width)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.positions = Positions(config)
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.depth))
         self.readout = Readout(config)
         if config.tied:
             self.readout.head.weight = self.embedding.weight
@@ -66,19 +138,40 @@ class DecoderModel(nn.Module):
         tokens: Tensor,
         *,
         positions: Tensor | None = None,
+        documents: Tensor | None = None,
         mask: Tensor | None = None,
         cache: KeyValueCache | None = None,
+        implementation: Implementation = "sdpa",
+        reports: list[RouterReport] | None = None,
     ) -> Tensor:
         """Logits of the token that follows each position.
 
-        tokens: integers [B, T]. positions: integers [T] or [B, T], by default 0 … T−1.
+        tokens: integers [B, T]. positions: integers [T] or [B, T], by default 0 … T−1, in each
+        document anew. documents: integers [B, T]; a position sees those of the same number alone.
         mask: bool [B, 1, T, T_all], True where a query sees a key; by default causal.
+        reports: takes what each router did, in the order of the blocks.
         Returns [B, T, V].
         """
-        return self.readout(self.hidden(tokens, positions=positions, mask=mask, cache=cache))
+        return self.readout(
+            self.hidden(
+                tokens,
+                positions=positions,
+                documents=documents,
+                mask=mask,
+                cache=cache,
+                implementation=implementation,
+                reports=reports,
+            )
+        )
 
     def losses(
-        self, tokens: Tensor, targets: Tensor, *, implementation: Implementation = "sdpa"
+        self,
+        tokens: Tensor,
+        targets: Tensor,
+        *,
+        documents: Tensor | None = None,
+        implementation: Implementation = "sdpa",
+        reports: list[RouterReport] | None = None,
     ) -> Tensor:
         """Negative log-likelihood of each target, in nats.
 
@@ -86,28 +179,62 @@ class DecoderModel(nn.Module):
         pretraining (its mean), fine-tuning (a weighted mean), reinforcement learning (minus it is
         the log-probability) and evaluation (its sum).
         """
-        return self.readout(self.hidden(tokens, implementation=implementation), targets)
+        hidden = self.hidden(
+            tokens, documents=documents, implementation=implementation, reports=reports
+        )
+        return self.readout(hidden, targets)
+
+    def logprobs(self, tokens: Tensor) -> Tensor:
+        """Log-probability of each token but the first, given those before it: [B, T−1], in nats."""
+        return -self.losses(tokens[:, :-1], tokens[:, 1:])
 
     def hidden(
         self,
         tokens: Tensor,
         *,
         positions: Tensor | None = None,
+        documents: Tensor | None = None,
         mask: Tensor | None = None,
         cache: KeyValueCache | None = None,
         implementation: Implementation = "sdpa",
+        reports: list[RouterReport] | None = None,
     ) -> Tensor:
         """The residual stream after the last block: [B, T, D]."""
-        if positions is None:
-            positions = torch.arange(tokens.shape[1], device=tokens.device)
-        rotation = self.position(positions)
-        x = self.embedding(tokens)
-        if self.config.residual == "compute" and torch.is_autocast_enabled(x.device.type):
-            x = x.to(torch.get_autocast_dtype(x.device.type))
-        for layer, block in enumerate(self.blocks):
-            x = block(
-                x, rotation, mask=mask, cache=cache, layer=layer, implementation=implementation
+        config, T = self.config, tokens.shape[1]
+        S = T if cache is None else cache.length + T
+        if config.context < S:
+            raise InputError(
+                f"a sequence has {S} tokens, and the model's context holds {config.context}: "
+                "shorten it."
             )
+        if positions is None:
+            positions = torch.arange(S - T, S, device=tokens.device)
+            if documents is not None:
+                positions = positions - _starts(documents)
+        x = self.embedding(tokens)
+        if config.embedding_scale != 1:
+            x = x * config.embedding_scale
+        x = self.positions.add(x, positions)
+        if config.residual == "compute" and torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.get_autocast_dtype(x.device.type))
+        views = [module(positions, S) for module in self.positions.views]
+        masks: dict[int | None, Tensor | None] = {}
+        lent: KeysValues | None = None
+        for layer, block in enumerate(self.blocks):
+            assert isinstance(block, Block)
+            if block.window not in masks:
+                masks[block.window] = _visible(T, S, block.window, mask, documents, x.device)
+            x, lent, report = block(
+                x,
+                view=views[self.positions.view_of[layer]],
+                mask=masks[block.window],
+                cache=cache,
+                layer=layer,
+                borrowed=lent,
+                implementation=implementation,
+            )
+            if report is not None and reports is not None:
+                reports.append(report)
         return x
 
     def initialize(self, generator: torch.Generator) -> None:
@@ -120,50 +247,173 @@ class DecoderModel(nn.Module):
             if isinstance(module, nn.Linear):
                 std = 0.5 * module.in_features**-0.5
                 nn.init.normal_(module.weight, std=std, generator=generator)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, MixtureOfExperts):
+                module.initialize(generator, gain=0.5)
         head_std = 0.02
         embedding_std = head_std if self.config.tied else 0.5
         nn.init.normal_(self.readout.head.weight, std=head_std, generator=generator)
         nn.init.normal_(self.embedding.weight, std=embedding_std, generator=generator)
+        for parameter in self.positions.added.parameters():
+            nn.init.normal_(parameter, std=embedding_std / 2, generator=generator)
         for block in self.blocks:
             assert isinstance(block, Block)
-            nn.init.zeros_(block.attention.output.weight)
-            nn.init.zeros_(block.mlp.down.weight)
+            for weight in block.writes():
+                nn.init.zeros_(weight)
 
     def parameter_count(self) -> int:
         """Number of weights, a tied matrix counted once."""
         return sum(parameter.numel() for parameter in self.parameters())
 
 
-class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x)): pre-normalisation (Xiong et al. 2020)."""
+def _starts(documents: Tensor) -> Tensor:
+    """Where each position's document begins: documents [B, T] → [B, T]."""
+    first = torch.ones_like(documents, dtype=torch.bool)
+    first[:, 1:] = documents[:, 1:] != documents[:, :-1]
+    at = torch.arange(documents.shape[1], device=documents.device)
+    return torch.where(first, at, 0).cummax(dim=1).values
+
+
+def _visible(
+    T: int,
+    S: int,
+    window: int | None,
+    mask: Tensor | None,
+    documents: Tensor | None,
+    device: torch.device,
+) -> Tensor | None:
+    """bool [1 or B, 1, T, S]: what each of the last T positions sees of S; None where causal."""
+    if window is not None and window >= S:
+        window = None
+    if mask is None and documents is None and window is None:
+        return None
+    if mask is not None and window is None:
+        return mask
+    visible = causal_mask(T, S, device, window=window)[None, None]
+    if mask is not None:
+        visible = visible & mask
+    if documents is not None:
+        visible = visible & (documents[:, None, :, None] == documents[:, None, None, :])
+    return visible
+
+
+# What positions are to a block's attention: a rotation, or a bias of its logits, or neither.
+View = tuple[tuple[Tensor, Tensor] | None, Tensor | None]
+
+
+class Positions(nn.Module):
+    """The positions of a decoder: added to its embeddings, or a view for each block's attention.
+
+    Blocks whose positions are alike share one view, which is computed once for them all.
+    """
 
     def __init__(self, config: Decoder):
         super().__init__()
-        self.attention_norm = config.norm.build(config.width)
-        self.attention = config.attention.build(config.width)
-        self.mlp_norm = config.norm.build(config.width)
-        self.mlp = config.mlp.build(config.width)
+        first = config.position_of(0)
+        self.added = (
+            first.build(config.context, config.width)
+            if isinstance(first, Learned | Sinusoidal)
+            else nn.Identity()
+        )
+        keys: dict[tuple[Position, int], int] = {}
+        self.views = nn.ModuleList()
+        self.view_of: list[int] = []
+        for layer in range(config.depth):
+            position, attention = config.position_of(layer), config.attention_of(layer)
+            size = attention.rotated_width if isinstance(position, RoPE) else attention.heads
+            if (position, size) not in keys:
+                keys[position, size] = len(self.views)
+                self.views.append(PositionView(position, size))
+            self.view_of.append(keys[position, size])
+
+    def add(self, x: Tensor, positions: Tensor) -> Tensor:
+        """x: [B, T, D] → the same, with the positions that are added to embeddings."""
+        return x if isinstance(self.added, nn.Identity) else x + self.added(positions)
+
+
+class PositionView(nn.Module):
+    """What one kind of position is to attention."""
+
+    def __init__(self, position: Position, size: int):
+        """size: the rotated width, or the number of heads."""
+        super().__init__()
+        self.rotation = position.build(size) if isinstance(position, RoPE) else None
+        biased = isinstance(position, ALiBi | RelativeBias)
+        self.bias = cast(ALiBi | RelativeBias, position).build(size) if biased else None
+
+    def forward(self, positions: Tensor, keys: int) -> View:
+        """positions: those of the queries, [T] or [B, T]. keys: S, of which they are the last T."""
+        if self.rotation is not None:
+            return self.rotation(positions), None
+        if self.bias is None:
+            return None, None
+        column = torch.arange(keys, device=positions.device)  # distances are those of the columns
+        return None, self.bias(column[-positions.shape[-1] :], column)
+
+
+class Block(nn.Module):
+    """Attention, or another mixer of positions, and an MLP: two branches of the residual stream."""
+
+    def __init__(self, config: Decoder, layer: int):
+        super().__init__()
+        attention, mlp = config.attention_of(layer), config.mlp_of(layer)
+        position = config.position_of(layer)
+        self.placement, self.scale = config.placement, config.residual_scale
+        self.window = attention.window
+        self.interleaved = isinstance(position, RoPE) and position.interleaved
+        self.lends = layer + 1 < config.depth and _borrows(config.attention_of(layer + 1))
+        before = config.norm if config.placement in ("pre", "sandwich") else None
+        after = config.norm if config.placement != "pre" else None
+        self.attention_norm = build_norm(before, config.width)
+        self.attention = attention.build(config.width)
+        self.attention_post = build_norm(after, config.width)
+        self.mlp_norm = build_norm(before if mlp else None, config.width)
+        self.mlp = mlp.build(config.width) if mlp else None
+        self.mlp_post = build_norm(after if mlp else None, config.width)
 
     def forward(
         self,
         x: Tensor,
-        rotation: tuple[Tensor, Tensor],
         *,
+        view: View,
         mask: Tensor | None,
         cache: KeyValueCache | None,
         layer: int,
+        borrowed: KeysValues | None,
         implementation: Implementation,
-    ) -> Tensor:
-        """x: [B, T, D] → [B, T, D]; the other arguments are the attention's."""
-        x = x + self.attention(
+    ) -> tuple[Tensor, KeysValues | None, RouterReport | None]:
+        """x: [B, T, D] → [B, T, D], keys and values if the next block borrows them, and what the
+        router did if there is one. The arguments are the attention's."""
+        rotation, bias = view
+        attended, keys_values = self.attention(
             self.attention_norm(x),
-            rotation,
+            rotation=rotation,
+            interleaved=self.interleaved,
             mask=mask,
+            bias=bias,
             cache=cache,
             layer=layer,
+            borrowed=borrowed,
             implementation=implementation,
         )
-        return x + self.mlp(self.mlp_norm(x))
+        x = self._join(x, attended, self.attention_post)
+        report = None
+        if self.mlp is not None:
+            inner = self.mlp(self.mlp_norm(x))
+            if isinstance(self.mlp, MixtureOfExperts):
+                inner, report = inner
+            x = self._join(x, inner, self.mlp_post)
+        return x, keys_values if self.lends else None, report
+
+    def _join(self, x: Tensor, branch: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
+        if self.scale != 1:
+            branch = branch * self.scale
+        return norm(x + branch) if self.placement == "post" else x + norm(branch)
+
+    def writes(self) -> list[Tensor]:
+        """The weights that write to the residual stream."""
+        return self.attention.writes() + ([] if self.mlp is None else self.mlp.writes())
 
 
 class Readout(nn.Module):
@@ -174,12 +424,17 @@ class Readout(nn.Module):
 
     def __init__(self, config: Decoder):
         super().__init__()
-        self.norm = config.norm.build(config.width)
+        self.norm = build_norm(None if config.placement == "post" else config.norm, config.width)
         self.head = nn.Linear(config.width, config.vocab_size, bias=False)
+        self.scale, self.softcap = config.logit_scale, config.logit_softcap
 
     def forward(self, hidden: Tensor, targets: Tensor | None = None) -> Tensor:
         """hidden: [B, T, D] → logits [B, T, V]; with targets [B, T] → float32 losses [B, T]."""
         logits = self.head(self.norm(hidden))
+        if self.scale != 1:
+            logits = logits * self.scale
+        if self.softcap is not None:
+            logits = self.softcap * torch.tanh(logits / self.softcap)
         if targets is None:
             return logits
         flat = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")

@@ -9,10 +9,12 @@ from groundup.models.decoder import Decoder
 
 def matrix_parameters(config: Decoder) -> int:
     """Weights that multiply every token: the blocks' matrices and the head (not the embedding)."""
-    a = config.attention
-    attention = config.width * a.head_width * (2 * a.heads + 2 * a.kv_heads)
-    mlp = 3 * config.width * config.mlp.hidden
-    return config.depth * (attention + mlp) + config.width * config.vocab_size
+    total = config.width * config.vocab_size
+    for layer in range(config.depth):
+        mlp = config.mlp_of(layer)
+        total += config.attention_of(layer).matrix_parameters(config.width)
+        total += mlp.matrix_parameters(config.width) if mlp else 0
+    return total
 
 
 def forward_flops(config: Decoder, tokens: int, *, causal: bool = True) -> int:
@@ -21,10 +23,11 @@ def forward_flops(config: Decoder, tokens: int, *, causal: bool = True) -> int:
     causal: count only the scores that a causal model needs, T(T+1)/2 of T² (the useful work);
     otherwise the whole square, which is what an implementation that masks computes.
     """
-    scores = tokens * (tokens + 1) // 2 if causal else tokens * tokens
-    query_width = config.attention.heads * config.attention.head_width
-    attention = config.depth * 4 * scores * query_width  # Q·Kᵀ and weights·V
-    return 2 * matrix_parameters(config) * tokens + attention
+    mixing = sum(
+        config.attention_of(layer).mixing_flops(tokens, causal=causal)
+        for layer in range(config.depth)
+    )
+    return 2 * matrix_parameters(config) * tokens + mixing
 
 
 def training_flops(config: Decoder, tokens: int, *, causal: bool = True) -> int:

@@ -12,7 +12,7 @@ D = 20·N tokens, N counting the weights that multiply every token. Two things b
 import math
 from dataclasses import dataclass
 
-from groundup.layers import GroupedQuery, SwiGLU
+from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder, training_flops
 from groundup.models.flops import matrix_parameters
 from groundup.optim import AdamW, Muon, MuonAdamW
@@ -59,7 +59,7 @@ def decoder_of_size(size: int, vocab_size: int, context: int = _CONTEXT) -> Deco
         width=width,
         depth=size,
         attention=GroupedQuery(heads=size, kv_heads=kv_heads, head_width=_HEAD_WIDTH, shift=True),
-        mlp=SwiGLU(hidden=round(8 / 3 * width / 64) * 64),
+        mlp=GLU(hidden=round(8 / 3 * width / 64) * 64),
     )
 
 

@@ -20,7 +20,7 @@ from groundup.core.progress import progress_bar
 from groundup.core.seeds import derive_seed
 from groundup.data.batches import Batches
 from groundup.data.shards import TokenShards
-from groundup.layers.attention import Implementation
+from groundup.layers import Implementation
 from groundup.models import Decoder, DecoderModel
 from groundup.optim import MuonAdamW, Schedule
 from groundup.train.bits_per_byte import bits_per_byte

@@ -1,0 +1,186 @@
+"""Mixture of experts (Shazeer et al. 2017): a router sends each token to a few of many small MLPs.
+
+    scores = softmax or sigmoid (router · x);  chosen = the best k;  y = Σ weight_e · expert_e(x)
+
+With shared experts, which see every token, and many small routed ones it is DeepSeekMoE (Dai et
+al. 2024); with sigmoid scores and a bias that balances the load, DeepSeek-V3's (DeepSeek-AI 2024b,
+section 2.1.2).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from groundup.layers.mlp import ACTIVATIONS, GLU, Activation
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoE:
+    """experts: E, routed ones. active: k, of which each token visits. hidden: inner width of each.
+    shared: inner width of the expert that every token visits, 0 for none.
+
+    scoring: of the router's logits. normalize: the weights of a token's experts sum to one.
+    scale: of those weights. groups, active_groups: experts stand in groups, of which a token first
+    chooses some, by their best expert (softmax) or the sum of their best two (sigmoid).
+    balance: weight of the loss that grows with imbalance; z: of the loss that keeps logits small.
+    bias: a bias of each expert, in the choice alone, that `rebalance` moves against the load.
+    capacity: an expert takes at most `capacity` times its even share of the tokens, the first ones;
+    None drops none.
+    """
+
+    experts: int
+    active: int
+    hidden: int
+    shared: int = 0
+    activation: Activation = "silu"
+    scoring: Literal["softmax", "sigmoid"] = "softmax"
+    normalize: bool = True
+    scale: float = 1.0
+    groups: int = 1
+    active_groups: int = 1
+    balance: float = 0.01
+    z: float = 0.0
+    bias: bool = False
+    capacity: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.active <= self.experts:
+            raise ValueError(f"active ({self.active}) must be from 1 to experts ({self.experts})")
+        if self.groups < 1 or self.experts % self.groups:
+            raise ValueError(f"groups ({self.groups}) must divide experts ({self.experts})")
+        if not 1 <= self.active_groups <= self.groups:
+            raise ValueError(f"active_groups ({self.active_groups}) must be from 1 to groups")
+        if self.active > self.active_groups * (self.experts // self.groups):
+            raise ValueError(f"active ({self.active}) is more than the active groups hold")
+
+    def build(self, width: int) -> "MixtureOfExperts":
+        return MixtureOfExperts(self, width)
+
+    def matrix_parameters(self, width: int) -> int:
+        """Weights that multiply every token: its experts' and the router's."""
+        return 3 * width * (self.active * self.hidden + self.shared) + width * self.experts
+
+
+class RouterReport(NamedTuple):
+    """What a router did with a batch.
+
+    load: [E], share of the choices that fell on each expert. balance: E · Σ load · mean score, one
+    when even (Fedus, Zoph and Shazeer 2021, equation 4). z: mean of logsumexp² of the logits (Zoph
+    et al. 2022, equation 5). dropped: share of the choices beyond capacity. loss: balance and z,
+    weighted, to be added to the model's.
+    """
+
+    load: Tensor
+    balance: Tensor
+    z: Tensor
+    dropped: Tensor
+    loss: Tensor
+
+
+class MixtureOfExperts(nn.Module):
+    """See `MoE`. Experts' matrices are stacked: gate and up [E, hidden, D], down [E, D, hidden]."""
+
+    def __init__(self, config: MoE, width: int):
+        super().__init__()
+        self.config = config
+        E, hidden = config.experts, config.hidden
+        self.router = nn.Linear(width, E, bias=False)
+        self.gate = nn.Parameter(torch.empty(E, hidden, width))
+        self.up = nn.Parameter(torch.empty(E, hidden, width))
+        self.down = nn.Parameter(torch.empty(E, width, hidden))
+        self.shared = (
+            GLU(hidden=config.shared, activation=config.activation).build(width)
+            if config.shared
+            else None
+        )
+        self.register_buffer("bias", torch.zeros(E) if config.bias else None)
+        self.activation = ACTIVATIONS[config.activation]
+
+    def initialize(self, generator: torch.Generator, gain: float) -> None:
+        """Draw the experts' weights from N(0, gain²/fan-in)."""
+        for weight in (self.gate, self.up, self.down):
+            nn.init.normal_(weight, std=gain * weight.shape[-1] ** -0.5, generator=generator)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, RouterReport]:
+        """x: [..., D] → [..., D], and what the router did."""
+        flat = x.reshape(-1, x.shape[-1])
+        logits = F.linear(flat.float(), self.router.weight.float())
+        scores = logits.softmax(-1) if self.config.scoring == "softmax" else logits.sigmoid()
+        chosen = self._choose(scores)
+        weights = scores.gather(1, chosen)
+        if self.config.normalize:
+            weights = weights / (weights.sum(-1, keepdim=True) + 1e-20)
+        weights = weights * self.config.scale
+        y, kept = _visit(self, flat, chosen, weights)  # pyright: ignore[reportCallIssue]
+        if self.shared is not None:
+            y = y + self.shared(flat)
+        return y.view(x.shape), self._report(logits, scores, chosen, kept)
+
+    def _choose(self, scores: Tensor) -> Tensor:
+        """scores: float32 [N, E] → the experts of each token, [N, k]."""
+        c = self.config
+        if self.bias is not None:
+            scores = scores + self.bias
+        if c.groups > 1:
+            grouped = scores.view(len(scores), c.groups, -1)
+            best = 1 if c.scoring == "softmax" else 2
+            group_scores = grouped.topk(min(best, grouped.shape[-1]), dim=-1).values.sum(-1)
+            groups = group_scores.topk(c.active_groups, dim=-1).indices
+            outside = torch.ones_like(group_scores, dtype=torch.bool).scatter(1, groups, False)
+            scores = grouped.masked_fill(outside[..., None], float("-inf")).flatten(1)
+        return scores.topk(c.active, dim=-1).indices
+
+    def _report(self, logits: Tensor, scores: Tensor, chosen: Tensor, kept: int) -> RouterReport:
+        c = self.config
+        load = torch.bincount(chosen.flatten(), minlength=c.experts).float() / chosen.numel()
+        if c.scoring == "sigmoid":  # DeepSeek-V3, equation 18
+            scores = scores / (scores.sum(-1, keepdim=True) + 1e-20)
+        balance = c.experts * (load * scores.mean(0)).sum()
+        z = logits.logsumexp(-1).square().mean()
+        dropped = torch.tensor(1 - kept / chosen.numel())
+        return RouterReport(load, balance, z, dropped, c.balance * balance + c.z * z)
+
+    @torch.no_grad()
+    def rebalance(self, load: Tensor, rate: float) -> None:
+        """Lower the bias of the experts that had more than their share, raise that of the others
+        (Wang et al. 2024, "Auxiliary-loss-free load balancing", algorithm 1).
+
+        load: [E], of one step. rate: 0.001 in DeepSeek-V3.
+        """
+        if self.bias is not None:
+            self.bias += rate * torch.sign(load.mean() - load)
+
+    def writes(self) -> list[Tensor]:
+        """The weights that write to the residual stream."""
+        shared = [] if self.shared is None else self.shared.writes()
+        return [self.down, *shared]
+
+
+@torch.compiler.disable
+def _visit(moe: MixtureOfExperts, x: Tensor, chosen: Tensor, weights: Tensor) -> tuple[Tensor, int]:
+    """The weighted sum of each token's experts, [N, D], and how many choices were served.
+
+    x: [N, D]; chosen, weights: [N, k]. Tokens are sorted by expert, so that each expert is one
+    matrix product; how many each gets depends on the data, which a compiled graph cannot hold.
+    """
+    E, k = moe.config.experts, moe.config.active
+    order = chosen.flatten().argsort(stable=True)
+    counts = torch.bincount(chosen.flatten(), minlength=E)
+    if moe.config.capacity is not None:
+        most = math.ceil(moe.config.capacity * len(order) / E)
+        rank = torch.arange(len(order), device=x.device)
+        rank = rank - (counts.cumsum(0) - counts).repeat_interleave(counts)
+        order, counts = order[rank < most], counts.clamp(max=most)
+    tokens = order // k
+    parts = []
+    for expert, part in enumerate(x[tokens].split(counts.tolist())):
+        if len(part):
+            inner = moe.activation(F.linear(part, moe.gate[expert].to(x.dtype)))
+            inner = inner * F.linear(part, moe.up[expert].to(x.dtype))
+            parts.append(F.linear(inner, moe.down[expert].to(x.dtype)))
+    y = torch.cat(parts) * weights.flatten()[order, None].to(parts[0].dtype)
+    return torch.zeros_like(x, dtype=y.dtype).index_add(0, tokens, y), len(order)
