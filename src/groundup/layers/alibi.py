@@ -22,13 +22,13 @@ class LinearBias(nn.Module):
 
     def __init__(self, heads: int):
         super().__init__()
-        self.register_buffer("slopes", torch.tensor(slopes(heads)), persistent=False)
+        self.slopes = slopes(heads)
 
     def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
         """queries, keys: positions, integers [T] and [S] → float32 [H, T, S]."""
         distance = (queries[:, None] - keys).abs()
-        assert isinstance(self.slopes, Tensor)
-        return -self.slopes.float()[:, None, None] * distance
+        slope = torch.tensor(self.slopes, device=keys.device)
+        return -slope[:, None, None] * distance
 
 
 def slopes(heads: int) -> list[float]:

@@ -7,7 +7,7 @@ of one class. The same class trains and serves: everything that differs between 
 mask, cache) is passed to `forward`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar, cast
 
@@ -109,6 +109,15 @@ class Decoder:
 def as_tuple(parts: Part | tuple[Part, ...]) -> tuple[Part, ...]:
     """The parts that blocks take in turn."""
     return cast(tuple[Part, ...], parts) if isinstance(parts, tuple) else (parts,)
+
+
+def in_turn(parts: Sequence[Part]) -> Part | tuple[Part, ...]:
+    """What blocks with these parts take in turn: the shortest tuple, or the one part."""
+    repeats = (
+        n for n in range(1, len(parts)) if all(p == parts[i % n] for i, p in enumerate(parts))
+    )
+    period = next(repeats, len(parts))
+    return parts[0] if period == 1 else tuple(parts[:period])
 
 
 def _turn(parts: Part | tuple[Part, ...], layer: int) -> Part:

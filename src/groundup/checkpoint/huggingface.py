@@ -1,0 +1,270 @@
+"""Directories in Hugging Face's format: `config.json` and safetensors, of every family that has a
+class there.
+
+A model is read tensor by tensor, so that it is in memory once. Nothing is guessed: a tensor that is
+missing, left over or of another shape is an error that names it. Pickle files are refused, since to
+read one is to run it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from groundup.core.config import to_dict
+from groundup.core.errors import InputError
+from groundup.core.files import read_json, sync, write_json
+from groundup.models import Decoder, DecoderModel
+from groundup.models.decoder import in_turn
+from groundup.models.families import FAMILIES
+from groundup.models.huggingface import Family, InexpressibleError
+
+CONFIG = "config.json"
+_WEIGHTS = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_SHARD_BYTES = 5_000_000_000
+
+
+def read_config(directory: Path) -> tuple[Family, Decoder]:
+    """The family and the config of a Hugging Face directory.
+
+    Raises `InputError` where there is none, or one of an architecture or with a setting that is not
+    supported.
+    """
+    path = directory / CONFIG
+    if not path.is_file():
+        raise InputError(f"{directory} holds no {CONFIG}: give a model's folder.")
+    settings = read_json(path)
+    kind = settings.get("model_type") if isinstance(settings, dict) else None
+    if kind not in FAMILIES:
+        raise InputError(
+            f"{path}: the architecture {kind!r} is not supported; there are {', '.join(FAMILIES)}."
+        )
+    family = FAMILIES[kind]
+    try:
+        return family, family.read(settings)
+    except KeyError as error:
+        raise InputError(f"{path} lacks the setting {error}.") from error
+    except (ValueError, InputError) as error:
+        raise InputError(f"{path}: {str(error).rstrip('.')}.") from error
+
+
+def read_model(directory: Path) -> DecoderModel:
+    """The model in a Hugging Face directory, in float32.
+
+    Raises `InputError` as `read_config` does, and where the tensors are not those of the config.
+    """
+    family, config = read_config(directory)
+    files = _tensor_files(directory)
+    if not any(name.startswith(family.prefix) for name in files):
+        files = {
+            name if name.startswith("lm_head.") else family.prefix + name: file
+            for name, file in files.items()
+        }
+    with torch.device("meta"):
+        model = DecoderModel(config)
+    model.to_empty(device="cpu")
+    if config.tied:  # to_empty makes two of the one
+        model.readout.head.weight = model.embedding.weight
+    wanted = own_tensors(model)
+    used: set[str] = set()
+    for link in family.links(config):
+        if not all(name in wanted for name in link.ours):
+            continue
+        if missing := [name for name in link.theirs if name not in files]:
+            raise InputError(f"{directory} lacks the tensor {missing[0]}.")
+        theirs = [_read(files[name], name, family.prefix) for name in link.theirs]
+        try:
+            ours = link.to_ours(theirs)
+        except RuntimeError:  # they do not fit each other
+            ours = []
+        for name, tensor in zip(link.ours, ours or [None] * len(link.ours), strict=True):
+            if tensor is None or tensor.shape != wanted[name].shape:
+                found = tuple(theirs[0].shape if tensor is None else tensor.shape)
+                raise InputError(
+                    f"{directory}: {link.theirs[0]} has the shape {found}, and the config says "
+                    f"{tuple(wanted[name].shape)}."
+                )
+            with torch.no_grad():
+                wanted.pop(name).copy_(tensor)
+        used.update(link.theirs)
+    if wanted:
+        raise InputError(f"{directory} lacks the tensor for {next(iter(wanted))}.")
+    left = [name for name in files.keys() - used if not name.endswith(family.ignored)]
+    left = [name for name in left if not (config.tied and name == "lm_head.weight")]
+    if left:
+        raise InputError(
+            f"{directory} has the tensor {min(left)}, which a {family.model_type} of its config "
+            "does not have."
+        )
+    return model
+
+
+def write_model(
+    directory: Path,
+    model: DecoderModel,
+    *,
+    settings: Mapping[str, Any],
+    dtype: torch.dtype = torch.float32,
+    shard_bytes: int = _SHARD_BYTES,
+) -> Family:
+    """Write `config.json` and the weights; returns the family whose class reads them.
+
+    settings: of `config.json`, beside those that the model has. Raises `InputError` where no class
+    has all parts of the model, naming what the nearest one lacks.
+    """
+    family, own = family_of(model.config)
+    directory.mkdir(parents=True, exist_ok=True)
+    name = str(dtype).removeprefix("torch.")
+    write_json(
+        directory / CONFIG,
+        {
+            "architectures": [family.architecture],
+            "model_type": family.model_type,
+            **own,
+            "dtype": name,
+            "torch_dtype": name,
+            **settings,
+        },
+    )
+    ours = own_tensors(model)
+    theirs = {
+        name: tensor
+        for link in family.links(model.config)
+        if all(name in ours for name in link.ours)
+        for name, tensor in zip(
+            link.theirs, link.to_theirs([ours[name].detach() for name in link.ours]), strict=True
+        )
+    }
+    _write_shards(directory, theirs, dtype, shard_bytes)
+    return family
+
+
+def family_of(config: Decoder) -> tuple[Family, dict[str, Any]]:
+    """The family whose class has all parts of the config, and its settings; see `write_model`."""
+    wanted = _canonical(config)
+    nearest: tuple[int, str, list[str]] | None = None
+    for family in FAMILIES.values():
+        try:
+            settings = family.write(config)
+            found = _canonical(family.read({"model_type": family.model_type, **settings}))
+        except (InexpressibleError, InputError, ValueError, KeyError):
+            continue
+        if found == wanted:
+            return family, settings
+        odd = _differences(to_dict(wanted), to_dict(found))
+        if nearest is None or len(odd) < nearest[0]:
+            nearest = (len(odd), family.model_type, odd)
+    lacks = f"; the nearest, {nearest[1]}, differs in {', '.join(nearest[2])}" if nearest else ""
+    raise InputError(f"no Hugging Face class has all parts of this model{lacks}.")
+
+
+def own_tensors(model: DecoderModel) -> dict[str, Tensor]:
+    """Parameters and buffers by name, a tied matrix once."""
+    return {
+        **dict(model.named_parameters()),
+        **{name: b for name, b in model.named_buffers() if name in model.state_dict()},
+    }
+
+
+def _canonical(config: Decoder) -> Decoder:
+    """The same model, said in one way; `residual` is how it is computed, not what."""
+    layers = range(config.depth)
+    return replace(
+        config,
+        attention=in_turn([config.attention_of(i) for i in layers]),
+        mlp=in_turn([config.mlp_of(i) for i in layers]),
+        position=in_turn([config.position_of(i) for i in layers]),
+        residual="compute",
+    )
+
+
+def _differences(a: Any, b: Any, where: str = "") -> list[str]:
+    """The dotted names of the settings in which two configs differ."""
+    if isinstance(a, dict) and isinstance(b, dict) and a.get("type") == b.get("type"):
+        return [
+            name
+            for key in a
+            for name in _differences(a[key], b.get(key), f"{where}.{key}".lstrip("."))
+        ]
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        pairs = zip(a, b, strict=True)
+        return sorted({name for x, y in pairs for name in _differences(x, y, where)})
+    return [] if a == b else [where]
+
+
+def _tensor_files(directory: Path) -> dict[str, Path]:
+    """Where each tensor is."""
+    index = directory / _INDEX
+    if index.is_file():
+        try:
+            names = read_json(index)["weight_map"]
+            return {name: directory / Path(file).name for name, file in names.items()}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{index} is not an index of safetensors files.") from error
+    path = directory / _WEIGHTS
+    if path.is_file():
+        with _opened(path) as file:
+            return dict.fromkeys(file.keys(), path)
+    if pickles := [p for pattern in _PICKLES for p in directory.glob(pattern)]:
+        raise InputError(
+            f"{pickles[0]} is a pickle file, and to read it is to run what is in it: convert it to "
+            "safetensors where you trust it."
+        )
+    raise InputError(f"{directory} holds no {_WEIGHTS} and no {_INDEX}.")
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return safe_open(path, framework="pt")
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist, though the index names it.") from error
+    except SafetensorError as error:
+        raise InputError(f"{path} is not a readable safetensors file ({error}).") from error
+
+
+def _read(path: Path, name: str, prefix: str) -> Tensor:
+    with _opened(path) as file:
+        names = set(file.keys())
+        for known in (name, name.removeprefix(prefix)):
+            if known in names:
+                return file.get_tensor(known)
+    raise InputError(f"{path} lacks the tensor {name}, though the index names it.")
+
+
+def _write_shards(
+    directory: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype, most: int
+) -> None:
+    """In files of at most `most` bytes, with an index where there are several."""
+    shards = list(_shards(tensors, dtype, most))
+    several = len(shards) > 1
+    names: dict[str, str] = {}
+    for number, shard in enumerate(shards, start=1):
+        name = f"model-{number:05d}-of-{len(shards):05d}.safetensors" if several else _WEIGHTS
+        written = {key: tensors[key].to(dtype).contiguous() for key in shard}
+        save_file(written, directory / name, metadata={"format": "pt"})
+        sync(directory / name)
+        names.update(dict.fromkeys(shard, name))
+    if several:
+        size = sum(t.numel() for t in tensors.values()) * dtype.itemsize
+        index = {"metadata": {"total_size": size}, "weight_map": names}
+        write_json(directory / _INDEX, index)
+
+
+def _shards(tensors: Mapping[str, Tensor], dtype: torch.dtype, most: int) -> Iterator[list[str]]:
+    shard: list[str] = []
+    size = 0
+    for name, tensor in tensors.items():
+        added = tensor.numel() * dtype.itemsize
+        if shard and size + added > most:
+            yield shard
+            shard, size = [], 0
+        shard.append(name)
+        size += added
+    yield shard

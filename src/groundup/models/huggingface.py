@@ -1,0 +1,237 @@
+"""How a family's checkpoints in Hugging Face's format say what `Decoder` and its tensors say.
+
+A family reads a `config.json` and writes one, and links its tensors' names to ours. Reading is
+strict: a setting that would change the results and that we do not have is an error, not a guess.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from groundup.core.errors import InputError
+from groundup.layers import RoPE
+from groundup.layers.mlp import Activation
+from groundup.layers.rope_scaling import NTK, Linear, Llama3, YaRN, yarn_factor
+from groundup.models.decoder import Decoder
+
+Settings = Mapping[str, Any]
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True)
+class Link:
+    """Some of our tensors and those of the file that hold the same numbers."""
+
+    ours: tuple[str, ...]
+    theirs: tuple[str, ...]
+    to_ours: Callable[[Sequence[Tensor]], Sequence[Tensor]]
+    to_theirs: Callable[[Sequence[Tensor]], Sequence[Tensor]]
+
+
+@dataclass(frozen=True)
+class Family:
+    """One `model_type`. read, write: of `config.json`. What `write` cannot say it leaves out, or it
+    raises `InexpressibleError`: a config is of this family where `read` gives it back.
+
+    ignored: ends of names of tensors that hold nothing learned, in files of older versions.
+    prefix: begins all names but the head's; some files leave it out.
+    """
+
+    model_type: str
+    architecture: str
+    read: Callable[[Settings], Decoder]
+    write: Callable[[Decoder], dict[str, Any]]
+    links: Callable[[Decoder], Iterator[Link]]
+    prefix: str = "model."
+    ignored: tuple[str, ...] = ("rotary_emb.inv_freq",)
+
+
+class InexpressibleError(Exception):
+    """A family has no setting for a part of a config."""
+
+
+def of_kind(kind: type[Part], part: object) -> Part:
+    """The part, where it is of this kind. Raises `InexpressibleError` where not."""
+    if not isinstance(part, kind):
+        raise InexpressibleError(f"{type(part).__name__} in place of {kind.__name__}")
+    return part
+
+
+def same(ours: str, theirs: str) -> Link:
+    """The same tensor under another name."""
+    return Link((ours,), (theirs,), list, list)
+
+
+def transposed(ours: str, theirs: str) -> Link:
+    """A matrix that the file holds as [in, out]."""
+
+    def turn(tensors: Sequence[Tensor]) -> list[Tensor]:
+        return [tensor.T for tensor in tensors]
+
+    return Link((ours,), (theirs,), turn, turn)
+
+
+def fused(ours: Sequence[str], theirs: str, *, transpose: bool = False) -> Link:
+    """Tensors that the file holds one after the other, in equal parts of its last or first axis."""
+
+    def take_apart(tensors: Sequence[Tensor]) -> list[Tensor]:
+        (whole,) = tensors
+        return list((whole.T if transpose else whole).chunk(len(ours)))
+
+    def join(tensors: Sequence[Tensor]) -> list[Tensor]:
+        whole = torch.cat(list(tensors))
+        return [whole.T if transpose else whole]
+
+    return Link(tuple(ours), (theirs,), take_apart, join)
+
+
+def stacked(ours: str, theirs: Sequence[str]) -> Link:
+    """A tensor whose rows, the experts, are tensors of the file."""
+
+    def stack(tensors: Sequence[Tensor]) -> list[Tensor]:
+        return [torch.stack(list(tensors))]
+
+    def unstack(tensors: Sequence[Tensor]) -> list[Tensor]:
+        return list(tensors[0].unbind())
+
+    return Link((ours,), tuple(theirs), stack, unstack)
+
+
+def expect(settings: Settings, **values: Any) -> None:
+    """Refuse a setting that has another value than the one that is supported."""
+    for name, value in values.items():
+        found = settings.get(name, value)
+        if found != value:
+            raise InputError(
+                f"{settings.get('model_type')} with {name} = {found!r} is not supported: "
+                f"only {value!r} is."
+            )
+
+
+_ACTIVATIONS: dict[str, Activation] = {
+    "silu": "silu",
+    "relu": "relu",
+    "gelu": "gelu",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_new": "gelu_tanh",
+    "relu2": "relu2",
+}
+
+
+def read_activation(name: str) -> Activation:
+    """Our name of an activation."""
+    if name not in _ACTIVATIONS:
+        raise InputError(
+            f"the activation {name!r} is not supported: {', '.join(_ACTIVATIONS)} are."
+        )
+    return _ACTIVATIONS[name]
+
+
+def write_activation(activation: Activation, *names: str) -> str:
+    """The first of their `names`, or of all, that means the activation."""
+    known = [name for name in names or _ACTIVATIONS if _ACTIVATIONS[name] == activation]
+    return known[0] if known else str(activation)
+
+
+def read_rope(
+    settings: Settings,
+    *,
+    interleaved: bool = False,
+    base: float = 10_000.0,
+    kind: str | None = None,
+) -> RoPE:
+    """The rotary positions, from `rope_parameters` or from the older `rope_theta` and
+    `rope_scaling`.
+
+    base: where none is said. kind: the layers' kind, where they differ.
+    """
+    said = settings.get("rope_parameters") or settings.get("rope_scaling") or {}
+    if kind is not None and kind in said:
+        said = said[kind]
+    base = said.get("rope_theta", settings.get("rope_theta", base))
+    context = said.get("original_max_position_embeddings") or settings["max_position_embeddings"]
+    form = said.get("rope_type", said.get("type", "default"))
+    share = said.get("partial_rotary_factor", settings.get("partial_rotary_factor")) or 1.0
+    scaling: Linear | Llama3 | YaRN | None = None
+    if form == "linear":
+        scaling = Linear(factor=said["factor"])
+    elif form == "llama3":
+        scaling = Llama3(
+            factor=said["factor"],
+            context=context,
+            low=said["low_freq_factor"],
+            high=said["high_freq_factor"],
+        )
+    elif form == "yarn":
+        scaling = _read_yarn(said, context)
+    elif form != "default":
+        raise InputError(
+            f"rotary positions of type {form!r} are not supported: default, linear, llama3 and "
+            "yarn are."
+        )
+    return RoPE(base=float(base), share=float(share), interleaved=interleaved, scaling=scaling)
+
+
+def _read_yarn(said: Settings, context: int) -> YaRN:
+    factor, whole = said["factor"], said.get("mscale_all_dim")
+    logits = said.get("attention_factor")
+    if logits is None:
+        logits = yarn_factor(factor, said.get("mscale") or 1.0 if whole else 1.0)
+        logits /= yarn_factor(factor, whole) if said.get("mscale") and whole else 1.0
+    return YaRN(
+        factor=factor,
+        context=context,
+        fast=said.get("beta_fast") or 32.0,
+        slow=said.get("beta_slow") or 1.0,
+        logit_factor=logits,
+        whole=said.get("truncate", True),
+    )
+
+
+def write_rope(rope: RoPE) -> dict[str, Any]:
+    """`rope_parameters`."""
+    said: dict[str, Any] = {"rope_theta": rope.base, "rope_type": "default"}
+    if rope.share != 1:
+        said["partial_rotary_factor"] = rope.share
+    scaling = rope.scaling
+    if isinstance(scaling, Linear):
+        said |= {"rope_type": "linear", "factor": scaling.factor}
+    elif isinstance(scaling, Llama3):
+        said |= {
+            "rope_type": "llama3",
+            "factor": scaling.factor,
+            "low_freq_factor": scaling.low,
+            "high_freq_factor": scaling.high,
+            "original_max_position_embeddings": scaling.context,
+        }
+    elif isinstance(scaling, YaRN):
+        said |= {
+            "rope_type": "yarn",
+            "factor": scaling.factor,
+            "original_max_position_embeddings": scaling.context,
+            "beta_fast": scaling.fast,
+            "beta_slow": scaling.slow,
+            "attention_factor": scaling.logit_factor,
+            "truncate": scaling.whole,
+        }
+    elif isinstance(scaling, NTK):  # a larger base says the same
+        pass
+    return said
+
+
+def older_rope(rope: dict[str, Any]) -> dict[str, Any]:
+    """The same in the keys that were read before `rope_parameters`, for older readers."""
+    scaling = {key: value for key, value in rope.items() if key != "rope_theta"}
+    older: dict[str, Any] = {"rope_theta": rope["rope_theta"]}
+    if scaling["rope_type"] != "default":
+        older["rope_scaling"] = scaling
+    return older
+
+
+def blocks(config: Decoder) -> Iterator[tuple[int, str]]:
+    """(number, the beginning of its tensors' names) of each block."""
+    for layer in range(config.depth):
+        yield layer, f"blocks.{layer}"

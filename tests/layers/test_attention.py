@@ -1,0 +1,231 @@
+"""Every kind of attention against the definition, one query and head at a time, in float64."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from groundup.core.errors import InputError
+from groundup.infer.cache import BatchCache
+from groundup.layers import GLU, ALiBi, GroupedQuery, Latent, LayerNorm, NoPE, RelativeBias, RoPE
+from groundup.layers.attend import attend, causal_mask
+from groundup.layers.attention import visible_pairs
+from groundup.models import Decoder, DecoderModel
+
+IMPLEMENTATIONS = ("reference", "sdpa", "blockwise")
+
+
+def by_hand(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    scale: float,
+    mask: torch.Tensor,
+    bias: torch.Tensor | None,
+    softcap: float | None,
+    sinks: torch.Tensor | None,
+) -> torch.Tensor:
+    B, H, T, _ = q.shape
+    group = H // k.shape[1]
+    out = torch.zeros(B, H, T, v.shape[-1], dtype=torch.float64)
+    for b in range(B):
+        for h in range(H):
+            for t in range(T):
+                exps, read = [], torch.zeros(v.shape[-1], dtype=torch.float64)
+                for s in range(k.shape[2]):
+                    if not mask[b % len(mask), 0, t, s]:
+                        continue
+                    logit = scale * (q[b, h, t].double() @ k[b, h // group, s].double()).item()
+                    if softcap is not None:
+                        logit = softcap * math.tanh(logit / softcap)
+                    if bias is not None:
+                        logit += bias[h, t, s].item()
+                    exps.append(math.exp(logit))
+                    read += exps[-1] * v[b, h // group, s].double()
+                total = sum(exps) + (0 if sinks is None else math.exp(sinks[h].item()))
+                out[b, h, t] = read / total
+    return out
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("softcap", [None, 2.0])
+@pytest.mark.parametrize("sunk", [False, True])
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("window", [None, 3])
+def test_attention_is_the_definition(
+    implementation: str, softcap: float | None, sunk: bool, biased: bool, window: int | None
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    B, H, T, K = 2, 4, 7, 8
+    q = torch.randn(B, H, T, K, generator=generator)
+    k = torch.randn(B, 2, T, K, generator=generator)
+    v = torch.randn(B, 2, T, 5, generator=generator)
+    sinks = torch.randn(H, generator=generator) if sunk else None
+    bias = torch.randn(H, T, T, generator=generator) if biased else None
+    seen = causal_mask(T, T, q.device, window=window)[None, None]
+    found = attend(
+        q,
+        k,
+        v,
+        scale=0.7,
+        mask=None if window is None else seen,
+        bias=bias,
+        softcap=softcap,
+        sinks=sinks,
+        implementation=implementation,
+    )
+    expected = by_hand(q, k, v, 0.7, seen, bias, softcap, sinks)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+@given(st.integers(1, 40), st.integers(0, 20), st.integers(1, 50))
+@settings(max_examples=50, deadline=None)
+def test_a_window_sees_the_last_positions_and_itself(T: int, before: int, window: int) -> None:
+    S = T + before
+    mask = causal_mask(T, S, torch.device("cpu"), window=window)
+    for t in range(T):
+        at = before + t
+        assert mask[t].nonzero().flatten().tolist() == list(range(max(0, at - window + 1), at + 1))
+    if before == 0:
+        assert mask.sum() == visible_pairs(T, window)
+        assert causal_mask(T, T, torch.device("cpu")).sum() == visible_pairs(T)
+
+
+CONFIG = Decoder(
+    vocab_size=61,
+    context=48,
+    width=32,
+    depth=3,
+    attention=GroupedQuery(heads=4, kv_heads=2, head_width=8),
+    mlp=GLU(hidden=40),
+)
+LATENT = Latent(heads=4, rank=12, query_rank=10, key_width=6, rope_width=4, value_width=8)
+PLAIN = CONFIG.attention
+KINDS = {
+    "grouped": CONFIG,
+    "shifted": dataclasses.replace(CONFIG, attention=dataclasses.replace(PLAIN, shift=True)),
+    "windowed": dataclasses.replace(
+        CONFIG, attention=(dataclasses.replace(PLAIN, window=5), PLAIN)
+    ),
+    "capped with sinks": dataclasses.replace(
+        CONFIG, attention=dataclasses.replace(PLAIN, softcap=3.0, sinks=True)
+    ),
+    "borrowing": dataclasses.replace(
+        CONFIG, attention=(PLAIN, dataclasses.replace(PLAIN, borrow=True))
+    ),
+    "latent": dataclasses.replace(CONFIG, attention=LATENT, position=RoPE(interleaved=True)),
+    "latent, queries straight": dataclasses.replace(
+        CONFIG, attention=dataclasses.replace(LATENT, query_rank=None)
+    ),
+    "alibi": dataclasses.replace(CONFIG, position=ALiBi()),
+    "relative": dataclasses.replace(CONFIG, position=RelativeBias(buckets=8, distance=20)),
+    "no positions": dataclasses.replace(CONFIG, position=NoPE(), norm=LayerNorm()),
+    "positions in turn": dataclasses.replace(CONFIG, position=(RoPE(), NoPE(), RoPE(base=100.0))),
+}
+
+
+def scrambled(config: Decoder) -> DecoderModel:
+    model = config.build(0)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_reading_in_pieces_with_a_cache_is_reading_whole(kind: str) -> None:
+    """Prefill of two rows of different lengths, then a few tokens one at a time, then several."""
+    model = scrambled(KINDS[kind])
+    tokens = torch.randint(61, (2, 24), generator=torch.Generator().manual_seed(2))
+    padding = torch.tensor([0, 4])
+    cache = BatchCache(model.config, padding, 24, torch.float32)
+    found = []
+    for part in tokens.split((9, 1, 1, 1, 7, 5), dim=1):
+        columns = part.shape[1]
+        found.append(
+            model(part, positions=cache.positions(columns), mask=cache.mask(columns), cache=cache)
+        )
+        cache.advance(columns)
+    logits = torch.cat(found, dim=1)
+    torch.testing.assert_close(logits[:1], model(tokens[:1]), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(logits[1:, 4:], model(tokens[1:, 4:]), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_weight_has_a_gradient_and_none_sees_ahead(kind: str) -> None:
+    model = scrambled(KINDS[kind])
+    tokens = torch.randint(61, (2, 20), generator=torch.Generator().manual_seed(2))
+    for implementation in IMPLEMENTATIONS:
+        model.zero_grad()
+        model.losses(tokens[:, :-1], tokens[:, 1:], implementation=implementation).sum().backward()
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+    changed = tokens.clone()
+    changed[:, 12:] = (changed[:, 12:] + 1) % 61
+    torch.testing.assert_close(model(tokens)[:, :12], model(changed)[:, :12])
+
+
+@torch.no_grad()
+def test_absorbed_latent_attention_is_the_expanded_one() -> None:
+    """DeepSeek-V2, section 2.1.2: in float64, for one position after many."""
+    model = scrambled(KINDS["latent"]).double()
+    tokens = torch.randint(61, (3, 17), generator=torch.Generator().manual_seed(2))
+    cache = BatchCache(model.config, torch.zeros(3, dtype=torch.int64), 17, torch.float64)
+    model(tokens[:, :-1], cache=cache)
+    cache.advance(16)
+    last = model(tokens[:, -1:], cache=cache)
+    torch.testing.assert_close(last[:, 0], model(tokens)[:, -1], rtol=1e-6, atol=1e-6)
+
+
+def test_a_latent_cache_is_as_narrow_as_the_latent() -> None:
+    cache = BatchCache(KINDS["latent"], torch.zeros(2, dtype=torch.int64), 10, torch.float32)
+    assert cache.keys[0].shape == (2, 1, 10, 4)
+    assert cache.values[0].shape == (2, 1, 10, 12)
+
+
+def test_borrowed_keys_are_not_cached() -> None:
+    cache = BatchCache(KINDS["borrowing"], torch.zeros(2, dtype=torch.int64), 10, torch.float32)
+    assert sorted(cache.keys) == [0, 2]
+
+
+def test_the_first_layer_cannot_borrow() -> None:
+    with pytest.raises(ValueError, match="no layer below to borrow"):
+        dataclasses.replace(CONFIG, attention=dataclasses.replace(PLAIN, borrow=True))
+
+
+def test_a_sequence_beyond_the_context_is_refused() -> None:
+    with pytest.raises(InputError, match="has 49 tokens, and the model's context holds 48"):
+        scrambled(CONFIG)(torch.zeros(1, 49, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("placement", ["pre", "post", "sandwich", "after"])
+def test_placements_are_their_formulas(placement: str) -> None:
+    config = dataclasses.replace(CONFIG, placement=placement, depth=1, residual_scale=0.5)
+    model = scrambled(config)
+    block = model.blocks[0]
+    x = torch.randn(2, 9, 32, generator=torch.Generator().manual_seed(3))
+    view = model.positions.views[0](torch.arange(9), 9)
+    found, _, _ = block(
+        x, view=view, mask=None, cache=None, layer=0, borrowed=None, implementation="sdpa"
+    )
+
+    def branch(kind: str, x: torch.Tensor) -> torch.Tensor:
+        if kind == "mlp":
+            return block.mlp(x)
+        return block.attention(x, rotation=view[0])[0]
+
+    for kind in ("attention", "mlp"):
+        before, after = (getattr(block, f"{kind}_{norm}") for norm in ("norm", "post"))
+        if placement == "pre":
+            x = x + 0.5 * branch(kind, before(x))
+        elif placement == "post":
+            x = after(x + 0.5 * branch(kind, x))
+        elif placement == "sandwich":
+            x = x + after(0.5 * branch(kind, before(x)))
+        else:
+            x = x + after(0.5 * branch(kind, x))
+    torch.testing.assert_close(found, x)
