@@ -27,6 +27,7 @@ class Optim:
     lr: float = 1e-3
     betas: tuple[float, ...] = (0.9, 0.95)
     schedule: Linear | Cosine = Linear()
+    phases: tuple[Linear | Cosine, ...] = (Linear(), Cosine())
 
     def __post_init__(self) -> None:
         if self.lr <= 0:
@@ -83,6 +84,11 @@ def test_save_and_load(tmp_path: Path) -> None:
             'optim.schedule={"type": "Cosine", "periods": 2}',
             Run(name="a", optim=Optim(schedule=Cosine(periods=2))),
         ),
+        ("optim.schedule=cosine", Run(name="a", optim=Optim(schedule=Cosine()))),
+        (
+            "optim.phases.1.periods=7",
+            Run(name="a", optim=Optim(phases=(Linear(), Cosine(periods=7)))),
+        ),
     ],
 )
 def test_overrides_are_typed(override: str, expected: Run) -> None:
@@ -108,6 +114,9 @@ def test_the_last_override_wins() -> None:
         ("optim.betas=3", "must be a list"),
         ("optim.lr=-1", "lr must be positive"),
         ('optim.schedule={"type": "Step"}', "choose one of Linear, Cosine"),
+        ("optim.schedule=step", "must be one of Linear, Cosine"),
+        ("optim.phases.2.periods=7", "no setting 'optim.phases.2.periods'"),
+        ("optim.phases.1.period=7", "did you mean 'optim.phases.1.periods'"),
     ],
 )
 def test_a_wrong_override_is_one_sentence(override: str, sentence: str) -> None:

@@ -57,7 +57,8 @@ def apply_overrides(config: Config, overrides: Sequence[str]) -> Config:
     """A copy of `config` with `dotted.key=value` changes applied in order.
 
     The value is parsed by the field's type: `3e-4`, `true`, `none`, a bare word for a string, JSON
-    for a tuple or a nested config. Raises `ConfigError` for a malformed override, for a key that
+    for a tuple or a nested config; where configs of several classes fit, the name of one, in any
+    case, is that class with its defaults. `key.0.name` is in the first config of a tuple. Raises `ConfigError` for a malformed override, for a key that
     does not exist (and names the nearest that does) and for a value of the wrong type.
     """
     for override in overrides:
@@ -74,13 +75,19 @@ def dotted_keys(config: Any, prefix: str = "") -> list[str]:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         keys.append(prefix + field.name)
-        if dataclasses.is_dataclass(value):
-            keys += dotted_keys(value, f"{prefix}{field.name}.")
+        items = enumerate(value) if isinstance(value, tuple) else []
+        nested = {f"{field.name}.": value, **{f"{field.name}.{i}.": item for i, item in items}}
+        for name, item in nested.items():
+            if dataclasses.is_dataclass(item):
+                keys += dotted_keys(item, prefix + name)
     return keys
 
 
 def _override(node: Any, path: list[str], text: str, key: str, root: Any) -> Any:
     head, *rest = path
+    if isinstance(node, tuple) and rest and head.isdecimal() and int(head) < len(node):
+        item = _override(node[int(head)], rest, text, key, root)
+        return (*node[: int(head)], item, *node[int(head) + 1 :])
     if not dataclasses.is_dataclass(node) or head not in {f.name for f in dataclasses.fields(node)}:
         raise ConfigError(f"there is no setting '{key}'{_nearest(key, dotted_keys(root))}.")
     if rest:
@@ -161,6 +168,10 @@ def _parse_union(choices: tuple[Any, ...], value: Any, where: str) -> Any:
         if name not in configs:
             raise ConfigError(f"{where}.{TYPE} is {name!r}: choose one of {', '.join(configs)}.")
         return _parse(configs[name], value, where)
+    if isinstance(value, str) and str not in choices:
+        named = [kind for kind in kinds if kind.__name__.lower() == value.lower()]
+        if named:
+            return _parse_dataclass(named[0], {}, where)
     errors = []
     for choice in choices:
         if choice is type(None) or dataclasses.is_dataclass(choice):
@@ -171,7 +182,7 @@ def _parse_union(choices: tuple[Any, ...], value: Any, where: str) -> Any:
             errors.append(error)
     if errors:
         raise errors[0]
-    raise ConfigError(f"{where} is {value!r}: it must be an object of {', '.join(configs)}.")
+    raise ConfigError(f"{where} is {value!r}: it must be one of {', '.join(configs)}.")
 
 
 def _parse_dataclass(kind: type, value: Any, where: str) -> Any:
