@@ -20,7 +20,7 @@ def groundup(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPr
     )
 
 
-COMMANDS = ["quickstart", "chat", "generate", "report", "bench train"]
+COMMANDS = ["quickstart", "chat", "generate", "report", "import", "export", "bench train"]
 COMMANDS += ["tokenizer inspect", "tokenizer train", "tokenizer compare"]
 
 

@@ -15,6 +15,15 @@ USER = "<|user|>"
 ASSISTANT = "<|assistant|>"
 SPECIAL_TOKENS = (END_OF_TEXT, USER, ASSISTANT)
 
+# The same in Jinja, as Hugging Face's tokenizers keep it.
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{% if message.role == 'user' %}<|user|>{{ message.content }}"
+    "{% elif message.role == 'assistant' %}<|assistant|>{{ message.content }}<|endoftext|>"
+    "{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
 
 @dataclass(frozen=True)
 class Example:

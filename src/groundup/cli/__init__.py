@@ -18,12 +18,14 @@ _COMMANDS = {
     "generate": "Continue a prompt with the model of a run.",
     "tokenizer": "Train tokenizers, compare them, and see what they make of a text.",
     "report": "Write a run's report again, and say where it is.",
+    "import": "Make a run of a model in Hugging Face's format.",
+    "export": "Write the model of a run in Hugging Face's format.",
     "bench": "Measure this machine and groundup, side by side with its peers.",
 }
 
 
 class _LazyGroup(click.Group):
-    """Looks its subcommands up in `groundup.cli.NAME`."""
+    """Looks its subcommands up in `groundup.cli.NAME`; `import` is no name of a module."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -31,7 +33,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        return importlib.import_module(f"groundup.cli.{cmd_name}").command
+        module = {"import": "import_model", "export": "export_model"}.get(cmd_name, cmd_name)
+        return importlib.import_module(f"groundup.cli.{module}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

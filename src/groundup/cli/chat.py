@@ -17,10 +17,12 @@ def command(run: Path, stage: str | None, temperature: float, max_tokens: int, s
     from groundup.cli.generate import print_stream, sampling_of
     from groundup.core.device import select_device, tune_cpu
     from groundup.infer import Engine, load_run
+    from groundup.infer.load import document_ends
 
     tune_cpu()
     model, tokenizer, stage = load_run(run, stage)
-    engine = Engine(model, select_device(), stop=[tokenizer.special_tokens[END_OF_TEXT]])
+    begin, end = document_ends(run, tokenizer.special_tokens.get(END_OF_TEXT))
+    engine = Engine(model, select_device(), stop=end)
     click.echo(
         f"{run}, stage {stage}. Each answer stands for itself; an empty line ends.", err=True
     )
@@ -29,7 +31,7 @@ def command(run: Path, stage: str | None, temperature: float, max_tokens: int, s
     turn = 0
     while request := _ask():
         if stage == "base":
-            prompt = [tokenizer.special_tokens[END_OF_TEXT], *tokenizer.encode_ordinary(request)]
+            prompt = [*begin, *tokenizer.encode_ordinary(request)]
         else:
             prompt = encode_request(tokenizer, request)
         print_stream(engine, tokenizer, prompt, sampling_of(max_tokens, temperature, seed + turn))

@@ -33,15 +33,16 @@ def command(
     from groundup.align.chat import END_OF_TEXT
     from groundup.core.device import select_device, tune_cpu
     from groundup.infer import Engine, load_run
+    from groundup.infer.load import document_ends
 
     text = sys.stdin.read() if prompt == "-" else prompt
     tune_cpu()
     model, tokenizer, _ = load_run(run, stage)
-    end = tokenizer.special_tokens[END_OF_TEXT]
-    engine = Engine(model, select_device(), stop=[end])
+    begin, end = document_ends(run, tokenizer.special_tokens.get(END_OF_TEXT))
+    engine = Engine(model, select_device(), stop=end)
     sampling = sampling_of(max_tokens, temperature, seed)
     click.echo(text, nl=False)
-    print_stream(engine, tokenizer, [end, *tokenizer.encode_ordinary(text)], sampling)
+    print_stream(engine, tokenizer, [*begin, *tokenizer.encode_ordinary(text)], sampling)
 
 
 def sampling_of(max_tokens: int, temperature: float, seed: int) -> "Sampling":

@@ -58,8 +58,10 @@ def apply_overrides(config: Config, overrides: Sequence[str]) -> Config:
 
     The value is parsed by the field's type: `3e-4`, `true`, `none`, a bare word for a string, JSON
     for a tuple or a nested config; where configs of several classes fit, the name of one, in any
-    case, is that class with its defaults. `key.0.name` is in the first config of a tuple. Raises `ConfigError` for a malformed override, for a key that
-    does not exist (and names the nearest that does) and for a value of the wrong type.
+    case, is that class with its defaults. `key.0.name` is in the first config of a tuple.
+
+    Raises `ConfigError` for a malformed override, for a key that does not exist (and names the
+    nearest that does) and for a value of the wrong type.
     """
     for override in overrides:
         key, separator, text = override.partition("=")

@@ -1,0 +1,47 @@
+"""The model card of an exported model: what it was made of, with what, how good it is, and how to
+make it again. With the weights alone a model is open-weight; with this it is open-source.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from groundup.report import formats
+
+_LICENCES = {"PSF-2.0": "psf"}  # by the names that the Hub knows
+
+
+def model_card(
+    name: str,
+    facts: Mapping[str, Any],
+    config: Mapping[str, Any] | None,
+    summary: Mapping[str, Any] | None,
+) -> str:
+    """Markdown with the Hub's header.
+
+    facts: architecture, parameters, dtype, stage. config, summary: of the run, or None for a model
+    that was imported, of which nothing else is known.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "duration": formats.duration,
+        "quantity": formats.quantity,
+        "percent": formats.percent,
+    }
+    licence = (summary or {}).get("corpus", {}).get("licence")
+    return environment.get_template("model_card.md").render(
+        name=name,
+        facts=facts,
+        config=config,
+        summary=summary,
+        licence=_LICENCES.get(licence, "other") if licence else None,
+        flops=sum(stage["flops"] or 0 for stage in summary["stages"].values()) if summary else 0,
+    )
