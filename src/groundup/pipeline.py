@@ -29,7 +29,7 @@ from groundup.align.pairs import (
     write_pairs,
 )
 from groundup.align.sft import fine_tune
-from groundup.checkpoint import load_model
+from groundup.checkpoint import load_decoder
 from groundup.core.config import save_config, to_dict
 from groundup.core.device import Device, select_device, tune_cpu
 from groundup.core.errors import InputError
@@ -308,7 +308,7 @@ def make_fine_tuned(job: Job, base: Path, pairs: Pairs, tokenizer: Tokenizer) ->
         examples = [encode_example(tokenizer, p.prompt, p.completion) for p in pairs.train]
         return fine_tune(
             config,
-            load_model(base),
+            load_decoder(base),
             examples,
             directory,
             device=job.device,
@@ -331,8 +331,8 @@ def make_rewarded(job: Job, seed: int, start: Path, pairs: Pairs, tokenizer: Tok
         tasks = [Task(encode_request(tokenizer, p.prompt), p.problem) for p in pairs.train]
         return grpo(
             config,
-            load_model(start),
-            load_model(start),
+            load_decoder(start),
+            load_decoder(start),
             tasks,
             verifier,
             tokenizer,
@@ -359,7 +359,7 @@ def evaluate(
     end = tokenizer.special_tokens[END_OF_TEXT]
 
     def build(directory: Path) -> Mapping[str, Any]:
-        network = load_model(model).to(job.device.device)
+        network = load_decoder(model).to(job.device.device)
         documents = documents_within(shards.validation, config.max_bytes)
         total = int(shards.validation.document_ends[documents - 1])
         with progress_bar(job.console, f"measure {stage}", total) as advance:

@@ -3,9 +3,17 @@
 from groundup.checkpoint.checkpoint import (
     latest_checkpoint,
     load_checkpoint,
+    load_decoder,
     load_model,
     save_checkpoint,
     save_model,
 )
 
-__all__ = ["latest_checkpoint", "load_checkpoint", "load_model", "save_checkpoint", "save_model"]
+__all__ = [
+    "latest_checkpoint",
+    "load_checkpoint",
+    "load_decoder",
+    "load_model",
+    "save_checkpoint",
+    "save_model",
+]

@@ -14,7 +14,7 @@ removed only after that, so there is always one to go on from. No pickle is read
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
@@ -22,17 +22,18 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from groundup.core.config import load_config, save_config
-from groundup.core.errors import ArtifactError
+from groundup.core.errors import ArtifactError, InputError
 from groundup.core.files import PARTIAL, read_json, sync, write_json
 from groundup.core.manifest import MANIFEST, read_manifest, verify, write_manifest
-from groundup.models import Decoder, DecoderModel
+from groundup.models import DecoderModel
+from groundup.models.families import Architecture, Model, module_of
 from groundup.optim import Optimizer
 
 CHECKPOINT = "checkpoint"
 _STEP = "step-"
 
 
-def save_model(directory: Path, model: DecoderModel, facts: Mapping[str, Any]) -> None:
+def save_model(directory: Path, model: Model, facts: Mapping[str, Any]) -> None:
     """Write a model to use, without optimizer state, as a finished artifact."""
     _save(directory, model, None, facts)
 
@@ -68,22 +69,39 @@ def load_checkpoint(directory: Path, model: DecoderModel, optimizer: Optimizer) 
     return read_json(directory / "state.json")
 
 
-def load_model(directory: Path) -> DecoderModel:
+def load_model(directory: Path) -> Model:
     """The model in `directory`, whatever it was saved for."""
     verify(directory, read_manifest(directory, CHECKPOINT))
-    model = DecoderModel(load_config(Decoder, directory / "config.json"))
+    config = load_config(cast(type[Architecture], Architecture), directory / "config.json")
+    model = module_of(config)
     _load_weights(directory, model)
     return model
 
 
+def load_decoder(directory: Path) -> DecoderModel:
+    """The same, of a model that continues a text. Raises `InputError` for another one."""
+    model = load_model(directory)
+    if not isinstance(model, DecoderModel):
+        kind = type(model.config).__name__
+        raise InputError(f"{directory} holds a {kind}, which cannot continue a text.")
+    return model
+
+
+def own_tensors(model: Model) -> dict[str, Tensor]:
+    """Parameters and buffers that are saved, by name; a tied matrix once."""
+    saved = model.state_dict()
+    buffers = {name: buffer for name, buffer in model.named_buffers() if name in saved}
+    return {**dict(model.named_parameters()), **buffers}
+
+
 def _save(
-    directory: Path, model: DecoderModel, optimizer: Optimizer | None, facts: Mapping[str, Any]
+    directory: Path, model: Model, optimizer: Optimizer | None, facts: Mapping[str, Any]
 ) -> None:
     partial = directory.with_name(directory.name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     save_config(partial / "config.json", model.config)
-    _write_tensors(partial / "model.safetensors", dict(model.named_parameters()))
+    _write_tensors(partial / "model.safetensors", own_tensors(model))
     if optimizer is not None:
         _write_tensors(partial / "optimizer.safetensors", optimizer.tensors())
     write_json(partial / "state.json", dict(facts))
@@ -95,7 +113,6 @@ def _save(
 
 
 def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """safetensors refuses shared memory; `named_parameters` lists a tied matrix once."""
     save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
     sync(path)
 
@@ -110,10 +127,10 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _load_weights(directory: Path, model: DecoderModel) -> None:
+def _load_weights(directory: Path, model: Model) -> None:
     path = directory / "model.safetensors"
     saved = _read_tensors(path)
-    parameters = dict(model.named_parameters())
+    parameters = own_tensors(model)
     if odd := sorted(saved.keys() ^ parameters.keys()):
         raise ArtifactError(f"{path} and the model's config differ in the tensor {odd[0]}.")
     for name, parameter in parameters.items():

@@ -16,12 +16,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from groundup.checkpoint.checkpoint import own_tensors
 from groundup.core.config import to_dict
 from groundup.core.errors import InputError
 from groundup.core.files import read_json, sync, write_json
-from groundup.models import Decoder, DecoderModel
+from groundup.models import Decoder
 from groundup.models.decoder import in_turn
-from groundup.models.families import FAMILIES
+from groundup.models.families import FAMILIES, Architecture, Model, module_of
 from groundup.models.huggingface import Family, InexpressibleError
 
 CONFIG = "config.json"
@@ -31,7 +32,7 @@ _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _SHARD_BYTES = 5_000_000_000
 
 
-def read_config(directory: Path) -> tuple[Family, Decoder]:
+def read_config(directory: Path) -> tuple[Family, Architecture]:
     """The family and the config of a Hugging Face directory.
 
     Raises `InputError` where there is none, or one of an architecture or with a setting that is not
@@ -55,7 +56,7 @@ def read_config(directory: Path) -> tuple[Family, Decoder]:
         raise InputError(f"{path}: {str(error).rstrip('.')}.") from error
 
 
-def read_model(directory: Path) -> DecoderModel:
+def read_model(directory: Path) -> Model:
     """The model in a Hugging Face directory, in float32.
 
     Raises `InputError` as `read_config` does, and where the tensors are not those of the config.
@@ -68,11 +69,11 @@ def read_model(directory: Path) -> DecoderModel:
             for name, file in files.items()
         }
     with torch.device("meta"):
-        model = DecoderModel(config)
+        model = module_of(config)
     model.to_empty(device="cpu")
-    if config.tied:  # to_empty makes two of the one
-        model.readout.head.weight = model.embedding.weight
+    model.tie()  # of one matrix `to_empty` makes two
     wanted = own_tensors(model)
+    tied = "readout.head.weight" not in wanted
     used: set[str] = set()
     for link in family.links(config):
         if not all(name in wanted for name in link.ours):
@@ -97,7 +98,7 @@ def read_model(directory: Path) -> DecoderModel:
     if wanted:
         raise InputError(f"{directory} lacks the tensor for {next(iter(wanted))}.")
     left = [name for name in files.keys() - used if not name.endswith(family.ignored)]
-    left = [name for name in left if not (config.tied and name == "lm_head.weight")]
+    left = [name for name in left if not (tied and name == "lm_head.weight")]
     if left:
         raise InputError(
             f"{directory} has the tensor {min(left)}, which a {family.model_type} of its config "
@@ -108,7 +109,7 @@ def read_model(directory: Path) -> DecoderModel:
 
 def write_model(
     directory: Path,
-    model: DecoderModel,
+    model: Model,
     *,
     settings: Mapping[str, Any],
     dtype: torch.dtype = torch.float32,
@@ -146,11 +147,13 @@ def write_model(
     return family
 
 
-def family_of(config: Decoder) -> tuple[Family, dict[str, Any]]:
+def family_of(config: Architecture) -> tuple[Family, dict[str, Any]]:
     """The family whose class has all parts of the config, and its settings; see `write_model`."""
     wanted = _canonical(config)
     nearest: tuple[int, str, list[str]] | None = None
     for family in FAMILIES.values():
+        if not isinstance(config, family.config):
+            continue
         try:
             settings = family.write(config)
             found = _canonical(family.read({"model_type": family.model_type, **settings}))
@@ -165,16 +168,10 @@ def family_of(config: Decoder) -> tuple[Family, dict[str, Any]]:
     raise InputError(f"no Hugging Face class has all parts of this model{lacks}.")
 
 
-def own_tensors(model: DecoderModel) -> dict[str, Tensor]:
-    """Parameters and buffers by name, a tied matrix once."""
-    return {
-        **dict(model.named_parameters()),
-        **{name: b for name, b in model.named_buffers() if name in model.state_dict()},
-    }
-
-
-def _canonical(config: Decoder) -> Decoder:
+def _canonical(config: Architecture) -> Architecture:
     """The same model, said in one way; `residual` is how it is computed, not what."""
+    if not isinstance(config, Decoder):
+        return config
     layers = range(config.depth)
     return replace(
         config,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from groundup.checkpoint import load_model
+from groundup.checkpoint import load_decoder
 from groundup.core.errors import InputError
 from groundup.core.files import read_json
 from groundup.core.manifest import MANIFEST
@@ -40,7 +40,7 @@ def load_run(run: Path, stage: str | None = None) -> tuple[DecoderModel, Tokeniz
     if stage not in finished:
         raise InputError(f"{run} has no model of the stage {stage}: it has {', '.join(finished)}.")
     tokenizer = load_tokenizer(run / TOKENIZER / "tokenizer.json")
-    return load_model(run / STAGES[stage] / "model"), tokenizer, stage
+    return load_decoder(run / STAGES[stage] / "model"), tokenizer, stage
 
 
 def load_generation(run: Path) -> dict[str, Any] | None:

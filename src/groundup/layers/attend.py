@@ -144,7 +144,7 @@ def attend_blockwise(
             row = torch.arange(start, stop, device=queries.device)[:, None]
             hidden = torch.arange(end, device=queries.device) > row
         else:
-            hidden = ~mask[:, :, start:stop]
+            hidden = ~mask.expand(-1, -1, T, -1)[:, :, start:stop]
         weights = _softmax(logits.masked_fill(hidden, float("-inf")), sinks).to(values.dtype)
         blocks.append(torch.bmm(weights.view(B * H, stop - start, end), values[:, :end]))
     return torch.cat(blocks, dim=1).view(B, H, T, -1)

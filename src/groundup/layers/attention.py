@@ -173,6 +173,14 @@ class GroupedQueryAttention(nn.Module):
         )
         return self.output(attended.transpose(1, 2).reshape(B, T, -1)), (keys, values)
 
+    def project(self, memory: Tensor) -> KeysValues:
+        """The keys and values of another sequence, to be `borrowed`: cross-attention.
+
+        memory: [B, S, D] → [B, kv_heads, S, K] each.
+        """
+        keys, values = self._keys_values(memory, None, 0)
+        return keys.transpose(1, 2), values.transpose(1, 2)
+
     def _keys_values(self, x: Tensor, cache: KeyValueCache | None, layer: int) -> KeysValues:
         """Keys and values of x, [B, T, kv_heads, K] each, shifted and normalised."""
         if self.key is None or self.value is None:

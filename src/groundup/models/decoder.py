@@ -139,7 +139,11 @@ class DecoderModel(nn.Module):
         self.positions = Positions(config)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.depth))
         self.readout = Readout(config)
-        if config.tied:
+        self.tie()
+
+    def tie(self) -> None:
+        """Let the head share the embedding's matrix, where the config says so."""
+        if self.config.tied:
             self.readout.head.weight = self.embedding.weight
 
     def forward(
@@ -211,11 +215,7 @@ class DecoderModel(nn.Module):
         """The residual stream after the last block: [B, T, D]."""
         config, T = self.config, tokens.shape[1]
         S = T if cache is None else cache.length + T
-        if config.context < S:
-            raise InputError(
-                f"a sequence has {S} tokens, and the model's context holds {config.context}: "
-                "shorten it."
-            )
+        check_length(S, config.context)
         if positions is None:
             positions = torch.arange(S - T, S, device=tokens.device)
             if documents is not None:
@@ -274,6 +274,14 @@ class DecoderModel(nn.Module):
     def parameter_count(self) -> int:
         """Number of weights, a tied matrix counted once."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+
+def check_length(tokens: int, context: int) -> None:
+    """Raises `InputError` for a sequence that is longer than the model's context."""
+    if tokens > context:
+        raise InputError(
+            f"a sequence has {tokens} tokens, and the model's context holds {context}: shorten it."
+        )
 
 
 def _starts(documents: Tensor) -> Tensor:
@@ -368,7 +376,8 @@ class Block(nn.Module):
         super().__init__()
         attention, mlp = config.attention_of(layer), config.mlp_of(layer)
         position = config.position_of(layer)
-        self.placement, self.scale = config.placement, config.residual_scale
+        self.placement: Placement = config.placement
+        self.scale = config.residual_scale
         self.window = attention.window
         self.interleaved = isinstance(position, RoPE) and position.interleaved
         self.lends = layer + 1 < config.depth and _borrows(config.attention_of(layer + 1))
@@ -416,13 +425,18 @@ class Block(nn.Module):
         return x, keys_values if self.lends else None, report
 
     def _join(self, x: Tensor, branch: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
-        if self.scale != 1:
-            branch = branch * self.scale
-        return norm(x + branch) if self.placement == "post" else x + norm(branch)
+        return join(self.placement, x, branch if self.scale == 1 else branch * self.scale, norm)
 
     def writes(self) -> list[Tensor]:
         """The weights that write to the residual stream."""
         return self.attention.writes() + ([] if self.mlp is None else self.mlp.writes())
+
+
+def join(
+    placement: Placement, x: Tensor, branch: Tensor, norm: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """The residual stream after a branch; norm: the one that stands after it, or the identity."""
+    return norm(x + branch) if placement == "post" else x + norm(branch)
 
 
 class Readout(nn.Module):

@@ -1,8 +1,25 @@
 """The families, by the `model_type` of their `config.json`; and the published sizes."""
 
-from groundup.models import deepseek, gemma, gpt2, gpt3, llama, mistral, qwen
-from groundup.models.decoder import Decoder
+from groundup.models import bert, deepseek, gemma, gpt2, gpt3, llama, mistral, qwen, t5, transformer
+from groundup.models.bert import BERT, BERTModel
+from groundup.models.decoder import Decoder, DecoderModel
+from groundup.models.encoder_decoder import EncoderDecoder, EncoderDecoderModel
 from groundup.models.huggingface import Family
+
+Architecture = Decoder | BERT | EncoderDecoder
+Model = DecoderModel | BERTModel | EncoderDecoderModel
+
+
+def module_of(config: Architecture) -> Model:
+    """The module of a config, with weights that are still to be set."""
+    match config:
+        case BERT():
+            return BERTModel(config)
+        case EncoderDecoder():
+            return EncoderDecoderModel(config)
+        case Decoder():
+            return DecoderModel(config)
+
 
 # in the order in which a config of ours is tried: the plainer class first
 FAMILIES: dict[str, Family] = {
@@ -20,11 +37,14 @@ FAMILIES: dict[str, Family] = {
         gemma.GEMMA3,
         deepseek.V2,
         deepseek.V3,
+        bert.FAMILY,
+        transformer.FAMILY,
+        t5.FAMILY,
     )
 }
 
-PRESETS: dict[str, Decoder] = {
-    name: decoder
-    for module in (gpt2, gpt3, llama, mistral, qwen, gemma, deepseek)
-    for name, decoder in module.PRESETS.items()
+PRESETS: dict[str, Architecture] = {
+    name: config
+    for module in (gpt2, gpt3, llama, mistral, qwen, gemma, deepseek, bert, transformer, t5)
+    for name, config in module.PRESETS.items()
 }

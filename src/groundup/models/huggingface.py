@@ -37,14 +37,15 @@ class Family:
     raises `InexpressibleError`: a config is of this family where `read` gives it back.
 
     ignored: ends of names of tensors that hold nothing learned, in files of older versions.
-    prefix: begins all names but the head's; some files leave it out.
+    config: our class of config. prefix: begins all names but the head's; some files leave it out.
     """
 
     model_type: str
     architecture: str
-    read: Callable[[Settings], Decoder]
-    write: Callable[[Decoder], dict[str, Any]]
-    links: Callable[[Decoder], Iterator[Link]]
+    read: Callable[[Settings], Any]
+    write: Callable[[Any], dict[str, Any]]
+    links: Callable[[Any], Iterator[Link]]
+    config: type = Decoder
     prefix: str = "model."
     ignored: tuple[str, ...] = ("rotary_emb.inv_freq",)
 
@@ -86,6 +87,18 @@ def fused(ours: Sequence[str], theirs: str, *, transpose: bool = False) -> Link:
         return [whole.T if transpose else whole]
 
     return Link(tuple(ours), (theirs,), take_apart, join)
+
+
+def shaped(ours: str, theirs: str, shape: Sequence[int]) -> Link:
+    """A vector that the file holds with axes of length one."""
+
+    def flatten(tensors: Sequence[Tensor]) -> list[Tensor]:
+        return [tensor.flatten() for tensor in tensors]
+
+    def unflatten(tensors: Sequence[Tensor]) -> list[Tensor]:
+        return [tensor.reshape(*shape) for tensor in tensors]
+
+    return Link((ours,), (theirs,), flatten, unflatten)
 
 
 def stacked(ours: str, theirs: Sequence[str]) -> Link:

@@ -1,0 +1,47 @@
+"""Blocks that see the whole text: the encoder of BERT, of T5 and of the Transformer."""
+
+import torch
+from torch import Tensor, nn
+
+from groundup.layers import Implementation
+from groundup.models.decoder import Block, Decoder, Positions
+
+
+class Encoder(nn.Module):
+    """Every position sees every other one that is real."""
+
+    def __init__(self, config: Decoder):
+        """config: of the blocks; what a decoder has beside them is not built."""
+        super().__init__()
+        self.positions = Positions(config)
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.depth))
+
+    def forward(
+        self, x: Tensor, real: Tensor | None = None, *, implementation: Implementation = "sdpa"
+    ) -> Tensor:
+        """x: [B, S, D], to which positions were added → [B, S, D].
+
+        real: bool [B, S], False where a position is padding.
+        """
+        S = x.shape[1]
+        at = torch.arange(S, device=x.device)
+        views = [module(at, S) for module in self.positions.views]
+        mask = seen(real, S, x.device)
+        for layer, block in enumerate(self.blocks):
+            x, _, _ = block(
+                x,
+                view=views[self.positions.view_of[layer]],
+                mask=mask,
+                cache=None,
+                layer=layer,
+                borrowed=None,
+                implementation=implementation,
+            )
+        return x
+
+
+def seen(real: Tensor | None, S: int, device: torch.device) -> Tensor:
+    """bool [1 or B, 1, 1, S]: whether a position is seen, by all that look."""
+    if real is None:
+        return torch.ones(1, 1, 1, S, dtype=torch.bool, device=device)
+    return real.bool()[:, None, None]

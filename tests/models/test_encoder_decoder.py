@@ -1,0 +1,147 @@
+"""The original Transformer against torch's own modules; BERT's masking by its statistics."""
+
+import pytest
+import torch
+from torch import nn
+
+from groundup.core.errors import InputError
+from groundup.models.bert import BERT, mask_tokens
+from groundup.models.encoder_decoder import EncoderDecoderModel
+from groundup.models.transformer import transformer
+
+CONFIG = transformer(width=32, depth=2, heads=4, hidden=48, vocab_size=53, context=40)
+
+
+def torch_s(model: EncoderDecoderModel) -> nn.Transformer:
+    """torch's Transformer with our weights; both put the norms after the branches. Its last norms,
+    which the paper has not, are made to do nothing."""
+    config = model.config
+    peer = nn.Transformer(
+        d_model=config.width,
+        nhead=config.attention.heads,
+        num_encoder_layers=config.encoder_depth,
+        num_decoder_layers=config.depth,
+        dim_feedforward=config.mlp.hidden,
+        dropout=0.0,
+        batch_first=True,
+    ).eval()
+    peer.encoder.enable_nested_tensor = False
+    peer.encoder.norm = peer.decoder.norm = None
+
+    def copy_attention(theirs: nn.MultiheadAttention, ours: nn.Module) -> None:
+        parts = (ours.query, ours.key, ours.value)
+        theirs.in_proj_weight.copy_(torch.cat([part.weight for part in parts]))
+        theirs.in_proj_bias.copy_(torch.cat([part.bias for part in parts]))
+        theirs.out_proj.load_state_dict(ours.output.state_dict())
+
+    with torch.no_grad():
+        sides = ((peer.encoder, model.encoder.blocks), (peer.decoder, model.blocks))
+        for side, blocks in sides:
+            for theirs, ours in zip(side.layers, blocks, strict=True):
+                copy_attention(theirs.self_attn, ours.attention)
+                norms = [ours.attention_post, ours.mlp_post]
+                if hasattr(ours, "cross"):
+                    copy_attention(theirs.multihead_attn, ours.cross)
+                    norms.insert(1, ours.cross_post)
+                for number, norm in enumerate(norms, start=1):
+                    getattr(theirs, f"norm{number}").load_state_dict(norm.state_dict())
+                theirs.linear1.load_state_dict(ours.mlp.up.state_dict())
+                theirs.linear2.load_state_dict(ours.mlp.down.state_dict())
+    return peer
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@torch.no_grad()
+def test_the_transformer_is_torch_s() -> None:
+    model = CONFIG.build(0)
+    generator = torch.Generator().manual_seed(1)
+    for parameter in model.parameters():
+        parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    peer = torch_s(model)
+    source = torch.randint(53, (2, 17), generator=generator)
+    target = torch.randint(53, (2, 11), generator=generator)
+    real = torch.arange(17) < torch.tensor([[17], [9]])
+
+    def embedded(tokens: torch.Tensor) -> torch.Tensor:
+        at = torch.arange(tokens.shape[1])[:, None]
+        angle = at / 10_000 ** (torch.arange(0, 32, 2) / 32)
+        waves = torch.stack((angle.sin(), angle.cos()), -1).flatten(-2)
+        return model.embedding.weight[tokens] * 32**0.5 + waves
+
+    hidden = peer(
+        embedded(source),
+        embedded(target),
+        tgt_mask=nn.Transformer.generate_square_subsequent_mask(11),
+        src_key_padding_mask=~real,
+        memory_key_padding_mask=~real,
+    )
+    theirs = hidden @ model.embedding.weight.T
+    ours = model(source, target, real=real)
+    assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max()
+
+
+def test_losses_are_of_the_target_shifted_by_the_beginning() -> None:
+    model = CONFIG.build(0)
+    generator = torch.Generator().manual_seed(1)
+    source = torch.randint(53, (2, 9), generator=generator)
+    target = torch.randint(53, (2, 6), generator=generator)
+    begun = torch.cat((torch.zeros(2, 1, dtype=torch.int64), target[:, :-1]), dim=1)
+    log_p = model(source, begun).double().log_softmax(-1)
+    expected = -log_p.gather(-1, target[..., None]).squeeze(-1)
+    torch.testing.assert_close(
+        model.losses(source, target).double(), expected, rtol=1e-4, atol=1e-4
+    )
+
+
+def test_it_learns_to_copy_backwards() -> None:
+    """A real, small training run: what the decoder needs is only in the encoder's memory."""
+    config = transformer(width=48, depth=1, heads=4, hidden=96, vocab_size=12, context=16)
+    model = config.build(0)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(250):
+        source = torch.randint(2, 12, (32, 6), generator=generator)
+        loss = model.losses(source, source.flip(1)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    source = torch.randint(2, 12, (64, 6), generator=generator)
+    found = model.generate(source, end=1, most=6)
+    assert (found == source.flip(1)).float().mean() > 0.9
+
+
+def test_masking_has_the_paper_s_shares() -> None:
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randint(10, 1000, (200, 500), generator=generator)
+    candidates = torch.rand(tokens.shape, generator=generator) < 0.9
+    changed, chosen = mask_tokens(
+        tokens, candidates, mask_token=3, vocab_size=1000, generator=generator
+    )
+    assert not (chosen & ~candidates).any()
+    assert chosen.float().sum() / candidates.float().sum() == pytest.approx(0.15, abs=0.005)
+    assert torch.equal(changed[~chosen], tokens[~chosen])
+    masked = (changed == 3)[chosen].float().mean()
+    same = (changed == tokens)[chosen].float().mean()
+    assert masked == pytest.approx(0.8, abs=0.02)
+    assert same == pytest.approx(0.1, abs=0.02)
+
+
+def test_bert_s_pseudo_likelihood_masks_one_token_at_a_time() -> None:
+    model = BERT(vocab_size=31, context=12, width=16, depth=1, heads=2, hidden=24).build(0)
+    tokens = torch.randint(5, 31, (2, 7), generator=torch.Generator().manual_seed(1))
+    found = model.logprobs(tokens, mask_token=3)
+    hidden = tokens.clone()
+    hidden[:, 4] = 3
+    expected = model(hidden).tokens[:, 4].log_softmax(-1)
+    torch.testing.assert_close(found[:, 4], expected.gather(1, tokens[:, 4:5])[:, 0])
+
+
+def test_bert_refuses_what_its_positions_do_not_hold() -> None:
+    model = BERT(vocab_size=31, context=12, width=16, depth=1, heads=2, hidden=24).build(0)
+    with pytest.raises(InputError, match="has 13 tokens, and the model's context holds 12"):
+        model(torch.zeros(1, 13, dtype=torch.int64))
+
+
+def test_heads_must_divide_the_width() -> None:
+    with pytest.raises(ValueError, match=r"heads \(5\) must divide width \(16\)"):
+        BERT(vocab_size=31, context=12, width=16, depth=1, heads=5, hidden=24)
