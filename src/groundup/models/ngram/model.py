@@ -1,10 +1,12 @@
 """A trained n-gram model: flat sorted arrays, scored all positions at once, saved memory-mapped.
 
-model.json        order, vocabulary, boundaries
-keys-2.npy        sorted keys of the bigrams (see `keys`), uint64; and so on for each order
-logprobs-1.npy    ln p of each unigram, float32; and so on
-backoffs-1.npy    ln of the back-off weight of each unigram as a context; not for the last order
-manifest.json     checksums, written last
+    config.json       order, vocabulary, boundaries
+    keys-2.npy        sorted keys of the bigrams (see `keys`), uint64; and so on for each order
+    logprobs-1.npy    ln p of each unigram, float32; and so on
+    backoffs-1.npy    ln of the back-off weight of each unigram as a context; not for the last order
+    manifest.json     checksums, written last
+
+The directory is a finished artifact, see `groundup.core.manifest`.
 """
 
 import shutil
@@ -23,7 +25,7 @@ from groundup.models.ngram.keys import TOKEN_BITS, find, pack, tokens_of
 Array = np.ndarray[Any, Any]
 
 NGRAM = "ngram"
-_INFO = "model.json"
+_INFO = "config.json"
 _CHUNK = 1 << 20  # positions scored at a time: bounds the memory
 
 
