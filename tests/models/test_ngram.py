@@ -85,7 +85,8 @@ class Reference:
     def _probability(self, token: int, context: Tokens) -> Fraction:
         if not context and not self.config.uniform:
             total = sum(self.count((w,)) for w in self.followers[()])
-            return Fraction(self.count((token,)), total)
+            if total:  # the papers leave 0 / 0 open; here that is the uniform distribution
+                return Fraction(self.count((token,)), total)
         lower = self.probability(token, context[1:]) if context else Fraction(1, len(self.outcomes))
         ngrams = [(*context, w) for w in self.followers[context]]
         total = sum(self.count(g) for g in ngrams)

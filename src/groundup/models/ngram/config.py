@@ -42,7 +42,8 @@ class NGram:
     ids are vocab_size + 1 and vocab_size; the begin token is never predicted. False: documents are
     counted as they are, and boundary tokens that they contain are tokens like others.
     uniform: interpolate the unigrams with the uniform distribution, so that every token has a
-    probability. False: a token that was not seen has the probability zero.
+    probability. False: a token that was not seen has the probability zero, unless no token has a
+    count (Kneser-Ney, no boundaries, documents of one token): then all are equally probable.
     prune: an n-gram of order i + 1 is kept where it occurs more than prune[i] times, as kenlm's
     --prune: the last number holds for the higher orders too, the first is 0, none is less than
     the one before it.
