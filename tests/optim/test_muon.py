@@ -49,6 +49,19 @@ def test_only_matrices() -> None:
         Muon(lr=0.1).build({"b": torch.zeros(3)})
 
 
+def test_a_stack_is_its_matrices_one_by_one() -> None:
+    torch.manual_seed(0)
+    stack, gradients = torch.randn(2, 3, 12, 8)
+    alone = [matrix.clone() for matrix in stack]
+    whole = stack.clone()
+    whole.grad = gradients
+    Muon(lr=0.1).build({"w": whole}).step(1.0)
+    for matrix, gradient in zip(alone, gradients, strict=True):
+        matrix.grad = gradient.clone()
+        Muon(lr=0.1).build({"w": matrix}).step(1.0)
+    torch.testing.assert_close(whole, torch.stack(alone))
+
+
 def test_the_division_between_muon_and_adamw() -> None:
     parameters = {
         "embedding.weight": torch.zeros(5, 4),

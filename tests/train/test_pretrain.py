@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from groundup.checkpoint import load_decoder
 from groundup.core.device import Device
 from groundup.core.errors import DivergedError
 from groundup.core.files import sha256_file
 from groundup.core.metrics import read_metrics
 from groundup.core.progress import make_console
 from groundup.data.shards import TokenShards, write_shards
-from groundup.layers import GLU, GroupedQuery
+from groundup.layers import GLU, GroupedQuery, MoE
 from groundup.models import Decoder
 from groundup.optim import AdamW, Muon, MuonAdamW
 from groundup.tokenizers import BPE
@@ -27,6 +28,10 @@ MODEL = Decoder(
     depth=2,
     attention=GroupedQuery(heads=2, kv_heads=1, head_width=16),
     mlp=GLU(hidden=64),
+)
+EXPERTS = dataclasses.replace(
+    MODEL,
+    mlp=MoE(experts=4, active=2, hidden=24, shared=16, scoring="sigmoid", bias=True, balance=0.01),
 )
 CONFIG = Pretrain(
     steps=12,
@@ -46,10 +51,12 @@ def shards(tmp_path_factory: pytest.TempPathFactory, source_files: list[str]) ->
     return TokenShards(directory, TOKENIZER.fingerprint)
 
 
-def run(config: Pretrain, shards: TokenShards, directory: Path, device: Device) -> dict:
+def run(
+    config: Pretrain, shards: TokenShards, directory: Path, device: Device, model: Decoder = MODEL
+) -> dict:
     return pretrain(
         config,
-        MODEL,
+        model,
         shards,
         shards,
         directory,
@@ -59,13 +66,14 @@ def run(config: Pretrain, shards: TokenShards, directory: Path, device: Device) 
     )
 
 
+@pytest.mark.parametrize("model", [MODEL, EXPERTS], ids=["dense", "experts"])
 @pytest.mark.parametrize("device", DEVICES, ids=["float32", "bfloat16"])
 def test_a_run_that_is_cut_off_ends_with_the_same_bits(
-    shards: TokenShards, tmp_path: Path, device: Device, cut_off
+    shards: TokenShards, tmp_path: Path, device: Device, model: Decoder, cut_off
 ) -> None:
-    run(CONFIG, shards, tmp_path / "whole", device)
-    cut_off(lambda: run(CONFIG, shards, tmp_path / "cut", device), 7)
-    run(CONFIG, shards, tmp_path / "cut", device)
+    run(CONFIG, shards, tmp_path / "whole", device, model)
+    cut_off(lambda: run(CONFIG, shards, tmp_path / "cut", device, model), 7)
+    run(CONFIG, shards, tmp_path / "cut", device, model)
 
     whole, cut = (tmp_path / name / "model" / "model.safetensors" for name in ("whole", "cut"))
     assert sha256_file(whole) == sha256_file(cut)
@@ -89,6 +97,16 @@ def test_the_loss_falls_below_that_of_single_bytes(shards: TokenShards, tmp_path
     bits = [r["validation_bits_per_byte"] for r in records if "validation_bits_per_byte" in r]
     assert len(bits) == 1  # of two, the last is the evaluation's
     assert 1.0 < bits[0] < 8.0
+
+
+def test_experts_are_kept_busy_and_written_down(shards: TokenShards, tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, balance_rate=0.05)
+    run(config, shards, tmp_path, DEVICES[0], EXPERTS)
+    records = [r for r in read_metrics(tmp_path / "metrics.jsonl") if "loss" in r]
+    assert all(1 <= record["router_busiest"] <= 4 for record in records)
+    assert all(record["router_dropped"] == 0 for record in records)
+    moved = load_decoder(tmp_path / "model").get_buffer("blocks.0.mlp.bias")
+    assert moved.abs().max() > 0
 
 
 def test_micro_batches_are_averaged(shards: TokenShards, tmp_path: Path) -> None:

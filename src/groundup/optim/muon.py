@@ -38,11 +38,11 @@ class Muon:
 
 
 class MuonState:
-    """The momentum of a set of matrices; see `Optimizer`."""
+    """The momentum of a set of matrices, and of stacks of them; see `Optimizer`."""
 
     def __init__(self, config: Muon, parameters: Mapping[str, Tensor]):
         for name, parameter in parameters.items():
-            if parameter.ndim != 2:
+            if parameter.ndim not in (2, 3):
                 raise ValueError(f"Muon updates matrices, and {name} has {parameter.ndim} axes")
         self.config = config
         self.parameters = dict(parameters)
@@ -57,19 +57,22 @@ class MuonState:
             buffer = self.momentum[name]
             buffer.lerp_(parameter.grad, 1 - self.config.momentum)
             nesterov = parameter.grad.lerp(buffer, self.config.momentum)
-            wide = nesterov if parameter.shape[0] <= parameter.shape[1] else nesterov.mT
-            updates[wide.shape].append((parameter, wide))
+            wide = nesterov if parameter.shape[-2] <= parameter.shape[-1] else nesterov.mT
+            wide = wide.reshape(-1, *wide.shape[-2:])
+            updates[wide.shape[1:]].append((parameter, wide))
         for pairs in updates.values():
-            stacked = orthogonalize(torch.stack([wide for _, wide in pairs]), self.config.rounds)
-            for (parameter, _), update in zip(pairs, stacked, strict=True):
+            together = orthogonalize(torch.cat([wide for _, wide in pairs]), self.config.rounds)
+            parts = together.split([len(wide) for _, wide in pairs])
+            for (parameter, _), update in zip(pairs, parts, strict=True):
                 self._apply(parameter, update, scale)
 
     def _apply(self, parameter: Tensor, update: Tensor, scale: float) -> None:
         lr = self.config.lr * scale
         # An orthogonal update has root mean square 1/√(longer side); AdamW's is about 0.2.
-        size = 0.2 * max(parameter.shape) ** 0.5
-        if parameter.shape[0] > parameter.shape[1]:
+        size = 0.2 * max(parameter.shape[-2:]) ** 0.5
+        if parameter.shape[-2] > parameter.shape[-1]:
             update = update.mT
+        update = update.reshape(parameter.shape)
         parameter.mul_(1 - lr * self.config.decay).add_(update, alpha=-lr * size)
 
     def tensors(self) -> dict[str, Tensor]:

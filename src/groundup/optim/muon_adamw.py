@@ -20,7 +20,7 @@ from groundup.optim.optimizer import Optimizer, copy_state
 
 @dataclass(frozen=True, kw_only=True)
 class MuonAdamW:
-    """muon: for matrices whose name begins with `blocks.`. embedding: for those whose name begins
+    """muon: for matrices, stacked ones too, whose name begins with `blocks.`. embedding: for those whose name begins
     with `embedding.`. adamw: for all other parameters.
     """
 
@@ -61,4 +61,5 @@ class MuonAdamWState:
 def _group(name: str, parameter: Tensor) -> str:
     if name.startswith("embedding."):
         return "embedding"
-    return "muon" if name.startswith("blocks.") and parameter.ndim == 2 else "adamw"
+    matrix = parameter.ndim >= 2 and min(parameter.shape[-2:]) > 1  # not a convolution's kernels
+    return "muon" if name.startswith("blocks.") and matrix else "adamw"

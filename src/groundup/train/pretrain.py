@@ -20,12 +20,13 @@ from groundup.core.progress import progress_bar
 from groundup.core.seeds import derive_seed
 from groundup.data.batches import Batches
 from groundup.data.shards import TokenShards
-from groundup.layers import Implementation
+from groundup.layers import Implementation, RouterReport
 from groundup.models import Decoder, DecoderModel
 from groundup.optim import MuonAdamW, Schedule
 from groundup.train.bits_per_byte import bits_per_byte
 from groundup.train.compile import compile_model
 from groundup.train.journal import Journal
+from groundup.train.routing import rebalance, router_notes
 from groundup.train.step import Training, steps
 
 MicroBatch = tuple[Tensor, Tensor]
@@ -39,6 +40,7 @@ class Pretrain:
     validations: how many times the loss on held-out text is measured on the way.
     validation_documents: on how many held-out documents.
     save_seconds: time between checkpoints.
+    balance_rate: how far a step moves the biases of a mixture's experts (see `layers.moe`).
     """
 
     steps: int
@@ -52,6 +54,7 @@ class Pretrain:
     validations: int = 8
     validation_documents: int = 16
     save_seconds: float = 20.0
+    balance_rate: float = 0.001
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -112,8 +115,13 @@ def pretrain(
     tokens_per_step = config.batch * config.accumulation * model_config.context
     training = start_training(config, model_config, device)
 
+    loads: list[Tensor] = []  # of each router, in the newest micro-batch
+
     def loss_of(model: DecoderModel, batch: MicroBatch) -> tuple[Tensor, dict[str, float]]:
-        return model.losses(*batch, implementation=config.attention).mean(), {}
+        reports: list[RouterReport] = []
+        losses = model.losses(*batch, implementation=config.attention, reports=reports)
+        loads[:] = [report.load for report in reports]
+        return losses.mean() + sum(report.loss for report in reports), router_notes(reports)
 
     validate_every = max(1, config.steps // max(1, config.validations))
     with (
@@ -124,12 +132,14 @@ def pretrain(
         for result in steps(
             training, micro_batches(config, batches, training.step, device), loss_of
         ):
+            rebalance(training.model, loads, config.balance_rate)
             tokens = result.step * tokens_per_step
             journal.write(
                 tokens=tokens,
                 loss=result.loss,
                 lr=config.optimizer.muon.lr * result.scale,
                 gradient_norm=result.gradient_norm,
+                **result.notes,
             )
             advance(1, f"loss {result.loss:.3f}")
             last = result.step == config.steps

@@ -1,0 +1,27 @@
+"""Routers in training: what is written down of them, and how their experts are kept busy."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from groundup.layers import RouterReport
+from groundup.layers.moe import MixtureOfExperts
+from groundup.models import DecoderModel
+
+
+def router_notes(reports: Sequence[RouterReport]) -> dict[str, float]:
+    """Of all routers together: the share of the busiest expert against an even one, and of the
+    choices that found no room. Nothing for a model without routers."""
+    if not reports:
+        return {}
+    busiest = torch.stack([report.load.max() * len(report.load) for report in reports])
+    dropped = torch.stack([report.dropped for report in reports])
+    return {"router_busiest": float(busiest.mean()), "router_dropped": float(dropped.mean())}
+
+
+def rebalance(model: DecoderModel, loads: Sequence[Tensor], rate: float) -> None:
+    """Move the biases of all routers against their loads; loads: in the order of the blocks."""
+    routers = [module for module in model.modules() if isinstance(module, MixtureOfExperts)]
+    for router, load in zip(routers, loads, strict=True):
+        router.rebalance(load, rate)
