@@ -46,6 +46,15 @@ LATENT = (
     }
     | EXPERTS
 )
+MAMBA = {
+    "vocab_size": VOCAB,
+    "hidden_size": 48,
+    "num_hidden_layers": 3,
+    "expand": 2,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 0,
+}
 YARN = {
     "rope_type": "yarn",
     "rope_theta": 10_000.0,
@@ -123,6 +132,24 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
                 "full_attention": {"rope_type": "linear", "rope_theta": 1e6, "factor": 8.0},
                 "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
             },
+        },
+    ),
+    "mamba2": (
+        "Mamba2",
+        MAMBA | {"num_heads": 6, "head_dim": 16, "n_groups": 1, "chunk_size": 8, "state_size": 12},
+    ),
+    "mamba2-grouped-biased": (
+        "Mamba2",
+        MAMBA
+        | {
+            "num_heads": 12,
+            "head_dim": 8,
+            "n_groups": 3,
+            "chunk_size": 16,
+            "state_size": 10,
+            "use_bias": True,
+            "use_conv_bias": False,
+            "time_step_limit": [0.02, 0.6],
         },
     ),
     "deepseek-v2": (
@@ -206,17 +233,17 @@ def test_padding_on_the_left_changes_nothing(case: str, tmp_path: Path) -> None:
     model = read_model(tmp_path)
     T, padding = 23, 9
     tokens = torch.randint(VOCAB, (2, T), generator=torch.Generator().manual_seed(2))
-    real = torch.ones(2, T, dtype=torch.int64)
-    real[1, :padding] = 0
-    positions = (real.cumsum(1) - 1).clamp(min=0)
+    real = torch.ones(2, T, dtype=torch.bool)
+    real[1, :padding] = False
+    positions = (real.long().cumsum(1) - 1).clamp(min=0)
     column = torch.arange(T)
-    seen = (column <= column[:, None]) & real.bool()[:, None, None]
+    seen = (column <= column[:, None]) & real[:, None, None]
     mask = seen | (column == column[:, None])
     with torch.no_grad():
-        theirs = peer(tokens, attention_mask=real, position_ids=positions).logits
-        ours = model(tokens, positions=positions, mask=mask)
-    difference = (ours - theirs)[real.bool()]
-    assert difference.abs().max() <= 1e-5 * theirs.abs().max()
+        ours = model(tokens, positions=positions, mask=mask, documents=real.long())
+        for row, start in ((0, 0), (1, padding)):
+            theirs = peer(tokens[row : row + 1, start:]).logits[0]
+            assert (ours[row, start:] - theirs).abs().max() <= 1e-5 * theirs.abs().max()
 
 
 def test_packed_documents_do_not_see_each_other(case: str, tmp_path: Path) -> None:

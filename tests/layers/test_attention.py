@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from groundup.core.errors import InputError
 from groundup.infer.cache import BatchCache
-from groundup.layers import GLU, ALiBi, GroupedQuery, Latent, LayerNorm, NoPE, RelativeBias, RoPE
+from groundup.layers import (
+    GLU,
+    ALiBi,
+    GroupedQuery,
+    Latent,
+    LayerNorm,
+    Mamba2,
+    NoPE,
+    RelativeBias,
+    RoPE,
+)
 from groundup.layers.attend import attend, causal_mask
 from groundup.layers.attention import visible_pairs
 from groundup.models import Decoder, DecoderModel
@@ -104,6 +114,7 @@ CONFIG = Decoder(
 )
 LATENT = Latent(heads=4, rank=12, query_rank=10, key_width=6, rope_width=4, value_width=8)
 PLAIN = CONFIG.attention
+MAMBA = Mamba2(heads=4, head_width=16, state=6, groups=2, chunk=8)
 KINDS = {
     "grouped": CONFIG,
     "shifted": dataclasses.replace(CONFIG, attention=dataclasses.replace(PLAIN, shift=True)),
@@ -123,6 +134,8 @@ KINDS = {
     "alibi": dataclasses.replace(CONFIG, position=ALiBi()),
     "relative": dataclasses.replace(CONFIG, position=RelativeBias(buckets=8, distance=20)),
     "no positions": dataclasses.replace(CONFIG, position=NoPE(), norm=LayerNorm()),
+    "mamba": dataclasses.replace(CONFIG, attention=MAMBA, mlp=None, position=NoPE()),
+    "hybrid": dataclasses.replace(CONFIG, attention=(MAMBA, PLAIN), mlp=(None, GLU(hidden=40))),
     "positions in turn": dataclasses.replace(CONFIG, position=(RoPE(), NoPE(), RoPE(base=100.0))),
 }
 

@@ -49,6 +49,7 @@ PUBLISHED = {
     "deepseek-v2-lite": 15_706_484_224,
     "deepseek-v2": 235_741_434_880,
     "deepseek-v3": 671_026_419_200,  # with the biases of the routers
+    "mamba2-130m": 128_989_632,
     "bert-base": 110_106_428,  # with the heads of pretraining
     "bert-large": 336_226_108,
     "t5-small": 60_506_624,
@@ -66,6 +67,10 @@ PUBLISHED = {
 ROUNDED = {
     "transformer-base": 65e6,  # Vaswani et al. 2017, table 3
     "transformer-big": 213e6,
+    "mamba2-370m": 370e6,  # by their names
+    "mamba2-780m": 780e6,
+    "mamba2-1.3b": 1.3e9,
+    "mamba2-2.7b": 2.7e9,
     "gpt3-small": 125e6,
     "gpt3-medium": 350e6,
     "gpt3-large": 760e6,

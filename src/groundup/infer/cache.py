@@ -4,6 +4,8 @@ Prompts of different lengths are padded on the left, so that every row writes it
 the same column; a row's padding is hidden by the mask. Columns are allocated once.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -32,6 +34,7 @@ class BatchCache:
             )
             self.keys[layer], self.values[layer] = key, value
             self.newest[layer] = key[:, :, 0], value[:, :, 0]
+        self.states: dict[int, Any] = {}  # of layers that have neither keys nor values
         self.padding = padding
         self.length = 0  # columns that are filled
 
@@ -49,6 +52,17 @@ class BatchCache:
         self.keys[layer][:, :, self.length : end] = keys
         self.values[layer][:, :, self.length : end] = values
         return self.keys[layer][:, :, :end], self.values[layer][:, :, :end]
+
+    def real(self, columns: int) -> Tensor:
+        """Which of the next columns are not padding: bool [rows, columns]."""
+        column = torch.arange(self.length, self.length + columns, device=self.padding.device)
+        return column >= self.padding[:, None]
+
+    def state(self, layer: int) -> Any:
+        return self.states.get(layer)
+
+    def keep_state(self, layer: int, state: Any) -> None:
+        self.states[layer] = state
 
     def advance(self, columns: int) -> None:
         self.length += columns
@@ -72,6 +86,10 @@ class BatchCache:
         """Drop all rows but `rows` (indices)."""
         self.keys = {layer: keys[rows] for layer, keys in self.keys.items()}
         self.values = {layer: values[rows] for layer, values in self.values.items()}
+        self.states = {
+            layer: type(state)(*(part[rows] for part in state))
+            for layer, state in self.states.items()
+        }
         self.newest = {
             layer: (keys[rows], values[rows]) for layer, (keys, values) in self.newest.items()
         }

@@ -4,6 +4,7 @@ from groundup.layers.alibi import ALiBi
 from groundup.layers.attend import Implementation
 from groundup.layers.attention import GroupedQuery, KeyValueCache
 from groundup.layers.latent import Latent
+from groundup.layers.mamba2 import Mamba2
 from groundup.layers.mlp import GLU, MLP
 from groundup.layers.moe import MoE, RouterReport
 from groundup.layers.norm import LayerNorm, Norm, RMSNorm
@@ -21,6 +22,7 @@ __all__ = [
     "Latent",
     "LayerNorm",
     "Learned",
+    "Mamba2",
     "MoE",
     "NoPE",
     "Norm",

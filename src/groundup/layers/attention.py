@@ -5,7 +5,7 @@ one it is multi-query attention (Shazeer 2019).
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -87,12 +87,25 @@ def visible_pairs(tokens: int, window: int | None = None) -> int:
 
 
 class KeyValueCache(Protocol):
-    """What attention needs of a cache: add the newest keys and values, get all so far.
+    """What a mixer needs of a cache: add the newest keys and values, get all so far; or a state
+    that stands for all so far.
 
     length: how many positions it holds.
     """
 
     length: int
+
+    def real(self, columns: int) -> Tensor:
+        """Which of the next columns are not padding: bool [B, columns]."""
+        ...
+
+    def state(self, layer: int) -> Any:
+        """What the layer kept with `keep_state`, a tuple of tensors; None at the beginning."""
+        ...
+
+    def keep_state(self, layer: int, state: Any) -> None:
+        """Keep a tuple of tensors, each with a row for each of the batch."""
+        ...
 
     def before(self, layer: int, keys: Tensor, values: Tensor) -> KeysValues:
         """The keys and values, as projected, of the position before each; zeros before the first.
@@ -134,6 +147,7 @@ class GroupedQueryAttention(nn.Module):
         interleaved: bool = False,
         mask: Tensor | None = None,
         bias: Tensor | None = None,
+        documents: Tensor | None = None,  # noqa: ARG002
         cache: KeyValueCache | None = None,
         layer: int = 0,
         borrowed: KeysValues | None = None,
@@ -143,7 +157,7 @@ class GroupedQueryAttention(nn.Module):
 
         rotation, interleaved: see `layers.rope`; None leaves queries and keys as they are.
         mask: bool [1 or B, 1, T, T_all], True where a query sees a key; None is causal.
-        bias: added to the attention logits, [H, T, T_all].
+        bias: added to the attention logits, [H, T, T_all]. documents: in the mask already.
         cache: holds the keys and values of earlier positions; None attends within x.
         borrowed: the keys and values of the layer below, for a layer that borrows.
         """

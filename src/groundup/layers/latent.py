@@ -104,6 +104,7 @@ class LatentAttention(nn.Module):
         interleaved: bool = False,
         mask: Tensor | None = None,
         bias: Tensor | None = None,
+        documents: Tensor | None = None,  # noqa: ARG002
         cache: KeyValueCache | None = None,
         layer: int = 0,
         borrowed: KeysValues | None = None,  # noqa: ARG002

@@ -25,6 +25,7 @@ from groundup.layers import (
     KeyValueCache,
     Latent,
     Learned,
+    Mamba2,
     MoE,
     NoPE,
     Norm,
@@ -36,10 +37,11 @@ from groundup.layers import (
 )
 from groundup.layers.attend import causal_mask
 from groundup.layers.attention import KeysValues
+from groundup.layers.mamba2 import Mamba2Mixer
 from groundup.layers.moe import MixtureOfExperts
 from groundup.layers.norm import build_norm
 
-Mixer = GroupedQuery | Latent
+Mixer = GroupedQuery | Latent | Mamba2
 Network = GLU | MLP | MoE
 Position = RoPE | ALiBi | RelativeBias | Learned | Sinusoidal | NoPE
 Placement = Literal["pre", "post", "sandwich", "after"]
@@ -237,6 +239,7 @@ class DecoderModel(nn.Module):
                 x,
                 view=views[self.positions.view_of[layer]],
                 mask=masks[block.window],
+                documents=documents,
                 cache=cache,
                 layer=layer,
                 borrowed=lent,
@@ -258,7 +261,7 @@ class DecoderModel(nn.Module):
                 nn.init.normal_(module.weight, std=std, generator=generator)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-            elif isinstance(module, MixtureOfExperts):
+            elif isinstance(module, MixtureOfExperts | Mamba2Mixer):
                 module.initialize(generator, gain=0.5)
         head_std = 0.02
         embedding_std = head_std if self.config.tied else 0.5
@@ -338,6 +341,8 @@ class Positions(nn.Module):
         self.view_of: list[int] = []
         for layer in range(config.depth):
             position, attention = config.position_of(layer), config.attention_of(layer)
+            if isinstance(attention, Mamba2):
+                position = NoPE()
             size = attention.rotated_width if isinstance(position, RoPE) else attention.heads
             if (position, size) not in keys:
                 keys[position, size] = len(self.views)
@@ -396,9 +401,10 @@ class Block(nn.Module):
         *,
         view: View,
         mask: Tensor | None,
-        cache: KeyValueCache | None,
+        documents: Tensor | None = None,
+        cache: KeyValueCache | None = None,
         layer: int,
-        borrowed: KeysValues | None,
+        borrowed: KeysValues | None = None,
         implementation: Implementation,
     ) -> tuple[Tensor, KeysValues | None, RouterReport | None]:
         """x: [B, T, D] → [B, T, D], keys and values if the next block borrows them, and what the
@@ -410,6 +416,7 @@ class Block(nn.Module):
             interleaved=self.interleaved,
             mask=mask,
             bias=bias,
+            documents=documents,
             cache=cache,
             layer=layer,
             borrowed=borrowed,

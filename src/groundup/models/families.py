@@ -1,6 +1,18 @@
 """The families, by the `model_type` of their `config.json`; and the published sizes."""
 
-from groundup.models import bert, deepseek, gemma, gpt2, gpt3, llama, mistral, qwen, t5, transformer
+from groundup.models import (
+    bert,
+    deepseek,
+    gemma,
+    gpt2,
+    gpt3,
+    llama,
+    mamba2,
+    mistral,
+    qwen,
+    t5,
+    transformer,
+)
 from groundup.models.bert import BERT, BERTModel
 from groundup.models.decoder import Decoder, DecoderModel
 from groundup.models.encoder_decoder import EncoderDecoder, EncoderDecoderModel
@@ -37,6 +49,7 @@ FAMILIES: dict[str, Family] = {
         gemma.GEMMA3,
         deepseek.V2,
         deepseek.V3,
+        mamba2.FAMILY,
         bert.FAMILY,
         transformer.FAMILY,
         t5.FAMILY,
@@ -45,6 +58,6 @@ FAMILIES: dict[str, Family] = {
 
 PRESETS: dict[str, Architecture] = {
     name: config
-    for module in (gpt2, gpt3, llama, mistral, qwen, gemma, deepseek, bert, transformer, t5)
+    for module in (gpt2, gpt3, llama, mistral, qwen, gemma, deepseek, mamba2, bert, transformer, t5)
     for name, config in module.PRESETS.items()
 }

@@ -32,9 +32,7 @@ class Encoder(nn.Module):
                 x,
                 view=views[self.positions.view_of[layer]],
                 mask=mask,
-                cache=None,
                 layer=layer,
-                borrowed=None,
                 implementation=implementation,
             )
         return x

@@ -20,8 +20,8 @@ from groundup.optim.optimizer import Optimizer, copy_state
 
 @dataclass(frozen=True, kw_only=True)
 class MuonAdamW:
-    """muon: for matrices, stacked ones too, whose name begins with `blocks.`. embedding: for those whose name begins
-    with `embedding.`. adamw: for all other parameters.
+    """muon: for matrices, stacked ones too, whose name begins with `blocks.`. embedding: for those
+    whose name begins with `embedding.`. adamw: for all other parameters.
     """
 
     muon: Muon

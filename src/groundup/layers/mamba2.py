@@ -1,0 +1,217 @@
+"""Mamba-2's mixer (Dao and Gu 2024, section 7.1): one projection gives gate, input, B, C and time
+step; then a short convolution, the scan, a gated norm and a projection back.
+
+A head's state is a matrix of constant size, whatever the length of the text, and all that a cache
+holds beside the last positions of the convolution.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from groundup.layers.attend import Implementation
+from groundup.layers.attention import KeysValues, KeyValueCache
+from groundup.layers.rope import Rotation
+from groundup.layers.ssd import chunked_scan, scan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mamba2:
+    """heads: H. head_width: P; the inner width is H · P. state: N, of each head's state P × N.
+    groups: sets of B and C, of which each serves H / groups heads, and parts that are normalised
+    together. convolution: positions that it sees. chunk: positions computed together.
+
+    bias: of the projections; convolution_bias. least_step, most_step: limits of the time step.
+    """
+
+    heads: int
+    head_width: int
+    state: int
+    groups: int = 1
+    convolution: int = 4
+    chunk: int = 64
+    eps: float = 1e-5
+    bias: bool = False
+    convolution_bias: bool = True
+    least_step: float = 0.0
+    most_step: float = math.inf
+
+    def __post_init__(self) -> None:
+        if min(self.heads, self.head_width, self.state, self.groups, self.convolution) < 1:
+            raise ValueError("heads, head_width, state, groups and convolution must be positive")
+        if self.heads % self.groups:
+            raise ValueError(f"groups ({self.groups}) must divide heads ({self.heads})")
+
+    def build(self, width: int) -> "Mamba2Mixer":
+        return Mamba2Mixer(self, width)
+
+    @property
+    def window(self) -> None:
+        """There is no mask."""
+        return
+
+    @property
+    def rotated_width(self) -> int:
+        """Nothing is rotated."""
+        return 0
+
+    @property
+    def cached(self) -> None:
+        """A cache holds a state, and neither keys nor values."""
+        return
+
+    @property
+    def inner(self) -> int:
+        """The width of what the scan reads, and writes."""
+        return self.heads * self.head_width
+
+    @property
+    def convolved(self) -> int:
+        """Channels of the convolution: input, B and C."""
+        return self.inner + 2 * self.groups * self.state
+
+    def matrix_parameters(self, width: int) -> int:
+        """Weights that multiply every token."""
+        return width * (self.inner + self.convolved + self.heads) + self.inner * width
+
+    def mixing_flops(self, tokens: int, *, causal: bool) -> int:
+        """FLOPs of the chunked scan over one sequence. causal: of the pairs within a chunk only
+        those that are needed."""
+        chunk = min(self.chunk, tokens)
+        padded = -(-tokens // chunk) * chunk
+        pairs = tokens * (chunk + 1) // 2 if causal else padded * chunk
+        length = tokens if causal else padded
+        within = 2 * pairs * (self.groups * self.state + self.inner)
+        return within + 4 * length * self.inner * self.state
+
+
+class Mamba2State(NamedTuple):
+    """convolution: its inputs at the last positions, [B, channels, convolution − 1].
+    scan: [B, H, P, N]."""
+
+    convolution: Tensor
+    scan: Tensor
+
+
+class Mamba2Mixer(nn.Module):
+    """See `Mamba2`."""
+
+    def __init__(self, config: Mamba2, width: int):
+        super().__init__()
+        c = self.config = config
+        self.input = nn.Linear(width, c.inner + c.convolved + c.heads, bias=c.bias)
+        self.kernel = nn.Parameter(torch.zeros(c.convolved, 1, c.convolution))
+        self.kernel_bias = nn.Parameter(torch.zeros(c.convolved)) if c.convolution_bias else None
+        self.step_bias = nn.Parameter(torch.zeros(c.heads))
+        self.log_rate = nn.Parameter(torch.zeros(c.heads))
+        self.skip = nn.Parameter(torch.ones(c.heads))
+        self.norm = nn.Parameter(torch.ones(c.inner))
+        self.output = nn.Linear(c.inner, width, bias=c.bias)
+
+    def initialize(self, generator: torch.Generator, gain: float) -> None:  # noqa: ARG002
+        """Rates of decay from 1 to 16, time steps from 0.001 to 0.1, evenly on a logarithmic scale,
+        as in the paper's code; the convolution as torch's own."""
+        with torch.no_grad():
+            rate = torch.empty(self.config.heads).uniform_(1, 16, generator=generator)
+            self.log_rate.copy_(rate.log())
+            low, high = math.log(0.001), math.log(0.1)
+            step = torch.empty(self.config.heads).uniform_(low, high, generator=generator).exp()
+            self.step_bias.copy_(step + torch.log(-torch.expm1(-step)))  # softplus's inverse
+            bound = self.config.convolution**-0.5
+            self.kernel.uniform_(-bound, bound, generator=generator)
+            if self.kernel_bias is not None:
+                self.kernel_bias.uniform_(-bound, bound, generator=generator)
+
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        rotation: Rotation | None = None,  # noqa: ARG002
+        interleaved: bool = False,  # noqa: ARG002
+        mask: Tensor | None = None,  # noqa: ARG002
+        bias: Tensor | None = None,  # noqa: ARG002
+        documents: Tensor | None = None,
+        cache: KeyValueCache | None = None,
+        layer: int = 0,
+        borrowed: KeysValues | None = None,  # noqa: ARG002
+        implementation: Implementation = "sdpa",
+    ) -> tuple[Tensor, None]:
+        """x: [B, T, D] → [B, T, D], and nothing that another layer could borrow.
+
+        documents: integers [B, T]; neither convolution nor state crosses from one to the next. With
+        a cache, its padding is a document of its own. implementation: "reference" follows the
+        recurrence position by position.
+        """
+        c, (batch, T, _) = self.config, x.shape
+        state = None
+        if cache is not None:
+            state, documents = cache.state(layer), cache.real(T).long()
+        gate, inner, step = self.input(x).split((c.inner, c.convolved, c.heads), dim=-1)
+        inner, tail = self._convolve(inner, documents, state)
+        value, B, C = F.silu(inner).split((c.inner, c.groups * c.state, c.groups * c.state), dim=-1)
+        step = F.softplus(step.float() + self.step_bias.float()).clamp(c.least_step, c.most_step)
+        value = value.view(batch, T, c.heads, c.head_width)
+        B, C = (part.view(batch, T, c.groups, c.state) for part in (B, C))
+        scanned = value * step[..., None].to(value.dtype)
+        log_decay = -self.log_rate.float().exp() * step
+        before = None if state is None else state.scan
+        if implementation == "reference":
+            y, after = scan(scanned, log_decay, B, C, state=before, documents=documents)
+        else:
+            y, after = chunked_scan(
+                scanned, log_decay, B, C, state=before, documents=documents, chunk=c.chunk
+            )
+        if cache is not None:
+            cache.keep_state(layer, Mamba2State(tail, after))
+        y = y + value * self.skip[:, None].to(value.dtype)
+        return self.output(self._normalize(y.reshape(batch, T, -1), gate)), None
+
+    def _convolve(
+        self, inner: Tensor, documents: Tensor | None, state: Mamba2State | None
+    ) -> tuple[Tensor, Tensor]:
+        """A causal convolution of each channel alone, as a sum of shifted copies: so one can be
+        hidden where it comes from another document.
+
+        inner: [B, T, channels] → the same, and the inputs that the next positions need.
+        """
+        width = self.config.convolution - 1
+        batch, T, channels = inner.shape
+        tail = (
+            inner.new_zeros(batch, width, channels)
+            if state is None
+            else state.convolution.mT.to(inner.dtype)
+        )
+        longer = torch.cat((tail, inner), dim=1)
+        kernel = self.kernel[:, 0].to(inner.dtype)
+        y = inner * kernel[:, -1]
+        for back in range(1, width + 1):
+            copy = longer[:, width - back : width - back + T] * kernel[:, width - back]
+            if documents is not None:
+                copy = copy * _same_document(documents, back)[..., None]
+            y = y + copy
+        if self.kernel_bias is not None:
+            y = y + self.kernel_bias.to(y.dtype)
+        return y, longer[:, longer.shape[1] - width :].mT
+
+    def _normalize(self, y: Tensor, gate: Tensor) -> Tensor:
+        """RMSNorm of the gated output, within each group."""
+        gated = (y.float() * F.silu(gate.float())).unflatten(-1, (self.config.groups, -1))
+        scale = torch.rsqrt(gated.square().mean(-1, keepdim=True) + self.config.eps)
+        return ((gated * scale).flatten(-2) * self.norm.float()).to(gate.dtype)
+
+    def writes(self) -> list[Tensor]:
+        """The weights that write to the residual stream."""
+        return [self.output.weight]
+
+
+def _same_document(documents: Tensor, back: int) -> Tensor:
+    """Whether the position so far back is of the same document: bool [B, T].
+
+    What is before the first position belongs to the first document.
+    """
+    first = documents[:, :1].expand(-1, min(back, documents.shape[1]))
+    return documents == torch.cat((first, documents[:, : documents.shape[1] - back]), dim=1)
