@@ -40,7 +40,8 @@ def test_every_module_is_in_the_reference(package: Path) -> None:
         pytest.skip("the command line documents itself: groundup --help")
     page = (ROOT / "docs" / "reference" / f"{package.name}.md").read_text(encoding="utf-8")
     documented = re.findall(r"^::: (\S+)$", page, re.MULTILINE)
-    modules = {m.stem for m in package.glob("*.py") if not m.stem.startswith("_")}
+    paths = [m.relative_to(package) for m in package.rglob("*.py") if not m.stem.startswith("_")]
+    modules = {".".join(path.with_suffix("").parts) for path in paths}
     name = f"groundup.{package.name}"
     assert sorted(documented) == sorted([name, *(f"{name}.{module}" for module in modules)])
 

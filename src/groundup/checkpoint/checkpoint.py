@@ -39,7 +39,7 @@ def save_model(directory: Path, model: Model, facts: Mapping[str, Any]) -> None:
 
 
 def save_checkpoint(
-    folder: Path, model: DecoderModel, optimizer: Optimizer, step: int, facts: Mapping[str, Any]
+    folder: Path, model: Model, optimizer: Optimizer, step: int, facts: Mapping[str, Any]
 ) -> None:
     """Write `folder/step-N`, then remove the older checkpoints beside it."""
     directory = folder / f"{_STEP}{step:08d}"
@@ -55,7 +55,7 @@ def latest_checkpoint(folder: Path) -> Path | None:
     return max(finished, default=None)
 
 
-def load_checkpoint(directory: Path, model: DecoderModel, optimizer: Optimizer) -> dict[str, Any]:
+def load_checkpoint(directory: Path, model: Model, optimizer: Optimizer) -> dict[str, Any]:
     """Fill a model and an optimizer that were built from the same configs; returns the state.
 
     Raises `ArtifactError` for a damaged checkpoint, or one of another model or optimizer.

@@ -148,6 +148,11 @@ class DecoderModel(nn.Module):
         if self.config.tied:
             self.readout.head.weight = self.embedding.weight
 
+    def compiled_parts(self) -> list[nn.Module]:
+        """What is worth compiling, each by itself: blocks share a shape, so the compiler works once
+        for all of them; readout and loss become one."""
+        return [*self.blocks, self.readout]
+
     def forward(
         self,
         tokens: Tensor,
@@ -467,5 +472,13 @@ class Readout(nn.Module):
             logits = self.softcap * torch.tanh(logits / self.softcap)
         if targets is None:
             return logits
-        flat = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
-        return flat.view(targets.shape)
+        return cross_entropies(logits, targets)
+
+
+def cross_entropies(logits: Tensor, targets: Tensor) -> Tensor:
+    """Negative log-likelihood of each target, in nats.
+
+    logits: [B, T, V]; targets: integers [B, T] → float32 [B, T].
+    """
+    flat = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
+    return flat.view(targets.shape)

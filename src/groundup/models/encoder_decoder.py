@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from groundup.layers import (
     GLU,
@@ -24,7 +23,15 @@ from groundup.layers import (
     Sinusoidal,
 )
 from groundup.layers.norm import build_norm
-from groundup.models.decoder import Decoder, Placement, Positions, Readout, View, join
+from groundup.models.decoder import (
+    Decoder,
+    Placement,
+    Positions,
+    Readout,
+    View,
+    cross_entropies,
+    join,
+)
 from groundup.models.stack import Encoder, seen
 
 
@@ -146,8 +153,7 @@ class EncoderDecoderModel(nn.Module):
         source, in nats: integers [B, S] and [B, T], without `begin` → float32 [B, T]."""
         begin = torch.full_like(target[:, :1], self.config.begin)
         logits = self(source, torch.cat((begin, target[:, :-1]), dim=1), real=real)
-        flat = F.cross_entropy(logits.float().flatten(0, 1), target.flatten(), reduction="none")
-        return flat.view(target.shape)
+        return cross_entropies(logits, target)
 
     @torch.no_grad()
     def generate(

@@ -17,9 +17,11 @@ from groundup.models.bert import BERT, BERTModel
 from groundup.models.decoder import Decoder, DecoderModel
 from groundup.models.encoder_decoder import EncoderDecoder, EncoderDecoderModel
 from groundup.models.huggingface import Family
+from groundup.models.recurrent import RecurrentLM, RecurrentModel
+from groundup.models.seq2seq import Seq2Seq, Seq2SeqModel
 
-Architecture = Decoder | BERT | EncoderDecoder
-Model = DecoderModel | BERTModel | EncoderDecoderModel
+Architecture = Decoder | RecurrentLM | BERT | EncoderDecoder | Seq2Seq
+Model = DecoderModel | RecurrentModel | BERTModel | EncoderDecoderModel | Seq2SeqModel
 
 
 def module_of(config: Architecture) -> Model:
@@ -27,6 +29,10 @@ def module_of(config: Architecture) -> Model:
     match config:
         case BERT():
             return BERTModel(config)
+        case RecurrentLM():
+            return RecurrentModel(config)
+        case Seq2Seq():
+            return Seq2SeqModel(config)
         case EncoderDecoder():
             return EncoderDecoderModel(config)
         case Decoder():
@@ -56,7 +62,7 @@ FAMILIES: dict[str, Family] = {
     )
 }
 
-PRESETS: dict[str, Architecture] = {
+PRESETS: dict[str, Decoder | BERT | EncoderDecoder] = {
     name: config
     for module in (gpt2, gpt3, llama, mistral, qwen, gemma, deepseek, mamba2, bert, transformer, t5)
     for name, config in module.PRESETS.items()

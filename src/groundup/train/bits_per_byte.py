@@ -15,7 +15,7 @@ import torch
 from groundup.core.device import Device
 from groundup.core.progress import Advance
 from groundup.data.shards import TokenShards
-from groundup.models import DecoderModel
+from groundup.models import LanguageModel
 from groundup.train.compile import eagerly
 
 _ROWS = 16  # windows a forward pass
@@ -23,7 +23,7 @@ _ROWS = 16  # windows a forward pass
 
 @torch.no_grad()
 def bits_per_byte(
-    model: DecoderModel,
+    model: LanguageModel,
     shards: TokenShards,
     device: Device,
     *,

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from groundup.models import DecoderModel
+from groundup.models import LanguageModel
 
 
 def can_compile(device: torch.device) -> bool:
@@ -17,15 +17,14 @@ def can_compile(device: torch.device) -> bool:
     return device.type != "cpu" or any(map(shutil.which, ("c++", "g++", "clang++")))
 
 
-def compile_model(model: DecoderModel) -> None:
+def compile_model(model: LanguageModel) -> None:
     """Compile blocks and readout in place; the first step then takes tens of seconds.
 
     Weights, their names and the results (up to rounding) stay as they are. Run anything of another
     shape, validation for one, under `eagerly()`, or it is compiled again.
     """
-    for block in model.blocks:
-        block.compile(dynamic=False)
-    model.readout.compile(dynamic=False)
+    for part in model.compiled_parts():
+        part.compile(dynamic=False)
 
 
 def eagerly() -> AbstractContextManager[object]:

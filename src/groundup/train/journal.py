@@ -20,7 +20,7 @@ class Journal:
     seconds: training time so far, that of killed runs up to their last checkpoint included.
     """
 
-    def __init__(self, directory: Path, training: Training, save_seconds: float):
+    def __init__(self, directory: Path, training: Training[Any], save_seconds: float):
         """Loads the newest checkpoint into `training` where there is one."""
         self._checkpoints = directory / "checkpoints"
         self._training = training

@@ -21,7 +21,7 @@ from groundup.core.seeds import derive_seed
 from groundup.data.batches import Batches
 from groundup.data.shards import TokenShards
 from groundup.layers import Implementation, RouterReport
-from groundup.models import Decoder, DecoderModel
+from groundup.models import Decoder, LanguageModel, RecurrentLM
 from groundup.optim import MuonAdamW, Schedule
 from groundup.train.bits_per_byte import bits_per_byte
 from groundup.train.compile import compile_model
@@ -62,7 +62,9 @@ class Pretrain:
             raise ValueError("steps, batch and accumulation must be at least 1")
 
 
-def start_training(config: Pretrain, model_config: Decoder, device: Device) -> Training:
+def start_training(
+    config: Pretrain, model_config: Decoder | RecurrentLM, device: Device
+) -> Training[LanguageModel]:
     """A fresh model and optimizer, ready for the first step."""
     model = model_config.build(derive_seed(config.seed, "weights")).to(device.device)
     if config.compile:
@@ -96,7 +98,7 @@ def _tensors(batches: Batches, index: int, device: Device) -> MicroBatch:
 
 def pretrain(
     config: Pretrain,
-    model_config: Decoder,
+    model_config: Decoder | RecurrentLM,
     train: TokenShards,
     validation: TokenShards,
     directory: Path,
@@ -117,7 +119,7 @@ def pretrain(
 
     loads: list[Tensor] = []  # of each router, in the newest micro-batch
 
-    def loss_of(model: DecoderModel, batch: MicroBatch) -> tuple[Tensor, dict[str, float]]:
+    def loss_of(model: LanguageModel, batch: MicroBatch) -> tuple[Tensor, dict[str, float]]:
         reports: list[RouterReport] = []
         losses = model.losses(*batch, implementation=config.attention, reports=reports)
         loads[:] = [report.load for report in reports]

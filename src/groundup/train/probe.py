@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from groundup.core.device import Device
-from groundup.models import Decoder, DecoderModel, training_flops
+from groundup.models import Decoder, LanguageModel, RecurrentLM, training_flops
 from groundup.train.pretrain import Pretrain, start_training
 from groundup.train.step import steps
 
@@ -46,7 +46,9 @@ def peak_flops(device: Device, *, size: int = 2048, seconds: float = 1.0) -> flo
     return 2 * size**3 / best
 
 
-def probe_step(config: Pretrain, model: Decoder, device: Device, repeats: int = 8) -> StepProbe:
+def probe_step(
+    config: Pretrain, model: Decoder | RecurrentLM, device: Device, repeats: int = 8
+) -> StepProbe:
     """Time real training steps of the given shape, on random tokens.
 
     The median of `repeats` steps: one interruption by another process does not move it.
@@ -55,7 +57,7 @@ def probe_step(config: Pretrain, model: Decoder, device: Device, repeats: int = 
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(model.vocab_size, shape, generator=generator).to(device.device)
 
-    def loss_of(network: DecoderModel, batch: Tensor) -> tuple[Tensor, dict[str, float]]:
+    def loss_of(network: LanguageModel, batch: Tensor) -> tuple[Tensor, dict[str, float]]:
         return network.losses(batch, batch, implementation=config.attention).mean(), {}
 
     start = last = time.perf_counter()

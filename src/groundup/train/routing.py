@@ -7,7 +7,7 @@ from torch import Tensor
 
 from groundup.layers import RouterReport
 from groundup.layers.moe import MixtureOfExperts
-from groundup.models import DecoderModel
+from groundup.models import LanguageModel
 
 
 def router_notes(reports: Sequence[RouterReport]) -> dict[str, float]:
@@ -20,7 +20,7 @@ def router_notes(reports: Sequence[RouterReport]) -> dict[str, float]:
     return {"router_busiest": float(busiest.mean()), "router_dropped": float(dropped.mean())}
 
 
-def rebalance(model: DecoderModel, loads: Sequence[Tensor], rate: float) -> None:
+def rebalance(model: LanguageModel, loads: Sequence[Tensor], rate: float) -> None:
     """Move the biases of all routers against their loads; loads: in the order of the blocks."""
     routers = [module for module in model.modules() if isinstance(module, MixtureOfExperts)]
     for router, load in zip(routers, loads, strict=True):

@@ -7,27 +7,28 @@ for result in steps(training, batches, loss_of):
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from groundup.core.device import Device
 from groundup.core.errors import DivergedError
-from groundup.models import DecoderModel
+from groundup.models import LanguageModel
 from groundup.optim import Optimizer, Schedule, clip_gradients
 
 Batch = TypeVar("Batch")
+Network = TypeVar("Network", bound=LanguageModel)
 
 
 @dataclass
-class Training:
+class Training(Generic[Network]):
     """Everything that a step reads and changes.
 
     steps: how many the schedule is made for. step: how many have been done.
     """
 
-    model: DecoderModel
+    model: Network
     optimizer: Optimizer
     schedule: Schedule
     steps: int
@@ -51,9 +52,9 @@ class StepResult:
 
 
 def steps(
-    training: Training,
+    training: Training[Network],
     batches: Iterable[Sequence[Batch]],
-    loss_of: Callable[[DecoderModel, Batch], tuple[Tensor, dict[str, float]]],
+    loss_of: Callable[[Network, Batch], tuple[Tensor, dict[str, float]]],
 ) -> Iterator[StepResult]:
     """Do one optimizer step for each element of `batches`, and yield what it did.
 
