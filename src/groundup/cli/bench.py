@@ -39,6 +39,26 @@ def train(nanogpt: Path | None, quick: bool, as_json: bool) -> None:
 @command.command(
     epilog="""\b
 Examples:
+  groundup bench models --quick
+  groundup bench models --json > models.json"""
+)
+@click.option("--quick", is_flag=True, help="Eager alone: within a minute.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def models(quick: bool, as_json: bool) -> None:
+    """A forward pass of each decoder beside that of transformers, eager and compiled."""
+    from groundup.bench.models import bench_models
+    from groundup.bench.result import print_result
+
+    result = bench_models(quick=quick)
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        print_result(result)
+
+
+@command.command(
+    epilog="""\b
+Examples:
   groundup bench tokenizer --text corpus.txt --quick
   groundup bench tokenizer --text corpus.txt --plot tokenizer.svg"""
 )

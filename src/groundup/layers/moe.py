@@ -175,12 +175,12 @@ def _visit(moe: MixtureOfExperts, x: Tensor, chosen: Tensor, weights: Tensor) ->
         rank = torch.arange(len(order), device=x.device)
         rank = rank - (counts.cumsum(0) - counts).repeat_interleave(counts)
         order, counts = order[rank < most], counts.clamp(max=most)
-    tokens = order // k
-    parts = []
-    for expert, part in enumerate(x[tokens].split(counts.tolist())):
-        if len(part):
-            inner = moe.activation(F.linear(part, moe.gate[expert].to(x.dtype)))
-            inner = inner * F.linear(part, moe.up[expert].to(x.dtype))
-            parts.append(F.linear(inner, moe.down[expert].to(x.dtype)))
-    y = torch.cat(parts) * weights.flatten()[order, None].to(parts[0].dtype)
-    return torch.zeros_like(x, dtype=y.dtype).index_add(0, tokens, y), len(order)
+    tokens, shares, sizes = order // k, weights.flatten()[order, None], counts.tolist()
+    y = torch.zeros_like(x)
+    parts = zip(tokens.split(sizes), x[tokens].split(sizes), shares.split(sizes), strict=True)
+    for expert, (rows, part, share) in enumerate(parts):
+        if len(rows):
+            inner = moe.activation(F.linear(part, moe.gate[expert]))
+            inner = inner * F.linear(part, moe.up[expert])
+            y.index_add_(0, rows, (F.linear(inner, moe.down[expert]) * share).to(y.dtype))
+    return y, len(order)

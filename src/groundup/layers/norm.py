@@ -65,7 +65,9 @@ class RMSNormalization(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x: [..., width] → the same shape and format."""
         x32 = x.float()
-        scale = torch.rsqrt(x32.square().mean(-1, keepdim=True) + self.eps)
+        # the norm's square, and not the mean of squares: outside the compiler, squares would be kept
+        length = torch.linalg.vector_norm(x32, dim=-1, keepdim=True)
+        scale = torch.rsqrt(length.square() / x.shape[-1] + self.eps)
         weight = self.weight.float() + 1 if self.offset else self.weight.float()
         y = x32 * scale * weight
         return (y if self.bias is None else y + self.bias.float()).to(x.dtype)
