@@ -148,10 +148,9 @@ def _case(name: str, config: Any, rounds: int, compiled: bool) -> list[dict[str,
     from transformers import AutoModelForCausalLM
 
     capped = getattr(config, "attn_logit_softcapping", None) is not None
-    attention = "eager" if capped else "sdpa"
-    if config.model_type == "mamba2":
-        attention = None  # it has none
-    peer = AutoModelForCausalLM.from_config(config, attn_implementation=attention).eval()
+    peer = AutoModelForCausalLM.from_config(config).eval()
+    if capped:
+        peer.set_attn_implementation("eager")
     with tempfile.TemporaryDirectory() as folder:
         peer.save_pretrained(folder)
         model = read_model(Path(folder))

@@ -20,6 +20,8 @@ _COMMANDS = {
     "report": "Write a run's report again, and say where it is.",
     "import": "Make a run of a model in Hugging Face's format.",
     "export": "Write the model of a run in Hugging Face's format.",
+    "ablate": "Train variants of a recipe with the same budget, and compare them.",
+    "ladder": "Train the field's history with one budget, and draw it.",
     "bench": "Measure this machine and groundup, side by side with its peers.",
 }
 

@@ -51,7 +51,7 @@ def attend(
     T, S = queries.shape[2], keys.shape[2]
     keys, values = (x.repeat_interleave(groups, dim=1) for x in (keys, values))
     visible = causal_mask(T, S, queries.device) if mask is None else mask
-    logits = _logits(queries @ keys.mT * scale, bias, softcap)
+    logits = _logits(_scaled(queries, scale, softcap) @ keys.mT, bias, softcap)
     return _softmax(logits.masked_fill(~visible, float("-inf")), sinks).to(values.dtype) @ values
 
 
@@ -68,10 +68,15 @@ def causal_mask(
     return (behind >= 0) if window is None else (behind >= 0) & (behind < window)
 
 
+def _scaled(queries: Tensor, scale: float, softcap: float | None) -> Tensor:
+    """Queries whose products with keys are what `_logits` takes; they are fewer than those."""
+    return queries * (scale if softcap is None else scale / softcap)
+
+
 def _logits(products: Tensor, bias: Tensor | None, softcap: float | None) -> Tensor:
     logits = products.float()
     if softcap is not None:
-        logits = softcap * torch.tanh(logits / softcap)
+        logits = softcap * torch.tanh(logits)
     return logits if bias is None else logits + bias
 
 
@@ -132,7 +137,7 @@ def attend_blockwise(
     groups = H // keys.shape[1]
     flat: Callable[[Tensor], Tensor] = lambda x: x.reshape(B * H, T, x.shape[-1])  # noqa: E731
     keys, values = (flat(x.repeat_interleave(groups, dim=1)) for x in (keys, values))
-    queries = flat(queries * scale)
+    queries = flat(_scaled(queries, scale, softcap))
     blocks = []
     for start in range(0, T, block):
         stop = min(start + block, T)

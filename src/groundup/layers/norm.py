@@ -65,7 +65,7 @@ class RMSNormalization(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x: [..., width] → the same shape and format."""
         x32 = x.float()
-        # the norm's square, and not the mean of squares: outside the compiler, squares would be kept
+        # not the mean of squares: outside the compiler, they would be written to memory
         length = torch.linalg.vector_norm(x32, dim=-1, keepdim=True)
         scale = torch.rsqrt(length.square() / x.shape[-1] + self.eps)
         weight = self.weight.float() + 1 if self.offset else self.weight.float()

@@ -66,10 +66,10 @@ class Recurrent(nn.Module):
         """
         state = self.begin(x) if state is None else state
         shown: list[Tensor] = []
-        inputs = self.input(x)
+        inputs = self.input(x).unbind(dim=1)  # indexing would cost a whole gradient a position
         order = range(x.shape[1])
         for t in reversed(order) if backwards else order:
-            new = self.cell(inputs[:, t], state)
+            new = self.cell(inputs[t], state)
             if real is not None:
                 here = real[:, t, None]
                 new = RecurrentState(

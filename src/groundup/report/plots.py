@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
 _INK, _MUTED, _RULE = "#000001", "#000002", "#000003"
-_SERIES = ("#000011", "#000012", "#000013", "#000014")
+_SERIES = tuple(f"#0000{number}" for number in range(11, 19))
 _VARIABLES = {
     _INK: "var(--ink)",
     _MUTED: "var(--muted)",
@@ -88,6 +88,17 @@ class Interval:
     low: float
     high: float
     group: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """A quantity measured several times. half_width: of the mean's interval, None where there is
+    none."""
+
+    label: str
+    values: Sequence[float]
+    mean: float
+    half_width: float | None
 
 
 def line_plot(
@@ -177,6 +188,36 @@ def interval_plot(name: str, intervals: Sequence[Interval], *, x: str) -> Markup
         axes.set_xlabel(x)
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=_ROUND))
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", labelcolor=_INK)
+        return _inline(name, figure)
+
+
+def estimate_plot(name: str, estimates: Sequence[Spread], *, x: str) -> Markup:
+    """A row for each measurement, the first on top, with its repetitions as small dots and the mean
+    in figures; a line down from the first mean, which the others are compared with."""
+    with rc_context(_style(name)):
+        figure, axes = _axes(60 + 32 * len(estimates))
+        axes.axvline(estimates[0].mean, color=_MUTED, linestyle=(0, (4, 3)), linewidth=1.2)
+        for row, spread in enumerate(estimates):
+            color = _SERIES[0 if row == 0 else 3]
+            if spread.half_width is not None:
+                ends = (spread.mean - spread.half_width, spread.mean + spread.half_width)
+                axes.plot(ends, (row, row), color=color, linewidth=2)
+            axes.plot(spread.values, [row] * len(spread.values), "o", color=color, ms=3.5)
+            axes.plot(spread.mean, row, "D", color=color, ms=6)
+            axes.annotate(
+                f"{spread.mean:.3f}",
+                (1, row),
+                xycoords=("axes fraction", "data"),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+            )
+        axes.set_yticks(range(len(estimates)), [spread.label for spread in estimates])
+        axes.set_ylim(len(estimates) - 0.5, -0.5)
+        axes.set_xlabel(x)
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=_ROUND))
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", labelcolor=_INK)
         return _inline(name, figure)

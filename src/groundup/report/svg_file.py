@@ -15,6 +15,10 @@ LIGHT = {
     "series-2": "#b9470e",
     "series-3": "#6b3fd1",
     "series-4": "#1f62c9",
+    "series-5": "#b0286f",
+    "series-6": "#7a6a0b",
+    "series-7": "#4b5b2a",
+    "series-8": "#8a3b2a",
 }
 DARK = {
     "paper": "#14171a",
@@ -25,6 +29,10 @@ DARK = {
     "series-2": "#f28f4f",
     "series-3": "#ab90f5",
     "series-4": "#6ea6f7",
+    "series-5": "#f285bb",
+    "series-6": "#d8c24a",
+    "series-7": "#a9c77b",
+    "series-8": "#e08a76",
 }
 
 

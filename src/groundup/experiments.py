@@ -1,0 +1,358 @@
+"""Experiments: train models that differ in one thing with the same budget, and compare them.
+
+Each training is a folder of its own, finished by its manifest. So a comparison can be killed at any
+moment and run again, and grows by the trainings that it lacks.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from groundup.align.chat import END_OF_TEXT
+from groundup.checkpoint import load_model
+from groundup.core.config import apply_overrides, to_dict
+from groundup.core.device import Device, select_device, tune_cpu
+from groundup.core.errors import InputError
+from groundup.core.files import read_json, sha256_json, write_json
+from groundup.core.metrics import read_metrics
+from groundup.core.rundir import open_run
+from groundup.core.seeds import derive_seed
+from groundup.curate import open_source
+from groundup.data.shards import TokenShards
+from groundup.evals import documents_within
+from groundup.evals.interval import Estimate, estimate
+from groundup.models import DecoderModel, LanguageModel, RecurrentModel, training_flops
+from groundup.models.ngram import NGram, train_ngram
+from groundup.pipeline import Job, Shards, make_corpus, make_shards, make_tokenizer
+from groundup.recipes import Quickstart
+from groundup.recipes.experiment import Experiment
+from groundup.scaling import parse_budget
+from groundup.tokenizers import Tokenizer
+from groundup.train import bits_per_byte, pretrain
+from groundup.train.compile import can_compile
+from groundup.train.probe import machine_description, probe_step
+
+_ORDERS = (1, 2, 3, 4, 5)  # of the n-gram models
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """name: as it is shown. setting: what was changed, empty for the base."""
+
+    name: str
+    experiment: Experiment
+    setting: str = ""
+
+
+def variants_of(base: Experiment, vary: Sequence[str], *, grid: bool) -> list[Variant]:
+    """The base, and it with each of the values of each `KEY=VALUE,VALUE,…`, one at a time; with
+    `grid` all combinations of values instead.
+
+    A value that is the base's own makes no variant. Raises `ConfigError` for a key that there is
+    not, and a value that does not fit it.
+    """
+    axes = []
+    for text in vary:
+        key, equals, values = text.partition("=")
+        if not equals:
+            raise InputError(f"'{text}' varies nothing: write KEY=VALUE,VALUE.")
+        axes.append([f"{key.strip()}={value}" for value in _split(values)])
+    if not axes:
+        raise InputError("there is nothing to compare: give --vary KEY=VALUE,VALUE.")
+    changes = list(itertools.product(*axes)) if grid else [(c,) for axis in axes for c in axis]
+    variants = [Variant(name="base", experiment=_consistent(base))]
+    for change in changes:
+        experiment = _consistent(apply_overrides(base, list(change)))
+        if any(experiment == known.experiment for known in variants):
+            continue
+        name = ", ".join(part.removeprefix("model.") for part in change)
+        variants.append(Variant(name=name, experiment=experiment, setting=", ".join(change)))
+    return variants
+
+
+def _split(values: str) -> list[str]:
+    """At the commas that are in no brackets: a value may be JSON."""
+    parts, depth = [""], 0
+    for character in values:
+        depth += (character in "[{") - (character in "]}")
+        if character == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts]
+
+
+def _consistent(experiment: Experiment) -> Experiment:
+    """The model has as many tokens as the tokenizer."""
+    size = experiment.tokenizer.vocab_size
+    return dataclasses.replace(
+        experiment, model=dataclasses.replace(experiment.model, vocab_size=size)
+    )
+
+
+def compare(
+    variants: Sequence[Variant],
+    directory: Path,
+    *,
+    seeds: int,
+    console: Console,
+    ngrams: bool = False,
+) -> dict[str, Any]:
+    """Train every variant with every seed, and n-gram models on the same text where asked for.
+
+    Returns, and writes as `result.json`, a row for each variant: the bits per byte of held-out text
+    with a 95 % interval over the seeds, its difference from the first variant's seed by seed, what
+    it cost, and its curve.
+    """
+    with open_run(directory):
+        tune_cpu()
+        first = variants[0].experiment
+        device = select_device(first.device, first.dtype)
+        trainings: dict[str, list[dict[str, Any]]] = {}
+        texts: dict[str, Text] = {}
+        for variant in variants:
+            key = _text_key(variant.experiment)
+            if key not in texts:
+                texts[key] = _text(variant.experiment, directory / f"text-{key}", console)
+            for seed in range(seeds):
+                console.print(f"{variant.name}, seed {seed}", soft_wrap=True)
+                facts = _train(variant.experiment, texts[key], directory, seed, device, console)
+                trainings.setdefault(variant.name, []).append(facts)
+        base = trainings[variants[0].name]
+        rows = [_row(variant, trainings[variant.name], base) for variant in variants]
+        if ngrams:
+            text = texts[_text_key(first)]
+            rows = [*_ngrams(first, text, directory, console), *rows]
+        result = {
+            "budget": first.budget,
+            "seeds": seeds,
+            "machine": machine_description(device),
+            "rows": rows,
+        }
+        write_json(directory / "result.json", result)
+    return result
+
+
+def _row(
+    variant: Variant, trainings: Sequence[Mapping[str, Any]], base: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    bits = [training["bits_per_byte"] for training in trainings]
+    differences = [mine - theirs["bits_per_byte"] for mine, theirs in zip(bits, base, strict=True)]
+    first = trainings[0]
+    return {
+        "name": variant.name,
+        "setting": variant.setting,
+        "seeds": bits,
+        "bits_per_byte": _estimated(estimate(bits)),
+        "difference": None if trainings is base else _estimated(estimate(differences)),
+        "parameters": first["parameters"],
+        "steps": first["steps"],
+        "tokens": first["tokens"],
+        "flops": first["flops"],
+        "seconds": float(np.mean([training["seconds"] for training in trainings])),
+        "curve": first["curve"],
+    }
+
+
+def _estimated(value: Estimate) -> dict[str, float | None]:
+    return {"mean": value.mean, "half_width": value.half_width}
+
+
+@dataclass(frozen=True)
+class Text:
+    """What models are trained on and measured with."""
+
+    tokenizer: Tokenizer
+    shards: Shards
+
+    @property
+    def end(self) -> int:
+        return self.tokenizer.special_tokens[END_OF_TEXT]
+
+
+def _text_key(experiment: Experiment) -> str:
+    """The same for experiments that can share corpus, tokenizer and shards."""
+    parts = [experiment.data, to_dict(experiment.curate), to_dict(experiment.tokenizer)]
+    return sha256_json(parts)[:8]
+
+
+def _text(experiment: Experiment, folder: Path, console: Console) -> Text:
+    """Corpus, tokenizer and shards, in a folder of their own."""
+    config = Quickstart(
+        data=experiment.data,
+        budget=experiment.budget,
+        seed=experiment.seed,
+        curate=experiment.curate,
+        tokenizer=experiment.tokenizer,
+        device=experiment.device,
+        dtype=experiment.dtype,
+    )
+    folder.mkdir(exist_ok=True)
+    job = Job(config, folder, select_device(config.device, config.dtype), console)
+    corpus = make_corpus(job, open_source(config.data))
+    tokenizer = make_tokenizer(job, corpus)
+    return Text(tokenizer, make_shards(job, corpus, tokenizer))
+
+
+def _train(
+    experiment: Experiment,
+    text: Text,
+    directory: Path,
+    seed: int,
+    device: Device,
+    console: Console,
+) -> dict[str, Any]:
+    """One training, or what is there of it; its facts."""
+    config = dataclasses.replace(
+        experiment.pretrain,
+        compile={"auto": can_compile(device.device), "yes": True, "no": False}[experiment.compile],
+        seed=derive_seed(experiment.seed, "experiment", seed),
+    )
+    said = {"experiment": to_dict(experiment), "seed": seed}
+    folder = directory / "trainings" / sha256_json(said)[:12]
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "experiment.json", said)
+    job = Job(Quickstart(data=experiment.data), folder, device, console)
+    steps = _steps(experiment, dataclasses.replace(config, steps=1), folder, device)
+    config = dataclasses.replace(config, steps=steps)
+
+    def build(stage: Path) -> Mapping[str, Any]:
+        facts = pretrain(
+            config,
+            experiment.model,
+            text.shards.train,
+            text.shards.validation,
+            stage,
+            end_of_text=text.end,
+            device=device,
+            console=console,
+        )
+        model = load_model(stage / "model")
+        assert isinstance(model, DecoderModel | RecurrentModel)
+        per_token = training_flops(experiment.model, experiment.model.context)
+        return {
+            **facts,
+            "flops": facts["tokens"] * per_token / experiment.model.context,
+            "bits_per_byte": _bits(experiment, model.to(device.device), text, device),
+        }
+
+    inputs = {
+        "shards": text.shards.fingerprint,
+        "model": to_dict(experiment.model),
+        "pretrain": to_dict(config),
+        "evaluation": to_dict(experiment.evaluation),
+    }
+    manifest = job.stage("training", inputs, build)
+    curve = list(_curve(folder / "training" / "metrics.jsonl"))
+    facts = dict(manifest.facts)
+    curve.append((facts["steps"], facts["tokens"], facts["seconds"], facts["bits_per_byte"]))
+    flops = facts["flops"] / facts["tokens"]
+    return {
+        **facts,
+        "curve": [
+            {"flops": tokens * flops, "seconds": seconds, "bits_per_byte": bits}
+            for _, tokens, seconds, bits in curve
+        ],
+    }
+
+
+def _curve(path: Path) -> Iterator[tuple[int, int, float, float]]:
+    for record in read_metrics(path):
+        if "validation_bits_per_byte" in record:
+            bits = record["validation_bits_per_byte"]
+            yield record["step"], record["tokens"], record["seconds"], bits
+
+
+def _steps(experiment: Experiment, config: Any, folder: Path, device: Device) -> int:
+    """How many steps the budget pays for. A measured one is kept, so that a resumed training goes
+    on as it was begun."""
+    budget = parse_budget(experiment.budget)
+    context = experiment.model.context
+    sequences = config.batch * config.accumulation
+    if budget.flops is not None:
+        steps = int(budget.flops / (sequences * training_flops(experiment.model, context)))
+    else:
+        kept = folder / "step_seconds.json"
+        if kept.exists():
+            step_seconds = read_json(kept)["step_seconds"]
+        else:
+            step_seconds = probe_step(config, experiment.model, device).step_seconds
+            write_json(kept, {"step_seconds": step_seconds})
+        steps = int((budget.seconds or 0.0) / step_seconds)
+    if steps < 1:
+        raise InputError(f"a budget of {experiment.budget} is less than one step: give more.")
+    return steps
+
+
+def _bits(experiment: Experiment, model: LanguageModel, text: Text, device: Device) -> float:
+    evaluation, validation = experiment.evaluation, text.shards.validation
+    return bits_per_byte(
+        model,
+        validation,
+        device,
+        end_of_text=text.end,
+        stride=min(evaluation.stride, model.config.context),
+        documents=documents_within(validation, evaluation.max_bytes),
+    )
+
+
+def _ngrams(
+    experiment: Experiment, text: Text, directory: Path, console: Console
+) -> list[dict[str, Any]]:
+    """Kneser–Ney models of orders 1 to 5 on the same tokens. They multiply no matrices."""
+    rows = []
+    for order in _ORDERS:
+        folder = directory / "trainings" / f"ngram-{order}"
+        job = Job(Quickstart(data=experiment.data), folder, select_device("cpu"), console)
+
+        def build(stage: Path, order: int = order) -> Mapping[str, Any]:
+            config = NGram(order=order, vocab_size=text.tokenizer.vocab_size)
+            model = train_ngram(config, _documents(text.shards.train))
+            model.save(stage / "model")
+            validation = text.shards.validation
+            measured = documents_within(validation, experiment.evaluation.max_bytes)
+            nats = -sum(
+                float(model.logprobs(tokens).astype(np.float64).sum())
+                for tokens in itertools.islice(_documents(validation, model.end), measured)
+            )
+            text_bytes = int(validation.document_bytes[:measured].sum())
+            return {
+                "bits_per_byte": nats / np.log(2) / text_bytes,
+                "parameters": sum(model.sizes),
+                "tokens": len(text.shards.train),
+            }
+
+        inputs = {"shards": text.shards.fingerprint, "order": order}
+        facts = job.stage("training", inputs, build).facts
+        rows.append(
+            {
+                "name": f"{order}-gram",
+                "setting": "",
+                "seeds": [facts["bits_per_byte"]],
+                "bits_per_byte": {"mean": facts["bits_per_byte"], "half_width": None},
+                "difference": None,
+                "parameters": facts["parameters"],
+                "steps": 1,
+                "tokens": facts["tokens"],
+                "flops": 0.0,
+                "seconds": facts["seconds"],
+                "curve": [],
+            }
+        )
+    return rows
+
+
+def _documents(shards: TokenShards, end: int | None = None) -> Iterator[np.ndarray]:
+    """The ids of each document, without the end of text that the shards have after it; `end` in its
+    place, where a model has one of its own."""
+    start = 0
+    for stop in shards.document_ends.tolist():
+        ids = shards.read(start, stop - start)
+        yield ids[:-1] if end is None else np.append(ids[:-1].astype(np.int64), end)
+        start = stop

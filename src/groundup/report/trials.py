@@ -1,0 +1,96 @@
+"""What a comparison of trainings found, as a table and as plots. A result is a JSON value, as
+`experiments.compare` returns it."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from groundup.report.formats import duration, quantity, visible
+from groundup.report.plots import Line, Point, Spread, estimate_plot, line_plot
+from groundup.report.svg_file import svg_file
+
+_BITS = "bits per byte of held-out text, less is better"
+
+
+def print_trials(result: dict[str, Any]) -> None:
+    """A line for each variant, to standard output."""
+    console = Console(highlight=False)
+    console.print(_table(result))
+    if result["seeds"] > 1:
+        console.print(
+            f"± is half the 95 % interval over {result['seeds']} seeds; differences are taken seed "
+            "by seed."
+        )
+    else:
+        console.print("One seed has no interval: give --seeds 3.")
+
+
+def _table(result: dict[str, Any]) -> Table:
+    table = Table(title=f"Trained with {result['budget']} each", title_justify="left")
+    table.add_column("", overflow="fold")
+    compared = any(row["difference"] for row in result["rows"])
+    headings = ["bits per byte", *(["difference"] if compared else [])]
+    for heading in (*headings, "weights", "tokens", "FLOPs", "time"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in result["rows"]:
+        difference = row["difference"]
+        cells = [_figure(row["bits_per_byte"])]
+        if compared:
+            cells.append(_figure(difference, sign=True) if difference else "")
+        table.add_row(
+            Text(visible(row["name"])),
+            *cells,
+            quantity(row["parameters"]),
+            quantity(row["tokens"]),
+            quantity(row["flops"]) if row["flops"] else "none",
+            duration(row["seconds"]),
+        )
+    return table
+
+
+def _figure(value: dict[str, float | None], *, sign: bool = False) -> str:
+    mean, half_width = value["mean"], value["half_width"]
+    figure = f"{mean:+.3f}" if sign else f"{mean:.3f}"
+    return figure if half_width is None else f"{figure} ± {half_width:.3f}"
+
+
+def trials_svg(result: dict[str, Any]) -> str:
+    """The file of a plot of every variant with its interval."""
+    spreads = [
+        Spread(
+            label=visible(row["name"]),
+            values=row["seeds"],
+            mean=row["bits_per_byte"]["mean"],
+            half_width=row["bits_per_byte"]["half_width"],
+        )
+        for row in result["rows"]
+    ]
+    said = "; ".join(f"{spread.label} {spread.mean:.3f}" for spread in spreads)
+    svg = estimate_plot("trials", spreads, x=_BITS)
+    return svg_file("trials", svg, f"Bits per byte of held-out text: {said}.")
+
+
+def curves_svg(result: dict[str, Any], *, against: str) -> str:
+    """The file of a plot of bits per byte against "flops" or "seconds" while models train. What
+    multiplies no matrices stands in the plot of time alone, as points."""
+    rows = result["rows"]
+    lines = [
+        Line(
+            label=visible(row["name"]),
+            points=[(point[against], point["bits_per_byte"]) for point in row["curve"]],
+        )
+        for row in rows
+        if row["curve"]
+    ]
+    points = [
+        Point(label=visible(row["name"]), x=row["seconds"], y=row["bits_per_byte"]["mean"])
+        for row in rows
+        if not row["curve"] and against == "seconds"
+    ]
+    name = f"curves-{against}"
+    label = {"flops": "FLOPs", "seconds": "seconds"}[against]
+    svg = line_plot(name, lines, x=label, y=_BITS, points=points, log_x=True)
+    said = "; ".join(f"{row['name']} {row['bits_per_byte']['mean']:.3f}" for row in rows)
+    return svg_file(name, svg, f"Bits per byte of held-out text against {label}; at last {said}.")
