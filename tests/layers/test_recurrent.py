@@ -108,7 +108,7 @@ def test_alignment_is_the_papers(config: Any) -> None:
     query = torch.randn(2, 6, generator=generator)
     memory = torch.randn(2, 5, width, generator=generator)
     real = torch.tensor([[True] * 5, [True, True, True, False, False]])
-    read, weights = alignment(query, memory, real)
+    read, weights = alignment(query, memory, alignment.keys(memory), real)
     for row, length in ((0, 5), (1, 3)):
         scores = by_hand(config, alignment, query[row], memory[row, :length])
         expected = [math.exp(s) for s in scores]
@@ -118,6 +118,21 @@ def test_alignment_is_the_papers(config: Any) -> None:
         torch.testing.assert_close(
             read[row].double(), share @ memory[row, :length].double(), rtol=1e-5, atol=1e-6
         )
+
+
+def test_a_row_that_is_all_padding_reads_nothing() -> None:
+    alignment = Luong().build(6, 8)
+    memory = torch.randn(1, 5, 8)
+    real = torch.zeros(1, 5, dtype=torch.bool)
+    read, weights = alignment(torch.randn(1, 6), memory, alignment.keys(memory), real)
+    assert (read == 0).all()
+    assert (weights == 0).all()
+
+
+def test_nothing_can_be_read() -> None:
+    y, state = GRU().build(6)(torch.zeros(2, 0, 6))
+    assert y.shape == (2, 0, 6)
+    assert (state.hidden == 0).all()
 
 
 def test_a_dot_needs_one_width() -> None:

@@ -9,6 +9,7 @@ from groundup.layers import GRU, LSTM, Bahdanau, Luong
 from groundup.models import forward_flops
 from groundup.models.recurrent import RecurrentLM
 from groundup.models.seq2seq import Seq2Seq, Seq2SeqModel
+from groundup.models.seq2seq import forward_flops as translation_flops
 
 LM = RecurrentLM(vocab_size=31, context=16, width=12, depth=2)
 
@@ -34,6 +35,10 @@ def test_logprobs_are_those_of_the_logits() -> None:
     log_p = model(tokens)[0].double().log_softmax(-1)[:, :-1]
     expected = log_p.gather(-1, tokens[:, 1:, None])[..., 0]
     torch.testing.assert_close(model.logprobs(tokens).double(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_text_of_one_token_has_no_logprobs() -> None:
+    assert LM.build(0).logprobs(torch.zeros(2, 1, dtype=torch.int64)).shape == (2, 0)
 
 
 def test_a_text_in_pieces_is_the_text() -> None:
@@ -79,19 +84,20 @@ def test_translation_follows_its_paper_step_by_step(attention: Bahdanau | Luong)
     for row, length in ((0, 7), (1, 4)):
         states, _, first = model.encoder(model.source.weight[SOURCE[row : row + 1, :length]])
         memory = model.memory(states)
+        keys = model.attention.keys(memory)
         hidden = torch.tanh(model.bridge(first.hidden))
         state = model.cell.begin(hidden)._replace(hidden=hidden)
         seen = torch.zeros(1, 8)
         for t, token in enumerate(TARGET[row]):
             word = model.target.weight[token][None]
             if isinstance(attention, Bahdanau):  # look, then read the word
-                context, weights = model.attention(state.hidden, memory, None)
+                context, weights = model.attention(state.hidden, memory, keys, None)
                 pairs = model.combine(torch.cat((state.hidden, word, context), -1))
                 output = torch.maximum(pairs[:, 0::2], pairs[:, 1::2])
                 state = model.cell.step(torch.cat((word, context), -1), state)
             else:  # read the word with what was seen before, then look
                 state = model.cell.step(torch.cat((word, seen), -1), state)
-                context, weights = model.attention(state.hidden, memory, None)
+                context, weights = model.attention(state.hidden, memory, keys, None)
                 output = seen = torch.tanh(model.combine(torch.cat((context, state.hidden), -1)))
             expected = output @ model.head.weight.T + model.head.bias
             torch.testing.assert_close(logits[row, t], expected[0], rtol=1e-4, atol=1e-5)
@@ -111,6 +117,17 @@ def test_generation_is_teacher_forcing_on_its_own_words(
         ended = (words[row] == 1).nonzero()
         length = int(ended[0]) + 1 if len(ended) else words.shape[1]
         assert again[row, :length].tolist() == words[row, :length].tolist()
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS, ids=str)
+@pytest.mark.parametrize("cell", [GRU(), LSTM(bias=False)], ids=str)
+def test_flops_of_translation_equal_torch_s_counter(
+    attention: Bahdanau | Luong, cell: GRU | LSTM
+) -> None:
+    model = translator(attention, cell)
+    with FlopCounterMode(display=False) as counter:
+        model(SOURCE[:1], TARGET[:1])
+    assert counter.get_total_flops() == translation_flops(model.config, 7, 5)
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS, ids=str)

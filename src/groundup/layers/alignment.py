@@ -44,15 +44,27 @@ class Alignment(nn.Module):
         super().__init__()
         self.score = score
 
-    def forward(self, query: Tensor, memory: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor]:
-        """query: [B, D]; memory: [B, S, E]; real: bool [B, S], False where it is padding.
+    def keys(self, memory: Tensor) -> Tensor:
+        """What each of the memory's rows is compared by, computed once for all queries.
 
-        Returns what was read [B, E], and the weights [B, S].
+        memory: [B, S, E] → [B, S, W].
         """
-        scores = self.score(query, memory)
-        if real is not None:
-            scores = scores.masked_fill(~real, float("-inf"))
-        weights = scores.softmax(-1)
+        return self.score.memory(memory)
+
+    def forward(
+        self, query: Tensor, memory: Tensor, keys: Tensor, real: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """query: [B, D]; memory: [B, S, E]; keys: of the memory; real: bool [B, S], False where it
+        is padding.
+
+        Returns what was read [B, E], and the weights [B, S]; of a row that is all padding, zeros.
+        """
+        scores = self.score(query, keys)
+        if real is None:
+            weights = scores.softmax(-1)
+        else:
+            hidden = scores.masked_fill(~real, torch.finfo(scores.dtype).min)
+            weights = hidden.softmax(-1) * real
         return (weights[:, None] @ memory)[:, 0], weights
 
 
@@ -65,9 +77,8 @@ class AdditiveScore(nn.Module):
         self.memory = nn.Linear(memory_width, config.width, bias=False)
         self.out = nn.Linear(config.width, 1, bias=False)
 
-    def forward(self, query: Tensor, memory: Tensor) -> Tensor:
-        inner = torch.tanh(self.query(query)[:, None] + self.memory(memory))
-        return self.out(inner)[..., 0]
+    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
+        return self.out(torch.tanh(self.query(query)[:, None] + keys))[..., 0]
 
 
 class ProductScore(nn.Module):
@@ -78,5 +89,5 @@ class ProductScore(nn.Module):
         general = config.score == "general"
         self.memory = nn.Linear(memory_width, query_width, bias=False) if general else nn.Identity()
 
-    def forward(self, query: Tensor, memory: Tensor) -> Tensor:
-        return (self.memory(memory) @ query[..., None])[..., 0]
+    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
+        return (keys @ query[..., None])[..., 0]

@@ -77,6 +77,8 @@ class Recurrent(nn.Module):
                 )
             state = new
             shown.append(state.hidden)
+        if not shown:
+            return x.new_empty(x.shape[0], 0, self.width), state
         return torch.stack(shown[::-1] if backwards else shown, dim=1), state
 
     def begin(self, x: Tensor) -> RecurrentState:

@@ -73,13 +73,14 @@ class Seq2SeqModel(nn.Module):
         looked, [B, T, S].
         """
         memory, state = self.encode(source, real)
+        keys = self.attention.keys(memory)
         seen = torch.zeros_like(state.hidden)
-        logits, looks = [], []
+        outputs, looks = [], []
         for word in self.target(target).unbind(dim=1):
-            scores, weights, state, seen = self._step(word, state, seen, memory, real)
-            logits.append(scores)
+            output, weights, state, seen = self._step(word, state, seen, memory, keys, real)
+            outputs.append(output)
             looks.append(weights)
-        return torch.stack(logits, dim=1), torch.stack(looks, dim=1)
+        return self._readout(torch.stack(outputs, dim=1)), torch.stack(looks, dim=1)
 
     def encode(self, source: Tensor, real: Tensor | None = None) -> tuple[Tensor, RecurrentState]:
         """What the decoder looks at, [B, S, E], and its first state, made from what the backward
@@ -102,13 +103,15 @@ class Seq2SeqModel(nn.Module):
         """The likeliest token after token, up to `most`: [B, S] → [B, ≤ most]. A row that has ended
         goes on with `end`."""
         memory, state = self.encode(source, real)
+        keys = self.attention.keys(memory)
         seen = torch.zeros_like(state.hidden)
         token = torch.full_like(source[:, 0], self.config.begin)
         over = torch.zeros_like(token, dtype=torch.bool)
         tokens = []
         for _ in range(most):
-            scores, _, state, seen = self._step(self.target(token), state, seen, memory, real)
-            token = scores.argmax(-1).masked_fill(over, end)
+            word = self.target(token)
+            output, _, state, seen = self._step(word, state, seen, memory, keys, real)
+            token = self._readout(output).argmax(-1).masked_fill(over, end)
             tokens.append(token)
             over = over | (token == end)
             if over.all():
@@ -121,19 +124,26 @@ class Seq2SeqModel(nn.Module):
         state: RecurrentState,
         seen: Tensor,
         memory: Tensor,
+        keys: Tensor,
         real: Tensor | None,
     ) -> tuple[Tensor, Tensor, RecurrentState, Tensor]:
-        """Read a word [B, D]; returns logits [B, V], weights [B, S], and what comes next needs."""
+        """Read a word [B, D]; returns what the readout takes, the weights [B, S], and what the next
+        step needs."""
         if isinstance(self.config.attention, Bahdanau):
-            context, weights = self.attention(state.hidden, memory, real)
-            pairs = self.combine(torch.cat((state.hidden, word, context), dim=-1))
-            output = pairs.unflatten(-1, (-1, 2)).max(dim=-1).values  # maxout, appendix A.2.2
+            context, weights = self.attention(state.hidden, memory, keys, real)
+            output = torch.cat((state.hidden, word, context), dim=-1)
             state = self.cell.step(torch.cat((word, context), dim=-1), state)
-            return self.head(output), weights, state, seen
+            return output, weights, state, seen
         state = self.cell.step(torch.cat((word, seen), dim=-1), state)
-        context, weights = self.attention(state.hidden, memory, real)
+        context, weights = self.attention(state.hidden, memory, keys, real)
         seen = torch.tanh(self.combine(torch.cat((context, state.hidden), dim=-1)))
-        return self.head(seen), weights, state, seen
+        return seen, weights, state, seen
+
+    def _readout(self, output: Tensor) -> Tensor:
+        """Logits; with Bahdanau's attention after a layer of maxout (2015, appendix A.2.2)."""
+        if isinstance(self.config.attention, Bahdanau):
+            output = self.combine(output).unflatten(-1, (-1, 2)).max(dim=-1).values
+        return self.head(output)
 
     def initialize(self, generator: torch.Generator) -> None:
         """Draw matrices from N(0, 1/fan-in), embeddings from N(0, 1)."""
@@ -149,3 +159,21 @@ class Seq2SeqModel(nn.Module):
     def parameter_count(self) -> int:
         """Number of weights."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+
+def forward_flops(config: Seq2Seq, source_tokens: int, tokens: int) -> int:
+    """FLOPs of matrix products in a forward pass over one pair of sequences."""
+    D, S, T, gates = config.width, source_tokens, tokens, config.cell.gates
+    early = isinstance(config.attention, Bahdanau)
+    memory = 2 * D if early else D
+    encoder = 2 * S * gates * D * (D + D)
+    bridge = D * D + (0 if early else S * 2 * D * D)
+    cell = T * gates * D * ((3 if early else 2) * D + D)
+    combine = T * (4 * D * 2 * D if early else 2 * D * D)
+    look = T * S * memory  # the weighted sum
+    if isinstance(config.attention, Bahdanau) or config.attention.score == "concat":
+        inner = config.attention.width if isinstance(config.attention, Bahdanau) else D
+        look += S * memory * inner + T * D * inner + T * S * inner
+    else:
+        look += T * S * D + (S * memory * D if config.attention.score == "general" else 0)
+    return 2 * (encoder + bridge + cell + combine + look + T * D * config.vocab_size)

@@ -1,0 +1,94 @@
+"""Memory on the meta device against what a real training keeps."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from groundup.layers import GLU, LSTM, GroupedQuery, LayerNorm, Learned, Mamba2, MoE
+from groundup.models import Decoder, RecurrentLM
+from groundup.models.families import PRESETS, Architecture
+from groundup.models.memory import parameter_count, training_memory
+from groundup.optim import AdamW, Muon, MuonAdamW
+
+OPTIMIZER = MuonAdamW(muon=Muon(lr=0.1), embedding=AdamW(lr=0.1), adamw=AdamW(lr=0.1))
+CONFIG = Decoder(
+    vocab_size=97,
+    context=64,
+    width=48,
+    depth=3,
+    attention=GroupedQuery(heads=6, kv_heads=2, head_width=16),
+    mlp=GLU(hidden=80),
+)
+KINDS = {
+    "llama": CONFIG,
+    "tied, learned positions": dataclasses.replace(
+        CONFIG, tied=True, norm=LayerNorm(), position=Learned()
+    ),
+    "mamba": dataclasses.replace(
+        CONFIG, attention=Mamba2(heads=6, head_width=16, state=8, chunk=16), mlp=None
+    ),
+    "lstm": RecurrentLM(vocab_size=97, context=64, width=48, depth=2, cell=LSTM()),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_activations_are_what_a_real_forward_pass_keeps(kind: str) -> None:
+    """Distinct storages that autograd saves, beside the weights'."""
+    config = KINDS[kind]
+    model = config.build(0)
+    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept: dict[int, int] = {}
+    alive = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+            alive.append(tensor)
+        return tensor
+
+    ids = torch.zeros(2, 40, dtype=torch.int64)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        model.losses(ids, ids, implementation="blockwise").sum()
+    found = training_memory(config, batch=2, tokens=40, optimizer=OPTIMIZER)
+    assert found.activations == pytest.approx(sum(kept.values()), rel=0.02)
+
+
+def test_the_optimizer_s_state_is_its_tensors() -> None:
+    model = CONFIG.build(0)
+    state = OPTIMIZER.build(dict(model.named_parameters()))
+    expected = sum(tensor.numel() * tensor.element_size() for tensor in state.tensors().values())
+    found = training_memory(CONFIG, batch=1, tokens=8, optimizer=OPTIMIZER)
+    assert found.optimizer == expected
+    assert found.weights == found.gradients == 4 * model.parameter_count()
+    assert found.total == found.weights + found.gradients + found.optimizer + found.activations
+
+
+def test_half_the_bytes_halve_the_activations_and_copy_the_weights() -> None:
+    full = training_memory(CONFIG, batch=4, tokens=64, optimizer=OPTIMIZER)
+    half = training_memory(CONFIG, batch=4, tokens=64, optimizer=OPTIMIZER, dtype=torch.bfloat16)
+    copies = 2 * parameter_count(CONFIG)
+    assert 0.4 < (half.activations - copies) / full.activations < 0.9  # softmax stays float32
+
+
+def test_it_grows_with_the_batch_and_counts_experts_by_their_share() -> None:
+    experts = dataclasses.replace(CONFIG, mlp=MoE(experts=8, active=2, hidden=32, shared=16))
+    one, two = (training_memory(experts, batch=b, tokens=32, optimizer=OPTIMIZER) for b in (1, 2))
+    assert two.activations / one.activations == pytest.approx(2, rel=0.05)
+    dense = dataclasses.replace(CONFIG, mlp=GLU(hidden=80))
+    alike = training_memory(dense, batch=1, tokens=32, optimizer=OPTIMIZER)
+    assert one.activations == alike.activations
+    assert one.weights > alike.weights
+
+
+@pytest.mark.parametrize("name", ["gpt2", "deepseek-v3", "bert-base", "t5-small"])
+def test_weights_are_counted_without_making_them(name: str) -> None:
+    config: Architecture = PRESETS[name]
+    published = {
+        "gpt2": 124_439_808,
+        "deepseek-v3": 671_026_404_352,
+        "bert-base": 110_106_428,
+        "t5-small": 60_506_624,
+    }
+    assert parameter_count(config) == published[name]
