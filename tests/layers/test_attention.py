@@ -13,6 +13,7 @@ from groundup.infer.cache import BatchCache
 from groundup.layers import (
     GLU,
     ALiBi,
+    GatedDelta,
     GroupedQuery,
     Latent,
     LayerNorm,
@@ -115,6 +116,7 @@ CONFIG = Decoder(
 LATENT = Latent(heads=4, rank=12, query_rank=10, key_width=6, rope_width=4, value_width=8)
 PLAIN = CONFIG.attention
 MAMBA = Mamba2(heads=4, head_width=16, state=6, groups=2, chunk=8)
+DELTA = GatedDelta(key_heads=2, value_heads=4, key_width=6, value_width=8, chunk=8)
 KINDS = {
     "grouped": CONFIG,
     "shifted": dataclasses.replace(CONFIG, attention=dataclasses.replace(PLAIN, shift=True)),
@@ -135,6 +137,7 @@ KINDS = {
     "relative": dataclasses.replace(CONFIG, position=RelativeBias(buckets=8, distance=20)),
     "no positions": dataclasses.replace(CONFIG, position=NoPE(), norm=LayerNorm()),
     "mamba": dataclasses.replace(CONFIG, attention=MAMBA, mlp=None, position=NoPE()),
+    "delta": dataclasses.replace(CONFIG, attention=DELTA, position=NoPE()),
     "hybrid": dataclasses.replace(CONFIG, attention=(MAMBA, PLAIN), mlp=(None, GLU(hidden=40))),
     "positions in turn": dataclasses.replace(CONFIG, position=(RoPE(), NoPE(), RoPE(base=100.0))),
 }

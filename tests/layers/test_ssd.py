@@ -1,107 +1,148 @@
-"""The scan of Mamba-2: recurrence against quadratic form, and chunks against recurrence."""
+"""The scan of Mamba-2 against the paper's matrix form, written with loops in float64."""
+
+from collections.abc import Callable
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
-from groundup.layers import Mamba2
 from groundup.layers.ssd import chunked_scan, scan
 
-Inputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+Inputs = tuple[Tensor, Tensor, Tensor, Tensor]
+BOTH = pytest.mark.parametrize("form", [scan, chunked_scan])
 
 
-def inputs(T: int, groups: int = 2, seed: int = 0) -> Inputs:
-    """x, log_decay, B, C in float64; some decays are strong."""
+def inputs(T: int, heads: int = 4, groups: int = 2, seed: int = 0) -> Inputs:
+    """x, log_decay, B, C of two sequences in float64."""
     generator = torch.Generator().manual_seed(seed)
 
-    def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, generator=generator, dtype=torch.float64)
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(2, T, *shape, dtype=torch.float64, generator=generator)
 
-    decay = -((4 * torch.rand(2, T, 4, generator=generator, dtype=torch.float64)) ** 2)
-    return normal(2, T, 4, 5), decay, normal(2, T, groups, 3), normal(2, T, groups, 3)
+    return normal(heads, 3), -normal(heads).abs(), normal(groups, 5), normal(groups, 5)
+
+
+def first_state(heads: int = 4) -> Tensor:
+    return torch.randn(2, heads, 3, 5, dtype=torch.float64, generator=torch.Generator())
 
 
 def quadratic(
-    x: torch.Tensor, log_decay: torch.Tensor, B: torch.Tensor, C: torch.Tensor, run: torch.Tensor
-) -> torch.Tensor:
-    """Dao and Gu 2024, equation 16: y_t = Σ_s (C_t·B_s) exp(a_{s+1} + … + a_t) x_s, by terms."""
-    y = torch.zeros_like(x)
-    group = x.shape[2] // B.shape[2]
-    for b in range(x.shape[0]):
-        for h in range(x.shape[2]):
-            for t in range(x.shape[1]):
-                for s in range(t + 1):
-                    if run[b, s] != run[b, t]:
-                        continue
-                    weight = C[b, t, h // group] @ B[b, s, h // group]
-                    weight = weight * log_decay[b, s + 1 : t + 1, h].sum().exp()
-                    y[b, t, h] += weight * x[b, s, h]
-    return y
+    x: Tensor, log_decay: Tensor, B: Tensor, C: Tensor, state: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Dao and Gu 2024, section 5: y = (L ∘ C Bᵀ) x, and what the first state adds to it."""
+    batch, T, heads, _ = x.shape
+    share = heads // B.shape[2]
+    y, last = torch.zeros_like(x), torch.zeros_like(state)
+    for b in range(batch):
+        for h in range(heads):
+            a, reads, writes = log_decay[b, :, h], C[b, :, h // share], B[b, :, h // share]
+            L = torch.zeros(T, T, dtype=x.dtype)
+            for i in range(T):
+                for j in range(i + 1):
+                    L[i, j] = a[j + 1 : i + 1].sum().exp()
+            y[b, :, h] = (L * (reads @ writes.T)) @ x[b, :, h]
+            for i in range(T):
+                y[b, i, h] += a[: i + 1].sum().exp() * state[b, h] @ reads[i]
+            last[b, h] = a.sum().exp() * state[b, h]
+            last[b, h] += (L[-1, :, None] * x[b, :, h]).T @ writes
+    return y, last
 
 
-@pytest.mark.parametrize("groups", [1, 2, 4])
-def test_the_recurrence_is_the_quadratic_form(groups: int) -> None:
-    parts = inputs(11, groups)
-    y, _ = scan(*parts)
-    torch.testing.assert_close(y, quadratic(*parts, torch.zeros(2, 11)))
-
-
-@given(st.integers(1, 40), st.integers(1, 17), st.booleans(), st.booleans(), st.integers(0, 1000))
-@settings(max_examples=60, deadline=None)
-def test_chunks_are_the_recurrence(
-    T: int, chunk: int, packed: bool, carried: bool, seed: int
+@BOTH
+@pytest.mark.parametrize(("heads", "groups"), [(4, 1), (4, 2), (3, 3)])
+def test_the_recurrence_equals_the_masked_matrix(
+    form: Callable[..., tuple[Tensor, Tensor]], heads: int, groups: int
 ) -> None:
-    """Of any length, with documents of any length, with a state that comes in."""
-    parts = inputs(T, seed=seed)
-    generator = torch.Generator().manual_seed(seed)
-    documents = (torch.rand(2, T, generator=generator) < 0.2).cumsum(1) if packed else None
-    state = torch.randn(2, 4, 5, 3, generator=generator, dtype=torch.float64) if carried else None
-    expected, last = scan(*parts, state=state, documents=documents)
-    found, state_found = chunked_scan(*parts, state=state, documents=documents, chunk=chunk)
-    torch.testing.assert_close(found, expected)
-    torch.testing.assert_close(state_found, last)
+    parts, state = inputs(11, heads, groups), first_state(heads)
+    torch.testing.assert_close(form(*parts, state), quadratic(*parts, state))
+    torch.testing.assert_close(form(*parts), quadratic(*parts, torch.zeros_like(state)))
 
 
-def test_documents_do_not_meet() -> None:
-    parts = inputs(12)
-    documents = torch.tensor([[0] * 5 + [1] * 7, [3] * 1 + [2] * 10 + [9]])
-    y, _ = scan(*parts, documents=documents)
-    torch.testing.assert_close(y, quadratic(*parts, documents))
+@settings(max_examples=30, deadline=None)
+@given(T=st.integers(1, 40), chunk=st.integers(1, 50), seed=st.integers(0, 99))
+def test_chunks_of_any_length_change_nothing(T: int, chunk: int, seed: int) -> None:
+    parts, state = inputs(T, seed=seed), first_state()
+    documents = torch.randint(0, 4, (2, T), generator=torch.Generator().manual_seed(seed))
+    for given_documents in (None, documents.sort().values, documents):
+        torch.testing.assert_close(
+            chunked_scan(*parts, state, documents=given_documents, chunk=chunk),
+            scan(*parts, state, documents=given_documents),
+        )
 
 
-def test_gradients_of_chunks_are_those_of_the_recurrence() -> None:
-    results = []
-    for run in (scan, lambda *parts: chunked_scan(*parts, chunk=4)):
-        parts = [part.requires_grad_() for part in inputs(13)]
-        y, last = run(*parts)
-        (y.square().sum() + last.sum()).backward()
-        results.append([part.grad for part in parts])
-    torch.testing.assert_close(results[0], results[1])
+@pytest.mark.parametrize("packed", [False, True])
+def test_gradients_are_those_of_the_recurrence(packed: bool) -> None:
+    documents = torch.tensor([[0] * 5 + [1] * 8, [3] * 12 + [4]]) if packed else None
+    gradients = []
+    for form, options in ((scan, {}), (chunked_scan, {"chunk": 4})):
+        leaves = [part.requires_grad_() for part in (*inputs(13), first_state())]
+        y, state = form(*leaves, documents=documents, **options)
+        loss = y.sin().sum() + state.cos().sum()
+        gradients.append(torch.autograd.grad(loss, leaves))
+    torch.testing.assert_close(gradients[0], gradients[1])
 
 
-@torch.no_grad()
-def test_both_implementations_of_the_mixer_agree() -> None:
-    mixer = Mamba2(heads=4, head_width=6, state=5, groups=2, chunk=4).build(16)
-    mixer.initialize(torch.Generator().manual_seed(0), 1.0)
-    x = torch.randn(2, 19, 16, generator=torch.Generator().manual_seed(1))
-    documents = torch.tensor([[0] * 19, [0] * 6 + [1] * 13])
-    chunks, _ = mixer(x, documents=documents)
-    recurrence, _ = mixer(x, documents=documents, implementation="reference")
-    torch.testing.assert_close(chunks, recurrence, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(chunks[1, 6:], mixer(x[1:, 6:])[0][0], rtol=1e-4, atol=1e-5)
+def test_gradients_are_those_of_the_matrix() -> None:
+    gradients = []
+    for form in (quadratic, chunked_scan):
+        leaves = [part.requires_grad_() for part in (*inputs(9), first_state())]
+        y, state = form(*leaves)
+        gradients.append(torch.autograd.grad(y.sin().sum() + state.cos().sum(), leaves))
+    torch.testing.assert_close(gradients[0], gradients[1])
 
 
-def test_rates_and_steps_begin_where_the_paper_s_code_does() -> None:
-    mixer = Mamba2(heads=64, head_width=2, state=2).build(8)
-    mixer.initialize(torch.Generator().manual_seed(0), 1.0)
-    rate, step = mixer.log_rate.exp(), torch.nn.functional.softplus(mixer.step_bias)
-    assert 1 <= rate.min() < 3
-    assert 14 < rate.max() <= 16
-    assert 0.00099 <= step.min() < 0.003
-    assert 0.03 < step.max() <= 0.101
+@BOTH
+@pytest.mark.parametrize("cut", [1, 7, 12])
+def test_a_sequence_in_pieces_is_the_sequence(
+    form: Callable[..., tuple[Tensor, Tensor]], cut: int
+) -> None:
+    parts = inputs(13)
+    y, last = form(*parts)
+    first, state = form(*(part[:, :cut] for part in parts))
+    second, state = form(*(part[:, cut:] for part in parts), state)
+    torch.testing.assert_close(torch.cat((first, second), 1), y)
+    torch.testing.assert_close(state, last)
 
 
-def test_groups_must_divide_heads() -> None:
-    with pytest.raises(ValueError, match=r"groups \(3\) must divide heads \(4\)"):
-        Mamba2(heads=4, head_width=2, state=2, groups=3)
+@BOTH
+def test_packed_documents_are_as_if_alone(form: Callable[..., tuple[Tensor, Tensor]]) -> None:
+    parts, lengths = inputs(90), (3, 64, 1, 22)
+    documents = torch.repeat_interleave(torch.tensor([7, 2, 7, 0]), torch.tensor(lengths))
+    y, last = form(*parts, documents=documents.expand(2, -1))
+    pieces = zip(*(part.split(lengths, 1) for part in parts), strict=True)
+    alone = [form(*piece) for piece in pieces]
+    torch.testing.assert_close(y, torch.cat([piece for piece, _ in alone], 1))
+    torch.testing.assert_close(last, alone[-1][1])
+
+
+@BOTH
+def test_decays_that_vanish_in_float32_give_no_nan(
+    form: Callable[..., tuple[Tensor, Tensor]],
+) -> None:
+    x, log_decay, B, C = (part.float() for part in inputs(70))
+    leaves = [part.requires_grad_() for part in (x, log_decay * 1e4, B, C)]
+    y, state = form(*leaves)
+    gradients = torch.autograd.grad(y.sum() + state.sum(), leaves)
+    assert all(part.isfinite().all() for part in (y, state, *gradients))
+
+
+def test_chunks_in_float32_are_as_exact_as_the_recurrence() -> None:
+    """Strong decay makes long sums of logarithms, of which differences are taken."""
+    x, log_decay, B, C = (part.float() for part in inputs(128))
+    exact = scan(x.double(), 8 * log_decay.double(), B.double(), C.double())[0]
+    y = chunked_scan(x, 8 * log_decay, B, C)[0]
+    torch.testing.assert_close(y.double(), exact, atol=5e-6, rtol=1e-5)
+
+
+def test_half_precision_keeps_the_state_in_float32() -> None:
+    x, log_decay, B, C = (part.float() for part in inputs(70))
+    y, state = chunked_scan(x, log_decay, B, C)
+    half = chunked_scan(x.bfloat16(), log_decay, B.bfloat16(), C.bfloat16())
+    assert (half[0].dtype, half[1].dtype) == (torch.bfloat16, torch.float32)
+    torch.testing.assert_close(half[0].float(), y, atol=0.1, rtol=0.05)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = chunked_scan(x, log_decay, B, C)
+    assert (mixed[0].dtype, mixed[1].dtype) == (torch.float32, torch.float32)
+    torch.testing.assert_close(mixed, (y, state), atol=0.1, rtol=0.05)

@@ -6,7 +6,17 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from groundup.layers import GLU, MLP, GroupedQuery, Latent, LayerNorm, Learned, Mamba2, MoE
+from groundup.layers import (
+    GLU,
+    MLP,
+    GatedDelta,
+    GroupedQuery,
+    Latent,
+    LayerNorm,
+    Learned,
+    Mamba2,
+    MoE,
+)
 from groundup.models import Decoder, DecoderModel, forward_flops, training_flops
 from groundup.models.flops import matrix_parameters
 
@@ -143,6 +153,10 @@ FLOPS = {
     "mamba": dataclasses.replace(
         CONFIG, attention=Mamba2(heads=6, head_width=16, state=8, groups=2, chunk=8), mlp=None
     ),
+    "delta": dataclasses.replace(
+        CONFIG,
+        attention=GatedDelta(key_heads=2, value_heads=6, key_width=10, value_width=14, chunk=8),
+    ),
 }
 
 
@@ -154,13 +168,13 @@ def test_flops_equal_torch_s_counter(kind: str, tokens: int) -> None:
     config = FLOPS[kind]
     model = config.build(0)
     batch = torch.zeros(1, tokens, dtype=torch.int64)
-    implementation = "blockwise" if kind != "mamba" else "sdpa"
+    implementation = "blockwise" if kind not in ("mamba", "delta") else "sdpa"
     with FlopCounterMode(display=False) as counter:
         losses = model.losses(batch, batch, implementation=implementation)
     assert counter.get_total_flops() == forward_flops(config, tokens, causal=False)
     assert training_flops(config, tokens) == 3 * forward_flops(config, tokens)
-    if kind == "mamba" and tokens <= 8:
-        return  # of a single chunk nothing reads the state, so it has no gradient
+    if kind == "delta" or (kind == "mamba" and tokens <= 8):
+        return  # a state that nothing reads has no gradient: a chunk's worth less
     with counter:
         losses.sum().backward()
     assert counter.get_total_flops() == 2 * forward_flops(config, tokens, causal=False)

@@ -4,6 +4,7 @@ from groundup.layers.alibi import ALiBi
 from groundup.layers.alignment import Bahdanau, Luong
 from groundup.layers.attend import Implementation
 from groundup.layers.attention import GroupedQuery, KeyValueCache
+from groundup.layers.delta import GatedDelta
 from groundup.layers.latent import Latent
 from groundup.layers.mamba2 import Mamba2
 from groundup.layers.mlp import GLU, MLP
@@ -21,6 +22,7 @@ __all__ = [
     "MLP",
     "ALiBi",
     "Bahdanau",
+    "GatedDelta",
     "GroupedQuery",
     "Implementation",
     "KeyValueCache",

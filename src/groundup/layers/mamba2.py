@@ -6,7 +6,9 @@ holds beside the last positions of the convolution.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -15,6 +17,7 @@ from torch.nn import functional as F
 
 from groundup.layers.attend import Implementation
 from groundup.layers.attention import KeysValues, KeyValueCache
+from groundup.layers.convolution import ShortConvolution
 from groundup.layers.rope import Rotation
 from groundup.layers.ssd import chunked_scan, scan
 
@@ -104,8 +107,7 @@ class Mamba2Mixer(nn.Module):
         super().__init__()
         c = self.config = config
         self.input = nn.Linear(width, c.inner + c.convolved + c.heads, bias=c.bias)
-        self.kernel = nn.Parameter(torch.zeros(c.convolved, 1, c.convolution))
-        self.kernel_bias = nn.Parameter(torch.zeros(c.convolved)) if c.convolution_bias else None
+        self.convolution = ShortConvolution(c.convolved, c.convolution, bias=c.convolution_bias)
         self.step_bias = nn.Parameter(torch.zeros(c.heads))
         self.log_rate = nn.Parameter(torch.zeros(c.heads))
         self.skip = nn.Parameter(torch.ones(c.heads))
@@ -115,16 +117,10 @@ class Mamba2Mixer(nn.Module):
     def initialize(self, generator: torch.Generator, gain: float) -> None:  # noqa: ARG002
         """Rates of decay from 1 to 16, time steps from 0.001 to 0.1, evenly on a logarithmic scale,
         as in the paper's code; the convolution as torch's own."""
+        self.convolution.initialize(generator)
+        draw_step_bias(self.step_bias, generator)
         with torch.no_grad():
-            rate = torch.empty(self.config.heads).uniform_(1, 16, generator=generator)
-            self.log_rate.copy_(rate.log())
-            low, high = math.log(0.001), math.log(0.1)
-            step = torch.empty(self.config.heads).uniform_(low, high, generator=generator).exp()
-            self.step_bias.copy_(step + torch.log(-torch.expm1(-step)))  # softplus's inverse
-            bound = self.config.convolution**-0.5
-            self.kernel.uniform_(-bound, bound, generator=generator)
-            if self.kernel_bias is not None:
-                self.kernel_bias.uniform_(-bound, bound, generator=generator)
+            self.log_rate.uniform_(1, 16, generator=generator).log_()
 
     def forward(
         self,
@@ -146,56 +142,45 @@ class Mamba2Mixer(nn.Module):
         a cache, its padding is a document of its own. implementation: "reference" follows the
         recurrence position by position.
         """
+        run = (
+            scan
+            if implementation == "reference"
+            else partial(chunked_scan, chunk=self.config.chunk)
+        )
+        if cache is None:
+            return self.mix(x, documents=documents, run=run)[0], None
+        documents = cache.real(x.shape[1]).long()
+        y, state = self.mix(x, documents=documents, state=cache.state(layer), run=run)
+        cache.keep_state(layer, state)
+        return y, None
+
+    def mix(
+        self,
+        x: Tensor,
+        *,
+        documents: Tensor | None = None,
+        state: Mamba2State | None = None,
+        run: Callable[..., tuple[Tensor, Tensor]] = chunked_scan,
+    ) -> tuple[Tensor, Mamba2State]:
+        """x: [B, T, D] → [B, T, D], and the state after x.
+
+        documents: integers [B, T]; nothing crosses a place where the number changes.
+        state: what came before x, of the document of x's first position; None at the beginning.
+        """
         c, (batch, T, _) = self.config, x.shape
-        state = None
-        if cache is not None:
-            state, documents = cache.state(layer), cache.real(T).long()
+        tail, before = (None, None) if state is None else state
         gate, inner, step = self.input(x).split((c.inner, c.convolved, c.heads), dim=-1)
-        inner, tail = self._convolve(inner, documents, state)
+        inner, tail = self.convolution(inner, tail, documents=documents)
         value, B, C = F.silu(inner).split((c.inner, c.groups * c.state, c.groups * c.state), dim=-1)
         step = F.softplus(step.float() + self.step_bias.float()).clamp(c.least_step, c.most_step)
         value = value.view(batch, T, c.heads, c.head_width)
         B, C = (part.view(batch, T, c.groups, c.state) for part in (B, C))
         scanned = value * step[..., None].to(value.dtype)
         log_decay = -self.log_rate.float().exp() * step
-        before = None if state is None else state.scan
-        if implementation == "reference":
-            y, after = scan(scanned, log_decay, B, C, state=before, documents=documents)
-        else:
-            y, after = chunked_scan(
-                scanned, log_decay, B, C, state=before, documents=documents, chunk=c.chunk
-            )
-        if cache is not None:
-            cache.keep_state(layer, Mamba2State(tail, after))
+        y, after = run(scanned, log_decay, B, C, before, documents=documents)
         y = y + value * self.skip[:, None].to(value.dtype)
-        return self.output(self._normalize(y.reshape(batch, T, -1), gate)), None
-
-    def _convolve(
-        self, inner: Tensor, documents: Tensor | None, state: Mamba2State | None
-    ) -> tuple[Tensor, Tensor]:
-        """A causal convolution of each channel alone, as a sum of shifted copies: so one can be
-        hidden where it comes from another document.
-
-        inner: [B, T, channels] → the same, and the inputs that the next positions need.
-        """
-        width = self.config.convolution - 1
-        batch, T, channels = inner.shape
-        tail = (
-            inner.new_zeros(batch, width, channels)
-            if state is None
-            else state.convolution.mT.to(inner.dtype)
-        )
-        longer = torch.cat((tail, inner), dim=1)
-        kernel = self.kernel[:, 0].to(inner.dtype)
-        y = inner * kernel[:, -1]
-        for back in range(1, width + 1):
-            copy = longer[:, width - back : width - back + T] * kernel[:, width - back]
-            if documents is not None:
-                copy = copy * _same_document(documents, back)[..., None]
-            y = y + copy
-        if self.kernel_bias is not None:
-            y = y + self.kernel_bias.to(y.dtype)
-        return y, longer[:, longer.shape[1] - width :].mT
+        mixed = self.output(self._normalize(y.reshape(batch, T, -1), gate))
+        return mixed, Mamba2State(tail, after)
 
     def _normalize(self, y: Tensor, gate: Tensor) -> Tensor:
         """RMSNorm of the gated output, within each group."""
@@ -208,10 +193,9 @@ class Mamba2Mixer(nn.Module):
         return [self.output.weight]
 
 
-def _same_document(documents: Tensor, back: int) -> Tensor:
-    """Whether the position so far back is of the same document: bool [B, T].
-
-    What is before the first position belongs to the first document.
-    """
-    first = documents[:, :1].expand(-1, min(back, documents.shape[1]))
-    return documents == torch.cat((first, documents[:, : documents.shape[1] - back]), dim=1)
+def draw_step_bias(bias: Tensor, generator: torch.Generator) -> None:
+    """Fill `bias` so that softplus(bias) is log-uniform in [0.001, 0.1], the paper's time steps."""
+    low, high = math.log(0.001), math.log(0.1)
+    with torch.no_grad():
+        step = bias.uniform_(low, high, generator=generator).exp_()
+        step.copy_(step + torch.log(-torch.expm1(-step)))

@@ -1,12 +1,19 @@
-"""The scan of Mamba-2 (Dao and Gu 2024, "Transformers are SSMs"): a state that decays, is added to
-and is read from at each position.
+"""The scan of Mamba-2, state-space duality (Dao and Gu 2024, "Transformers are SSMs", section 6).
 
-    S_t = exp(a_t) · S_{t−1} + x_t ⊗ B_t,     y_t = S_t C_t
+Each head keeps a matrix S [P, N], which fades, is written to and is read at every position:
 
-Unrolled it is attention without a softmax, whose weights are C_t·B_s · exp(a_{s+1} + … + a_t): the
-paper's duality. `scan` follows the recurrence, position by position. `chunked_scan` is the same
-(section 6): matrix products within chunks, the recurrence only from chunk to chunk.
+    S_t = exp(a_t) · S_{t−1} + x_t B_tᵀ        y_t = S_t C_t
+
+The same y, written out, is attention without softmax, y = (L ∘ C Bᵀ) x with
+L_ij = exp(a_{j+1} + … + a_i) for i ≥ j (section 5). `scan` follows the first form. `chunked_scan`
+uses the second within chunks of positions and the first between them, so that nearly all of the
+work is matrix products, and grows linearly with T.
+
+Letters here: B batch (B the tensor writes to the state, C reads it), T time, H heads, P head width,
+G groups of heads that share B and C, N columns of the state.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,29 +25,33 @@ def scan(
     log_decay: Tensor,
     B: Tensor,
     C: Tensor,
-    *,
     state: Tensor | None = None,
+    *,
     documents: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Follow the recurrence.
+    """The recurrence one position at a time: the reference, slow.
 
-    x: [B, T, H, P]. log_decay: a, at most 0, [B, T, H]. B, C: [B, T, G, N], each for H/G heads in a
-    row. state: before the first position, [B, H, P, N]; None is zeros.
-    documents: integers [B, T]; where the number changes, the state begins anew. A state that is
-    given belongs to the first position's document.
-    Returns y [B, T, H, P] and the last state.
+    x: [B, T, H, P], T ≥ 1. log_decay: [B, T, H], finite and ≤ 0. B, C: [B, T, G, N], where G
+    divides H and consecutive heads share a group. state: [B, H, P, N] before the first position, by
+    default zeros. documents: integers [B, T]; where the number changes, the state begins from zeros
+    (at the first position it never does: `state` is of the same document).
+
+    Returns y, of x's shape and format, and the state after the last position, [B, H, P, N]. The
+    state has the format of log_decay, and so has the arithmetic.
     """
-    heads = x.shape[2] // B.shape[2]
-    B, C = (part.repeat_interleave(heads, dim=2) for part in (B, C))
-    S = x.new_zeros(*x.shape[:1], *x.shape[2:], B.shape[3]) if state is None else state
-    rows = []
-    for t in range(x.shape[1]):
-        if documents is not None and t:
-            S = S * (documents[:, t] == documents[:, t - 1])[:, None, None, None]
-        S = S * log_decay[:, t].exp()[:, :, None, None]
-        S = S + x[:, t, :, :, None] * B[:, t, :, None]
-        rows.append((S * C[:, t, :, None]).sum(-1))
-    return torch.stack(rows, dim=1), S
+    y_format, heads = x.dtype, x.shape[2]
+    x, B, C = (part.to(log_decay.dtype) for part in (x, B, C))
+    B, C = (part.repeat_interleave(heads // part.shape[2], dim=2) for part in (B, C))
+    decay = log_decay.exp()
+    if documents is not None:
+        decay = decay.masked_fill(borders(documents)[..., None], 0.0)
+    zeros = x.new_zeros(x.shape[0], heads, x.shape[3], B.shape[3])
+    last = zeros if state is None else state
+    outputs = []
+    for x_t, decay_t, B_t, C_t in zip(*(part.unbind(1) for part in (x, decay, B, C)), strict=True):
+        last = decay_t[..., None, None] * last + x_t[..., None] * B_t[:, :, None]
+        outputs.append((last @ C_t[..., None])[..., 0])
+    return torch.stack(outputs, dim=1).to(y_format), last
 
 
 def chunked_scan(
@@ -48,69 +59,89 @@ def chunked_scan(
     log_decay: Tensor,
     B: Tensor,
     C: Tensor,
-    *,
     state: Tensor | None = None,
+    *,
     documents: Tensor | None = None,
     chunk: int = 64,
 ) -> tuple[Tensor, Tensor]:
-    """The same as `scan`, in chunks of `chunk` positions."""
-    batch, T, H, P = x.shape
-    G, N = B.shape[2:]
+    """`scan`, with matrix products within chunks of `chunk` positions (the paper's listing 1).
+
+    Arguments and results are those of `scan`; T need not be a multiple of `chunk`. Under autocast
+    the products run in its format, the decays and the state stay in log_decay's.
+    """
+    batch, T, heads, width = x.shape
+    groups, columns = B.shape[2:]
     chunk = min(chunk, T)
-    run = None if documents is None else _runs(documents)
-    if missing := -T % chunk:  # what is added decays nothing and adds nothing
-        x, B, C = (F.pad(part, (0, 0, 0, 0, 0, missing)) for part in (x, B, C))
-        log_decay = F.pad(log_decay, (0, 0, 0, missing))
-        run = None if run is None else torch.cat((run, run[:, -1:].expand(-1, missing)), dim=1)
-    n = x.shape[1] // chunk
-    x = x.view(batch, n, chunk, H, P).transpose(2, 3)  # [B, n, H, l, P]
-    B, C = (part.view(batch, n, chunk, G, N).transpose(2, 3) for part in (B, C))
-    decay = log_decay.view(batch, n, chunk, H).transpose(2, 3).cumsum(-1)  # [B, n, H, l]
-    whole = decay[..., -1:]
-    inside, ending, entering, passing = _visibility(run, batch, n, chunk, x.device)
-
-    weights = (decay[..., :, None] - decay[..., None, :]).masked_fill(~inside, float("-inf")).exp()
-    scores = (C @ B.mT).repeat_interleave(H // G, dim=2)
-    y = (scores * weights).to(x.dtype) @ x
-
-    fading = (whole - decay).masked_fill(~ending, float("-inf")).exp()
-    by_head = B.repeat_interleave(H // G, dim=2)
-    added = (x * fading[..., None].to(x.dtype)).mT @ by_head  # [B, n, H, P, N]
-    kept = whole[..., 0].masked_fill(~passing, float("-inf")).exp()  # [B, n, H]
-    S = added.new_zeros(batch, H, P, N) if state is None else state
-    before = []
-    for i in range(n):
-        before.append(S)
-        S = S * kept[:, i, :, None, None].to(S.dtype) + added[:, i]
-    reading = decay.masked_fill(~entering, float("-inf")).exp()[..., None]
-    by_head = C.repeat_interleave(H // G, dim=2)
-    y = y + (by_head @ torch.stack(before, dim=1).mT) * reading.to(y.dtype)
-    return y.transpose(2, 3).reshape(batch, n * chunk, H, P)[:, :T], S
-
-
-def _runs(documents: Tensor) -> Tensor:
-    """How many times the document has changed before each position: [B, T]."""
-    changes = documents[:, 1:] != documents[:, :-1]
-    return F.pad(changes.long().cumsum(1), (1, 0))
-
-
-def _visibility(
-    run: Tensor | None, batch: int, n: int, chunk: int, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Which meet, documents considered, each with an axis for heads: positions of one chunk,
-    [.., n, 1, l, l]; a position and the chunk's end, [.., n, 1, l]; a position and the state that
-    enters the chunk; the chunk's end and that state, [.., n, 1]."""
-    causal = torch.ones(chunk, chunk, dtype=torch.bool, device=device).tril()
-    if run is None:
-        every = torch.ones(1, 1, 1, chunk, dtype=torch.bool, device=device)
-        return causal, every, every, every[..., 0]
-    run = run.view(batch, n, chunk)
-    last = run[:, :, -1:]
-    entered = torch.cat((run[:, :1, :1], last[:, :-1]), dim=1)  # the state's, before each chunk
-    same = run[:, :, :, None] == run[:, :, None, :]
-    return (
-        (same & causal)[:, :, None],
-        (run == last)[:, :, None],
-        (run == entered)[:, :, None],
-        last == entered,
+    # [B, G, H/G, chunks, Q, …]: one matrix C Bᵀ serves all heads of a group.
+    values, writes, reads = (
+        split_heads(part.to(log_decay.dtype), groups, chunk) for part in (x, B, C)
     )
+    decays = chunk_decays(split_heads(log_decay[..., None], groups, chunk)[..., 0], documents)
+
+    y = ((reads @ writes.mT) * decays.within) @ values
+    added = (values * decays.exit[..., None]).mT @ writes
+    through = decays.entry[..., -1, None, None]
+    zeros = log_decay.new_zeros(batch, heads, width, columns)
+    state = (zeros if state is None else state).view(batch, groups, -1, width, columns)
+    before = []
+    # unbind: the gradient of indexing with i would fill a tensor of all chunks for each of them.
+    for decay, new in zip(through.unbind(3), added.unbind(3), strict=True):
+        before.append(state)
+        state = decay * state + new
+    y = y + decays.entry[..., None] * (reads @ torch.stack(before, dim=3).mT)
+    return join_heads(y, T).to(x.dtype), state.reshape(batch, heads, width, columns)
+
+
+class ChunkDecays(NamedTuple):
+    """What remains of a thing over a way within a chunk of Q positions, a share from 0 to 1.
+
+    within: [..., Q, Q], of what position j wrote when position i reads; 0 for j > i.
+    entry: [..., Q], of the state before the chunk when position i reads.
+    exit: [..., Q], of what position j wrote after the chunk's last position.
+    All are 0 across a document's border.
+    """
+
+    within: Tensor
+    entry: Tensor
+    exit: Tensor
+
+
+def chunk_decays(log_decay: Tensor, documents: Tensor | None) -> ChunkDecays:
+    """log_decay: [B, G, H/G, chunks, Q]. documents: integers [B, T], T ≤ chunks · Q.
+
+    Sums are in float64: strong decay makes them large, and what counts is their differences. In
+    float32 the scan of 128 positions with decays about exp(−6) was wrong in the fourth digit.
+    """
+    chunks, Q = log_decay.shape[-2:]
+    total = log_decay.double().cumsum(-1)
+    between = (total[..., :, None] - total[..., None, :]).to(log_decay.dtype)
+    entry = total.to(log_decay.dtype).exp()
+    reaches = torch.ones(Q, Q, dtype=torch.bool, device=total.device).tril()
+    if documents is not None:
+        border = F.pad(borders(documents), (0, chunks * Q - documents.shape[1]))
+        crossed = border.view(-1, 1, 1, chunks, Q).cumsum(-1)
+        reaches = reaches & (crossed[..., :, None] == crossed[..., None, :])
+        entry = entry * (crossed == 0)
+    within = between.masked_fill(~reaches, float("-inf")).exp()
+    return ChunkDecays(within, entry, within[..., -1, :])
+
+
+def borders(documents: Tensor) -> Tensor:
+    """Where another document begins, bool [B, T]; False at the first position."""
+    return F.pad(documents[:, 1:] != documents[:, :-1], (1, 0))
+
+
+def split_heads(x: Tensor, groups: int, chunk: int) -> Tensor:
+    """[B, T, H, W] → [B, G, H/G, chunks, Q, W], with zeros after the last position.
+
+    Zeros write nothing, and as the logarithm of a decay they leave the state as it is.
+    """
+    batch, T, heads, width = x.shape
+    x = F.pad(x, (0, 0, 0, 0, 0, -T % chunk))
+    return x.view(batch, -1, chunk, groups, heads // groups, width).permute(0, 3, 4, 1, 2, 5)
+
+
+def join_heads(x: Tensor, T: int) -> Tensor:
+    """[B, G, H/G, chunks, Q, W] → [B, T, H, W]: the inverse of `split_heads`."""
+    batch, groups, share, _, _, width = x.shape
+    return x.permute(0, 3, 4, 1, 2, 5).reshape(batch, -1, groups * share, width)[:, :T]

@@ -20,6 +20,7 @@ from groundup.layers import (
     GLU,
     MLP,
     ALiBi,
+    GatedDelta,
     GroupedQuery,
     Implementation,
     KeyValueCache,
@@ -37,11 +38,12 @@ from groundup.layers import (
 )
 from groundup.layers.attend import causal_mask
 from groundup.layers.attention import KeysValues
+from groundup.layers.delta import GatedDeltaMixer
 from groundup.layers.mamba2 import Mamba2Mixer
 from groundup.layers.moe import MixtureOfExperts
 from groundup.layers.norm import build_norm
 
-Mixer = GroupedQuery | Latent | Mamba2
+Mixer = GroupedQuery | Latent | Mamba2 | GatedDelta
 Network = GLU | MLP | MoE
 Position = RoPE | ALiBi | RelativeBias | Learned | Sinusoidal | NoPE
 Placement = Literal["pre", "post", "sandwich", "after"]
@@ -266,7 +268,7 @@ class DecoderModel(nn.Module):
                 nn.init.normal_(module.weight, std=std, generator=generator)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-            elif isinstance(module, MixtureOfExperts | Mamba2Mixer):
+            elif isinstance(module, MixtureOfExperts | Mamba2Mixer | GatedDeltaMixer):
                 module.initialize(generator, gain=0.5)
         head_std = 0.02
         embedding_std = head_std if self.config.tied else 0.5
@@ -346,7 +348,7 @@ class Positions(nn.Module):
         self.view_of: list[int] = []
         for layer in range(config.depth):
             position, attention = config.position_of(layer), config.attention_of(layer)
-            if isinstance(attention, Mamba2):
+            if isinstance(attention, Mamba2 | GatedDelta):
                 position = NoPE()
             size = attention.rotated_width if isinstance(position, RoPE) else attention.heads
             if (position, size) not in keys:

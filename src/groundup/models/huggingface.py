@@ -89,16 +89,16 @@ def fused(ours: Sequence[str], theirs: str, *, transpose: bool = False) -> Link:
     return Link(tuple(ours), (theirs,), take_apart, join)
 
 
-def shaped(ours: str, theirs: str, shape: Sequence[int]) -> Link:
-    """A vector that the file holds with axes of length one."""
+def with_axis(ours: str, theirs: str, axis: int) -> Link:
+    """A tensor that the file holds with one more axis, of length one."""
 
-    def flatten(tensors: Sequence[Tensor]) -> list[Tensor]:
-        return [tensor.flatten() for tensor in tensors]
+    def drop(tensors: Sequence[Tensor]) -> list[Tensor]:
+        return [tensor.squeeze(axis) for tensor in tensors]
 
-    def unflatten(tensors: Sequence[Tensor]) -> list[Tensor]:
-        return [tensor.reshape(*shape) for tensor in tensors]
+    def add(tensors: Sequence[Tensor]) -> list[Tensor]:
+        return [tensor.unsqueeze(axis) for tensor in tensors]
 
-    return Link((ours,), (theirs,), flatten, unflatten)
+    return Link((ours,), (theirs,), drop, add)
 
 
 def stacked(ours: str, theirs: Sequence[str]) -> Link:

@@ -8,7 +8,16 @@ from typing import Any
 
 from groundup.layers import Mamba2, NoPE, RMSNorm
 from groundup.models.decoder import Decoder
-from groundup.models.huggingface import Family, Link, Settings, blocks, expect, of_kind, same
+from groundup.models.huggingface import (
+    Family,
+    Link,
+    Settings,
+    blocks,
+    expect,
+    of_kind,
+    same,
+    with_axis,
+)
 
 _ENDLESS = 1 << 20  # tokens; there is no longest sequence
 
@@ -111,11 +120,11 @@ def _links(config: Decoder) -> Iterator[Link]:
     for layer, ours in blocks(config):
         theirs = f"backbone.layers.{layer}"
         yield same(f"{ours}.attention_norm.weight", f"{theirs}.norm.weight")
+        yield with_axis(f"{ours}.attention.convolution.weight", f"{theirs}.mixer.conv1d.weight", 1)
         for part, name in (
             ("input.weight", "in_proj.weight"),
             ("input.bias", "in_proj.bias"),
-            ("kernel", "conv1d.weight"),
-            ("kernel_bias", "conv1d.bias"),
+            ("convolution.bias", "conv1d.bias"),
             ("step_bias", "dt_bias"),
             ("log_rate", "A_log"),
             ("skip", "D"),

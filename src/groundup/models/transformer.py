@@ -18,7 +18,7 @@ from groundup.models.huggingface import (
     of_kind,
     read_activation,
     same,
-    shaped,
+    with_axis,
     write_activation,
 )
 
@@ -125,7 +125,7 @@ _ATTENTION = {"query": "q_proj", "key": "k_proj", "value": "v_proj", "output": "
 
 def _links(config: EncoderDecoder) -> Iterator[Link]:
     yield same("embedding.weight", "model.shared.weight")
-    yield shaped("head_bias", "final_logits_bias", (1, config.vocab_size))
+    yield with_axis("head_bias", "final_logits_bias", 0)
     sides = (
         ("encoder.", "encoder", config.encoder_depth, {"attention": "self_attn"}),
         ("", "decoder", config.depth, {"attention": "self_attn", "cross": "encoder_attn"}),
