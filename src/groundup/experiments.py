@@ -107,8 +107,8 @@ def compare(
     """Train every variant with every seed, and n-gram models on the same text where asked for.
 
     Returns, and writes as `result.json`, a row for each variant: the bits per byte of held-out text
-    with a 95 % interval over the seeds, its difference from the first variant's seed by seed, what
-    it cost, and its curve.
+    with a 95 % interval over the seeds, what it cost, and its curve; and, where there are no n-gram
+    models, its difference from the first variant's seed by seed.
     """
     with open_run(directory):
         tune_cpu()
@@ -124,7 +124,7 @@ def compare(
                 console.print(f"{variant.name}, seed {seed}", soft_wrap=True)
                 facts = _train(variant.experiment, texts[key], directory, seed, device, console)
                 trainings.setdefault(variant.name, []).append(facts)
-        base = trainings[variants[0].name]
+        base = None if ngrams else trainings[variants[0].name]
         rows = [_row(variant, trainings[variant.name], base) for variant in variants]
         if ngrams:
             text = texts[_text_key(first)]
@@ -140,17 +140,22 @@ def compare(
 
 
 def _row(
-    variant: Variant, trainings: Sequence[Mapping[str, Any]], base: Sequence[Mapping[str, Any]]
+    variant: Variant,
+    trainings: Sequence[Mapping[str, Any]],
+    base: Sequence[Mapping[str, Any]] | None,
 ) -> dict[str, Any]:
+    """base: what the differences are from; None where there is nothing to compare with."""
     bits = [training["bits_per_byte"] for training in trainings]
-    differences = [mine - theirs["bits_per_byte"] for mine, theirs in zip(bits, base, strict=True)]
+    compared = base is not None and base is not trainings
+    pairs = zip(trainings, base or trainings, strict=True)
+    differences = [mine["bits_per_byte"] - theirs["bits_per_byte"] for mine, theirs in pairs]
     first = trainings[0]
     return {
         "name": variant.name,
         "setting": variant.setting,
         "seeds": bits,
         "bits_per_byte": _estimated(estimate(bits)),
-        "difference": None if trainings is base else _estimated(estimate(differences)),
+        "difference": _estimated(estimate(differences)) if compared else None,
         "parameters": first["parameters"],
         "steps": first["steps"],
         "tokens": first["tokens"],

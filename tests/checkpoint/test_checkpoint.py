@@ -9,12 +9,13 @@ import torch
 from groundup.checkpoint import (
     latest_checkpoint,
     load_checkpoint,
+    load_decoder,
     load_model,
     save_checkpoint,
     save_model,
 )
 from groundup.core.errors import ArtifactError
-from groundup.layers import GLU, GroupedQuery
+from groundup.layers import GLU, GatedDelta, GroupedQuery, Latent, Mamba2, MoE, NoPE
 from groundup.models import Decoder, DecoderModel
 from groundup.optim import AdamW, Muon, MuonAdamW
 from groundup.optim.muon_adamw import MuonAdamWState
@@ -102,3 +103,23 @@ def test_another_model_is_refused_by_tensor(tmp_path: Path) -> None:
     wider, wider_optimizer = stepped(dataclasses.replace(CONFIG, mlp=GLU(hidden=32)), 0)
     with pytest.raises(ArtifactError, match="has the shape"):
         load_checkpoint(newest, wider, wider_optimizer)
+
+
+KINDS = {
+    "mamba": {"attention": Mamba2(heads=2, head_width=8, state=4), "mlp": None},
+    "delta": {"attention": GatedDelta(key_heads=1, value_heads=2, key_width=4, value_width=8)},
+    "latent": {"attention": Latent(heads=2, rank=6, key_width=4, rope_width=4, value_width=8)},
+    "experts": {"mlp": (CONFIG.mlp, MoE(experts=4, active=2, hidden=8, bias=True))},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_models_of_every_kind_are_saved_with_their_configs(tmp_path: Path, kind: str) -> None:
+    position = CONFIG.position if kind in ("latent", "experts") else NoPE()
+    config = dataclasses.replace(CONFIG, position=position, **KINDS[kind])
+    model = config.build(0)
+    save_model(tmp_path / "model", model, {})
+    back = load_decoder(tmp_path / "model")
+    assert back.config == config
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(back.state_dict()[name], tensor)

@@ -28,7 +28,8 @@ class Mamba2:
     groups: sets of B and C, of which each serves H / groups heads, and parts that are normalised
     together. convolution: positions that it sees. chunk: positions computed together.
 
-    bias: of the projections; convolution_bias. least_step, most_step: limits of the time step.
+    bias: of the projections; convolution_bias. least_step, most_step: limits of the time step;
+    None for none.
     """
 
     heads: int
@@ -41,7 +42,7 @@ class Mamba2:
     bias: bool = False
     convolution_bias: bool = True
     least_step: float = 0.0
-    most_step: float = math.inf
+    most_step: float | None = None
 
     def __post_init__(self) -> None:
         if min(self.heads, self.head_width, self.state, self.groups, self.convolution) < 1:

@@ -14,7 +14,7 @@ from torch import Tensor
 from groundup.core.errors import InputError
 from groundup.layers import RoPE
 from groundup.layers.mlp import Activation
-from groundup.layers.rope_scaling import NTK, Linear, Llama3, YaRN, yarn_factor
+from groundup.layers.rope_scaling import Linear, Llama3, YaRN, yarn_factor
 from groundup.models.decoder import Decoder
 
 Settings = Mapping[str, Any]
@@ -205,7 +205,7 @@ def _read_yarn(said: Settings, context: int) -> YaRN:
 
 
 def write_rope(rope: RoPE) -> dict[str, Any]:
-    """`rope_parameters`."""
+    """`rope_parameters`. They have no name for `NTK`, which a larger base replaces."""
     said: dict[str, Any] = {"rope_theta": rope.base, "rope_type": "default"}
     if rope.share != 1:
         said["partial_rotary_factor"] = rope.share
@@ -230,8 +230,6 @@ def write_rope(rope: RoPE) -> dict[str, Any]:
             "attention_factor": scaling.logit_factor,
             "truncate": scaling.whole,
         }
-    elif isinstance(scaling, NTK):  # a larger base says the same
-        pass
     return said
 
 

@@ -72,7 +72,7 @@ def _read(settings: Settings) -> Decoder:
             bias=settings.get("use_bias", False),
             convolution_bias=settings.get("use_conv_bias", True),
             least_step=least,
-            most_step=most,
+            most_step=None if most == math.inf else most,
         ),
         mlp=None,
         norm=RMSNorm(eps=settings.get("layer_norm_epsilon", 1e-5)),
@@ -88,8 +88,10 @@ def _number(value: Any) -> float:
 
 def _write(config: Decoder) -> dict[str, Any]:
     mixer = of_kind(Mamba2, config.attention_of(0))
-    limited = (mixer.least_step, mixer.most_step) != (0.0, math.inf)
-    limits = {"time_step_limit": [mixer.least_step, mixer.most_step]} if limited else {}
+    limits: dict[str, Any] = {}
+    if (mixer.least_step, mixer.most_step) != (0.0, None):
+        most = {"__float__": "Infinity"} if mixer.most_step is None else mixer.most_step
+        limits["time_step_limit"] = [mixer.least_step, most]
     return {
         "vocab_size": config.vocab_size,
         "max_position_embeddings": config.context,
