@@ -25,9 +25,15 @@ def estimate(values: Sequence[float]) -> Estimate:
     freedom = len(values) - 1
     if not freedom:
         return Estimate(mean, None)
-    # beyond the table: within 0.2 % (Abramowitz and Stegun 1964, equation 26.7.5, first term)
+    return Estimate(mean, _quantile(freedom) * statistics.stdev(values) / math.sqrt(len(values)))
+
+
+def _quantile(freedom: int) -> float:
+    """97.5 % of Student's t; beyond the table within 0.1 %, by an expansion in 1 / freedom
+    (Abramowitz and Stegun 1964, equation 26.7.5, two terms)."""
+    if freedom <= len(_QUANTILES):
+        return _QUANTILES[freedom - 1]
     z = 1.959964
-    quantile = (
-        _QUANTILES[freedom - 1] if freedom <= len(_QUANTILES) else z + (z**3 + z) / (4 * freedom)
-    )
-    return Estimate(mean, quantile * statistics.stdev(values) / math.sqrt(len(values)))
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    return z + first / freedom + second / freedom**2

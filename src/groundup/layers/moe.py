@@ -99,6 +99,8 @@ class MixtureOfExperts(nn.Module):
         )
         self.register_buffer("bias", torch.zeros(E) if config.bias else None)
         self.activation = ACTIVATIONS[config.activation]
+        # wrapped here and not at the import, since the wrapper loads the compiler, which takes long
+        self._visit = torch.compiler.disable(_visit)
 
     def initialize(self, generator: torch.Generator, gain: float) -> None:
         """Draw the experts' weights from N(0, gain²/fan-in)."""
@@ -115,7 +117,7 @@ class MixtureOfExperts(nn.Module):
         if self.config.normalize:
             weights = weights / (weights.sum(-1, keepdim=True) + 1e-20)
         weights = weights * self.config.scale
-        y, kept = _visit(self, flat, chosen, weights)  # pyright: ignore[reportCallIssue]
+        y, kept = self._visit(self, flat, chosen, weights)  # pyright: ignore[reportCallIssue]
         if self.shared is not None:
             y = y + self.shared(flat)
         return y.view(x.shape), self._report(logits, scores, chosen, kept)
@@ -160,7 +162,6 @@ class MixtureOfExperts(nn.Module):
         return [self.down, *shared]
 
 
-@torch.compiler.disable
 def _visit(moe: MixtureOfExperts, x: Tensor, chosen: Tensor, weights: Tensor) -> tuple[Tensor, int]:
     """The weighted sum of each token's experts, [N, D], and how many choices were served.
 

@@ -3,6 +3,7 @@
 
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -28,7 +29,8 @@ def print_trials(result: dict[str, Any]) -> None:
 
 
 def _table(result: dict[str, Any]) -> Table:
-    table = Table(title=f"Trained with {result['budget']} each", title_justify="left")
+    title = f"Trained with {result['budget']} each"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
     table.add_column("", overflow="fold")
     compared = any(row["difference"] for row in result["rows"])
     headings = ["bits per byte", *(["difference"] if compared else [])]
