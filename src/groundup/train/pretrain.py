@@ -117,12 +117,12 @@ def pretrain(
     tokens_per_step = config.batch * config.accumulation * model_config.context
     training = start_training(config, model_config, device)
 
-    loads: list[Tensor] = []  # of each router, in the newest micro-batch
+    loads: list[list[Tensor]] = []  # of each router, in each micro-batch of the step
 
     def loss_of(model: LanguageModel, batch: MicroBatch) -> tuple[Tensor, dict[str, float]]:
         reports: list[RouterReport] = []
         losses = model.losses(*batch, implementation=config.attention, reports=reports)
-        loads[:] = [report.load for report in reports]
+        loads.append([report.load for report in reports])
         return losses.mean() + sum(report.loss for report in reports), router_notes(reports)
 
     validate_every = max(1, config.steps // max(1, config.validations))
@@ -135,6 +135,7 @@ def pretrain(
             training, micro_batches(config, batches, training.step, device), loss_of
         ):
             rebalance(training.model, loads, config.balance_rate)
+            loads.clear()
             tokens = result.step * tokens_per_step
             journal.write(
                 tokens=tokens,
