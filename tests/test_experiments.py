@@ -169,7 +169,7 @@ def test_every_variant_is_trained_in_its_own_format(documents: Path, tmp_path: P
 
 def test_the_end_of_a_curve_is_measured_as_the_rest_is(documents: Path, tmp_path: Path) -> None:
     """At a rate of zero nothing is learned, so the whole curve is one value."""
-    still = ["pretrain.optimizer.muon.lr=0", "pretrain.optimizer.adamw.lr=0"]
+    still = ["pretrain.optimizer.matrices.lr=0", "pretrain.optimizer.rest.lr=0"]
     base = apply_overrides(small(documents), [*still, "pretrain.optimizer.embedding.lr=0"])
     variants = [Variant(name="base", experiment=base)]
     (row,) = compare(variants, tmp_path, seeds=2, console=make_console(quiet=True))["rows"]

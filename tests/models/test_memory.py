@@ -9,9 +9,9 @@ from groundup.layers import GLU, LSTM, GroupedQuery, LayerNorm, Learned, Mamba2,
 from groundup.models import Decoder, RecurrentLM
 from groundup.models.families import PRESETS, Architecture
 from groundup.models.memory import parameter_count, training_memory
-from groundup.optim import AdamW, Muon, MuonAdamW
+from groundup.optim import AdamW, ByRole, Muon
 
-OPTIMIZER = MuonAdamW(muon=Muon(lr=0.1), embedding=AdamW(lr=0.1), adamw=AdamW(lr=0.1))
+OPTIMIZER = ByRole(matrices=Muon(lr=0.1), embedding=AdamW(lr=0.1), rest=AdamW(lr=0.1))
 CONFIG = Decoder(
     vocab_size=97,
     context=64,
