@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from groundup.checkpoint import load_decoder
 from groundup.core.device import Device
@@ -15,7 +16,7 @@ from groundup.core.progress import make_console
 from groundup.data.shards import TokenShards, write_shards
 from groundup.layers import GLU, GroupedQuery, MoE
 from groundup.models import Decoder
-from groundup.optim import AdamW, ByRole, Muon
+from groundup.optim import EMA, AdamW, ByRole, Muon
 from groundup.tokenizers import BPE
 from groundup.train import Pretrain, pretrain
 
@@ -107,6 +108,21 @@ def test_experts_are_kept_busy_and_written_down(shards: TokenShards, tmp_path: P
     assert all(record["router_dropped"] == 0 for record in records)
     moved = load_decoder(tmp_path / "model").get_buffer("blocks.0.mlp.bias")
     assert moved.abs().max() > 0
+
+
+def test_an_average_of_the_weights_is_what_is_kept(shards: TokenShards, tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, ema=EMA(decay=0.9))
+    run(config, shards, tmp_path / "whole", DEVICES[0])
+    run(CONFIG, shards, tmp_path / "plain", DEVICES[0])
+    newest = max((tmp_path / "whole" / "checkpoints").iterdir())
+    state = load_file(newest / "optimizer.safetensors")
+    kept = load_decoder(tmp_path / "whole" / "model").state_dict()
+    for name, weight in load_file(newest / "model.safetensors").items():
+        assert torch.equal(kept[name], state[f"average.{name}"])
+        assert not torch.equal(kept[name], weight)
+    trained = load_file(newest / "model.safetensors")
+    for name, weight in load_decoder(tmp_path / "plain" / "model").state_dict().items():
+        assert torch.equal(trained[name], weight)  # the path itself is that without an average
 
 
 def test_micro_batches_are_averaged(shards: TokenShards, tmp_path: Path) -> None:
