@@ -1,6 +1,8 @@
 """Pretraining learns, and a run that was cut off ends with the bits of one that was not."""
 
 import dataclasses
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,12 +15,13 @@ from groundup.core.errors import DivergedError
 from groundup.core.files import sha256_file
 from groundup.core.metrics import read_metrics
 from groundup.core.progress import make_console
+from groundup.core.terminate import Terminated
 from groundup.data.shards import TokenShards, write_shards
 from groundup.layers import GLU, GroupedQuery, MoE
 from groundup.models import Decoder
 from groundup.optim import EMA, AdamW, ByRole, Muon
 from groundup.tokenizers import BPE
-from groundup.train import Pretrain, pretrain
+from groundup.train import Journal, Pretrain, pretrain
 
 TOKENIZER = BPE.learned([], "gpt2", ["<|endoftext|>"])
 DEVICES = [Device(torch.device("cpu"), dtype) for dtype in (torch.float32, torch.bfloat16)]
@@ -82,6 +85,29 @@ def test_a_run_that_is_cut_off_ends_with_the_same_bits(
     for record in (*lines[0], *lines[1]):
         del record["seconds"]
     assert lines[0] == lines[1]
+
+
+def test_sigterm_saves_and_ends_the_loop(
+    shards: TokenShards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = dataclasses.replace(CONFIG, save_seconds=1e9)
+    write = Journal.write
+
+    def write_then_signal(journal: Journal, **record: object) -> None:
+        write(journal, **record)
+        if journal._training.step == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "write", write_then_signal)
+        with pytest.raises(Terminated):
+            run(slow, shards, tmp_path / "cut", DEVICES[0])
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert [path.name for path in (tmp_path / "cut" / "checkpoints").iterdir()] == ["step-00000005"]
+    for name in ("cut", "whole"):
+        run(slow, shards, tmp_path / name, DEVICES[0])
+    whole, cut = (tmp_path / name / "model" / "model.safetensors" for name in ("whole", "cut"))
+    assert sha256_file(whole) == sha256_file(cut)
 
 
 def test_the_loss_falls_below_that_of_single_bytes(shards: TokenShards, tmp_path: Path) -> None:

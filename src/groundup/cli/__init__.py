@@ -11,6 +11,7 @@ import click
 
 from groundup import __version__
 from groundup.core.errors import GroundupError, os_error_sentence
+from groundup.core.terminate import Terminated
 
 _COMMANDS = {
     "quickstart": "Train, align and measure a model: the whole pipeline, for a budget.",
@@ -50,7 +51,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """The `groundup` command. Exit codes: 0 done, 2 bad input, 130 interrupted."""
+    """The `groundup` command. Exit codes: 0 done, 2 bad input, 130 interrupted, 143 terminated."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # what its encoding lacks is shown as \\u2026
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -62,6 +63,8 @@ def main() -> None:
         _fail(str(error), 2)
     except OSError as error:
         _fail(os_error_sentence(error), 2)
+    except Terminated:
+        _fail("terminated, and saved; run the same command again to go on.", 143)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted; run the same command again to go on.", 130)
 
