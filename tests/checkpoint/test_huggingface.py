@@ -4,6 +4,7 @@ gradients, and what we save they read.
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from groundup.checkpoint.huggingface import read_config, read_model, write_model
+from groundup.checkpoint.huggingface import left_out, read_config, read_model, write_model
 from groundup.core.errors import InputError
+from groundup.layers import RoPE
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs
 transformers = pytest.importorskip("transformers")
@@ -103,12 +105,22 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "mistral-windowed": ("Mistral", BASE | {"sliding_window": 7}),
     "mixtral": ("Mixtral", BASE | {"num_local_experts": 4, "num_experts_per_tok": 2}),
+    "mixtral-windowed": (
+        "Mixtral",
+        BASE | {"num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 7},
+    ),
     "qwen2": ("Qwen2", BASE),
     "qwen2-windowed": (
         "Qwen2",
         BASE | {"use_sliding_window": True, "sliding_window": 6, "max_window_layers": 1},
     ),
     "qwen3": ("Qwen3", BASE | {"head_dim": 16}),
+    "qwen3-windowed": (
+        "Qwen3",
+        BASE
+        | {"head_dim": 16, "use_sliding_window": True, "sliding_window": 6}
+        | {"layer_types": ["sliding_attention", "full_attention", "sliding_attention"]},
+    ),
     "qwen3-yarn": ("Qwen3", BASE | {"head_dim": 16, "rope_parameters": YARN | {"mscale": None}}),
     "qwen3-moe": (
         "Qwen3Moe",
@@ -119,6 +131,10 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "gemma2": (
         "Gemma2",
         BASE | {"head_dim": 16, "sliding_window": 5, "query_pre_attn_scalar": 24},
+    ),
+    "gemma2-gelu": (
+        "Gemma2",
+        BASE | {"head_dim": 16, "sliding_window": 5, "hidden_activation": "gelu"},
     ),
     "gemma3": (
         "Gemma3Text",
@@ -163,7 +179,20 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "deepseek-v2-lite": ("DeepseekV2", LATENT | {"q_lora_rank": None}),
+    "deepseek-v2-yarn": ("DeepseekV2", LATENT | {"rope_parameters": YARN}),
+    "deepseek-v2-yarn-two-scales": (
+        "DeepseekV2",
+        LATENT | {"rope_parameters": YARN | {"mscale": 1.0, "mscale_all_dim": 0.5}},
+    ),
     "deepseek-v3": ("DeepseekV3", LATENT | {"n_group": 4, "topk_group": 2}),
+    "deepseek-v3-half-split": (
+        "DeepseekV3",
+        LATENT | {"n_group": 4, "topk_group": 2, "rope_interleave": False},
+    ),
+    "deepseek-v3-plain-queries": (
+        "DeepseekV3",
+        LATENT | {"n_group": 4, "topk_group": 2, "q_lora_rank": None},
+    ),
     "deepseek-v3-yarn": (
         "DeepseekV3",
         LATENT | {"n_group": 4, "topk_group": 2, "rope_parameters": YARN},
@@ -356,10 +385,154 @@ def test_an_unknown_architecture_lists_the_known_ones(tmp_path: Path) -> None:
         read_model(tmp_path)
 
 
-def test_heads_that_do_not_divide_the_width_are_refused(tmp_path: Path) -> None:
-    edit_config(saved(tmp_path, "gpt2"), n_head=5)
-    with pytest.raises(InputError, match=r"n_head \(5\) must divide n_embd \(48\)"):
-        read_model(tmp_path)
+def write_config(folder: Path, case: str, **settings: Any) -> None:
+    """A config of theirs, with some settings changed behind their back."""
+    kind, given = (CASES | ENCODERS)[case]
+    getattr(transformers, f"{kind}Config")(**given).save_pretrained(folder)
+    edit_config(folder, **settings)
+
+
+ENCODERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "bert": ("Bert", {"hidden_size": 48, "num_attention_heads": 6}),
+    "t5": ("T5", {"d_model": 48, "num_heads": 6}),
+    "transformer": (
+        "Marian",
+        {"d_model": 48, "encoder_attention_heads": 6, "decoder_attention_heads": 6}
+        | {"encoder_ffn_dim": 80, "decoder_ffn_dim": 80, "pad_token_id": 0}
+        | {"decoder_start_token_id": 0, "activation_function": "relu"},
+    ),
+}
+NAMES = {  # of width and heads; of layers
+    "gpt2": ("n_embd", "n_head", "n_layer"),
+    "gpt3-banded": ("hidden_size", "num_heads", "num_layers"),
+    "mamba2": ("hidden_size", "num_heads", "num_hidden_layers"),
+    "t5": ("d_model", "num_heads", "num_layers"),
+    "transformer": ("d_model", "encoder_attention_heads", "encoder_layers"),
+}
+HEIRS = ["llama", "mistral-windowed", "mixtral", "qwen2", "qwen3", "qwen3-moe", "gemma2", "gemma3"]
+FAMILIES = [*NAMES, *HEIRS, "deepseek-v2", "deepseek-v3", "bert"]
+
+
+@pytest.mark.parametrize("case", FAMILIES)
+def test_a_size_that_is_none_is_named(case: str, tmp_path: Path) -> None:
+    width, heads, depth = NAMES.get(
+        case, ("hidden_size", "num_attention_heads", "num_hidden_layers")
+    )
+    for name in (width, heads, depth, "vocab_size"):
+        for value, said in ((0, "0"), (-1, "-1"), ("48", '"48"'), (None, "null"), (4.8, "4.8")):
+            write_config(tmp_path, case, **{name: value})
+            sentence = f"config.json: {name} is {said}: it must be a whole number of at least 1."
+            with pytest.raises(InputError, match=re.escape(sentence)):
+                read_config(tmp_path)
+
+
+@pytest.mark.parametrize("case", [c for c in FAMILIES if c not in ("mamba2", "t5", "deepseek-v2")])
+def test_heads_that_do_not_divide_the_width_are_refused(case: str, tmp_path: Path) -> None:
+    """Where the settings do not say how wide a head is."""
+    width, heads, _ = NAMES.get(case, ("hidden_size", "num_attention_heads", ""))
+    more = {"num_key_value_heads": 5, "head_dim": ...} if case in HEIRS else {}
+    if case == "transformer":
+        more = {"decoder_attention_heads": 5}
+    if case in ("qwen3", "deepseek-v3"):  # a head has a width of its own in any case
+        write_config(tmp_path, case, **{heads: 5, "num_key_value_heads": 5, "head_dim": ...})
+        assert read_config(tmp_path)[1].attention_of(0).heads == 5
+        return
+    write_config(tmp_path, case, **{heads: 5, **more})
+    with pytest.raises(InputError, match=rf"{heads} \(5\) must divide {width} \(48\)\.$"):
+        read_config(tmp_path)
+
+
+@pytest.mark.parametrize("case", HEIRS)
+def test_key_value_heads_that_do_not_divide_the_heads_are_refused(
+    case: str, tmp_path: Path
+) -> None:
+    write_config(tmp_path, case, num_key_value_heads=4)
+    with pytest.raises(InputError, match=r"num_key_value_heads \(4\) must divide num_att.* \(6\)"):
+        read_config(tmp_path)
+
+
+REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
+    "odd head width": ("llama", {"head_dim": 7}, "an even head width, not 7"),
+    "part of a head": ("llama", {"partial_rotary_factor": 0.5}, "partial_rotary_factor = 0.5"),
+    "quantised": ("llama", {"quantization_config": {"bits": 4}}, "its weights are quantised"),
+    "no such type": ("llama", {"rms_norm_eps": "small"}, "norm.eps is 'small'"),
+    "no object": ("llama", {"rope_parameters": [1]}, "does not hold the settings of a llama"),
+    "both ways": ("gemma3", {"use_bidirectional_attention": True}, "use_bidirectional_attention"),
+    "an activation": ("gemma2", {"hidden_activation": "elu"}, "the activation 'elu' is not"),
+    "no scale": ("gemma2", {"query_pre_attn_scalar": 0}, "does not hold the settings of a gemma2"),
+    "a pattern": ("gemma2", {"sliding_window_pattern": 3}, "sliding_window_pattern = 3"),
+    "too few kinds": ("gemma3", {"layer_types": ["full_attention"]}, "is of 1 layers, and the mod"),
+    "a kind": ("gemma2", {"layer_types": ["chunked_attention"] * 3}, "'chunked_attention' are not"),
+    "too few types": ("gpt3-banded", {"attention_types": [[["global"], 3]]}, "is of 3 layers"),
+    "shared keys": ("deepseek-v3", {"num_key_value_heads": 2}, "num_key_value_heads = 2 is not"),
+    "two vocabularies": ("transformer", {"decoder_vocab_size": 5}, "decoder_vocab_size = 5 is not"),
+    "no architecture": ("llama", {"model_type": ["llama"]}, "is not supported; there are gpt2"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_we_lack_is_refused_in_one_sentence(name: str, tmp_path: Path) -> None:
+    case, settings, sentence = REFUSED[name]
+    write_config(tmp_path, case, **settings)
+    with pytest.raises(InputError, match=sentence) as refused:
+        read_config(tmp_path)
+    assert str(refused.value).count("\n") == 0
+
+
+DEFAULTS = {  # what the class takes for a setting that the file does not have
+    "qwen3": ["head_dim"],
+    "gemma2": ["head_dim", "attn_logit_softcapping", "final_logit_softcapping"],
+    "gemma3": ["head_dim", "rope_parameters", "layer_types", "hidden_activation"],
+    "mistral-windowed": ["sliding_window"],
+    "mamba2-grouped-biased": ["n_groups", "time_step_limit"],
+    "deepseek-v3": ["n_group", "topk_group", "routed_scaling_factor", "first_k_dense_replace"],
+    "mixtral": ["rms_norm_eps", "rope_parameters", "sliding_window"],
+    "llama": ["num_key_value_heads", "head_dim", "rms_norm_eps"],
+}
+
+
+@pytest.mark.parametrize("case", DEFAULTS)
+def test_what_a_config_leaves_out_is_what_their_class_says(case: str, tmp_path: Path) -> None:
+    kind, given = CASES[case]
+    if case == "mamba2-grouped-biased":
+        given = given | {"num_heads": 8, "head_dim": 12}  # which eight groups divide
+    left = {key: value for key, value in given.items() if key not in DEFAULTS[case]}
+    getattr(transformers, f"{kind}Config")(**left).save_pretrained(tmp_path)
+    expected = read_config(tmp_path)[1]
+    edit_config(tmp_path, **dict.fromkeys(DEFAULTS[case], ...))
+    assert read_config(tmp_path)[1] == expected
+
+
+def test_the_older_pattern_of_gemma3_is_read(tmp_path: Path) -> None:
+    write_config(tmp_path, "gemma3", layer_types=..., sliding_window_pattern=3)
+    config = read_config(tmp_path)[1]
+    theirs = transformers.AutoConfig.from_pretrained(tmp_path)
+    windows = [config.attention_of(layer).window for layer in range(config.depth)]
+    assert windows == [5 if kind == "sliding_attention" else None for kind in theirs.layer_types]
+    assert windows == [5, 5, None, 5, 5, None, 5]
+
+
+def test_layers_that_predict_further_tokens_are_left_out(tmp_path: Path) -> None:
+    """DeepSeek-V3's files have one more layer than its config says; the class does not read it."""
+    folder = saved(tmp_path, "deepseek-v3")
+    expected = read_model(folder)
+    extra = [f"model.layers.3.{name}.weight" for name in ("eh_proj", "enorm", "mlp.up_proj")]
+    edit_tensors(folder, **{name: torch.ones(2) for name in extra})
+    model = read_model(folder)
+    assert left_out(folder) == extra
+    for name, parameter in expected.named_parameters():
+        assert torch.equal(model.get_parameter(name), parameter)
+    edit_tensors(folder, **{"model.layers.2.surprise": torch.ones(2)})
+    with pytest.raises(InputError, match="has the tensor model.layers.2.surprise"):
+        read_model(folder)
+
+
+def test_a_part_of_a_head_that_is_rotated_has_no_class(tmp_path: Path) -> None:
+    """Their classes rotate heads whole, whatever `partial_rotary_factor` says."""
+    config = read_config(saved(tmp_path / "a"))[1]
+    model = dataclasses.replace(config, position=RoPE(share=0.5)).build(0)
+    with pytest.raises(InputError, match=r"nearest, qwen3, differs in position\.share"):
+        write_model(tmp_path / "b", model, settings={})
 
 
 def test_a_setting_that_we_lack_is_refused(tmp_path: Path) -> None:

@@ -17,13 +17,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from groundup.checkpoint.checkpoint import own_tensors
-from groundup.core.config import to_dict
-from groundup.core.errors import InputError
+from groundup.core.config import from_dict, to_dict
+from groundup.core.errors import ConfigError, InputError
 from groundup.core.files import read_json, sync, write_json
 from groundup.models import Decoder
 from groundup.models.decoder import in_turn
 from groundup.models.families import FAMILIES, Architecture, Model, module_of
-from groundup.models.huggingface import Family, InexpressibleError
+from groundup.models.huggingface import Family, InexpressibleError, check_sizes
 
 CONFIG = "config.json"
 _WEIGHTS = "model.safetensors"
@@ -43,17 +43,28 @@ def read_config(directory: Path) -> tuple[Family, Architecture]:
         raise InputError(f"{directory} holds no {CONFIG}: give a model's folder.")
     settings = read_json(path)
     kind = settings.get("model_type") if isinstance(settings, dict) else None
-    if kind not in FAMILIES:
+    if not isinstance(kind, str) or kind not in FAMILIES:
         raise InputError(
             f"{path}: the architecture {kind!r} is not supported; there are {', '.join(FAMILIES)}."
         )
+    if settings.get("quantization_config"):
+        raise InputError(
+            f"{path}: its weights are quantised: convert them to bfloat16 or float32 first."
+        )
     family = FAMILIES[kind]
     try:
-        return family, family.read(settings)
+        check_sizes(settings)
+        config = family.read(settings)
+        from_dict(family.config, to_dict(config))  # of the types that its fields have
+        with torch.device("meta"):
+            module_of(config)
     except KeyError as error:
         raise InputError(f"{path} lacks the setting {error}.") from error
-    except (ValueError, InputError) as error:
+    except (ValueError, InputError, ConfigError) as error:
         raise InputError(f"{path}: {str(error).rstrip('.')}.") from error
+    except (TypeError, AttributeError, ArithmeticError) as error:
+        raise InputError(f"{path} does not hold the settings of a {kind} ({error}).") from error
+    return family, config
 
 
 def read_model(directory: Path) -> Model:
@@ -62,12 +73,7 @@ def read_model(directory: Path) -> Model:
     Raises `InputError` as `read_config` does, and where the tensors are not those of the config.
     """
     family, config = read_config(directory)
-    files = _tensor_files(directory)
-    if not any(name.startswith(family.prefix) for name in files):
-        files = {
-            name if name.startswith("lm_head.") else family.prefix + name: file
-            for name, file in files.items()
-        }
+    files = _tensor_files(directory, family)
     with torch.device("meta"):
         model = module_of(config)
     model.to_empty(device="cpu")
@@ -80,7 +86,7 @@ def read_model(directory: Path) -> Model:
             continue
         if missing := [name for name in link.theirs if name not in files]:
             raise InputError(f"{directory} lacks the tensor {missing[0]}.")
-        theirs = [_read(files[name], name, family.prefix) for name in link.theirs]
+        theirs = [_read(*files[name]) for name in link.theirs]
         try:
             ours = link.to_ours(theirs)
         except RuntimeError:  # they do not fit each other
@@ -99,12 +105,19 @@ def read_model(directory: Path) -> Model:
         raise InputError(f"{directory} lacks the tensor for {next(iter(wanted))}.")
     left = [name for name in files.keys() - used if not name.endswith(family.ignored)]
     left = [name for name in left if not (tied and name == "lm_head.weight")]
+    left = [name for name in left if not family.beyond(config, name)]
     if left:
         raise InputError(
             f"{directory} has the tensor {min(left)}, which a {family.model_type} of its config "
             "does not have."
         )
     return model
+
+
+def left_out(directory: Path) -> list[str]:
+    """The tensors that hold something learned which the model of this config has no use for."""
+    family, config = read_config(directory)
+    return sorted(n for n in _tensor_files(directory, family) if family.beyond(config, n))
 
 
 def write_model(
@@ -196,8 +209,24 @@ def _differences(a: Any, b: Any, where: str = "") -> list[str]:
     return [] if a == b else [where]
 
 
-def _tensor_files(directory: Path) -> dict[str, Path]:
-    """Where each tensor is."""
+def _tensor_files(directory: Path, family: Family) -> dict[str, tuple[Path, str]]:
+    """Where each tensor is: its name as the family has it → the file, and the name in there."""
+    files = _files(directory)
+    bare = not any(name.startswith(family.prefix) for name in files)
+    named = {}
+    for stored, path in files.items():
+        name = stored
+        for old, new in family.older.items():
+            if name.endswith(old):
+                name = name.removesuffix(old) + new
+        if bare and not name.startswith("lm_head."):
+            name = family.prefix + name
+        named[name] = (path, stored)
+    return named
+
+
+def _files(directory: Path) -> dict[str, Path]:
+    """The file that holds each tensor."""
     index = directory / _INDEX
     if index.is_file():
         try:
@@ -226,12 +255,10 @@ def _opened(path: Path) -> Any:
         raise InputError(f"{path} is not a readable safetensors file ({error}).") from error
 
 
-def _read(path: Path, name: str, prefix: str) -> Tensor:
+def _read(path: Path, name: str) -> Tensor:
     with _opened(path) as file:
-        names = set(file.keys())
-        for known in (name, name.removeprefix(prefix)):
-            if known in names:
-                return file.get_tensor(known)
+        if name in set(file.keys()):
+            return file.get_tensor(name)
     raise InputError(f"{path} lacks the tensor {name}, though the index names it.")
 
 
