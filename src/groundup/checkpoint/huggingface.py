@@ -6,7 +6,9 @@ missing, left over or of another shape is an error that names it. Pickle files a
 read one is to run it.
 """
 
-from collections.abc import Iterator, Mapping
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -130,8 +132,8 @@ def write_model(
 ) -> Family:
     """Write `config.json` and the weights; returns the family whose class reads them.
 
-    settings: of `config.json`, beside those that the model has. Raises `InputError` where no class
-    has all parts of the model, naming what the nearest one lacks.
+    settings: of `config.json`, beside those that the model has. Raises `NoClassError` where no
+    class has all parts of the model, naming what the nearest one lacks.
     """
     family, own = family_of(model.config)
     directory.mkdir(parents=True, exist_ok=True)
@@ -160,25 +162,47 @@ def write_model(
     return family
 
 
+class NoClassError(InputError):
+    """No Hugging Face class has all parts of a model.
+
+    changes: with what values in its config the nearest would have them, as `attention.shift=false`;
+    empty where it takes more than plain values.
+    """
+
+    def __init__(self, reason: str, changes: Sequence[str] = ()):
+        super().__init__(f"no Hugging Face class has all parts of this model; {reason}.")
+        self.changes = changes
+
+
 def family_of(config: Architecture) -> tuple[Family, dict[str, Any]]:
-    """The family whose class has all parts of the config, and its settings; see `write_model`."""
+    """The family whose class has all parts of the config, and its settings.
+
+    Raises `NoClassError` where there is none.
+    """
     wanted = _canonical(config)
-    nearest: tuple[int, str, list[str]] | None = None
+    nearest: tuple[str, dict[str, Any]] | None = None
+    refusals: Counter[str] = Counter()
     for family in FAMILIES.values():
         if not isinstance(config, family.config):
             continue
         try:
             settings = family.write(config)
             found = _canonical(family.read({"model_type": family.model_type, **settings}))
-        except (InexpressibleError, InputError, ValueError, KeyError):
+        except (InexpressibleError, InputError, ValueError, KeyError) as error:
+            refusals[str(error)] += 1
             continue
         if found == wanted:
             return family, settings
         odd = _differences(to_dict(wanted), to_dict(found))
-        if nearest is None or len(odd) < nearest[0]:
-            nearest = (len(odd), family.model_type, odd)
-    lacks = f"; the nearest, {nearest[1]}, differs in {', '.join(nearest[2])}" if nearest else ""
-    raise InputError(f"no Hugging Face class has all parts of this model{lacks}.")
+        if nearest is None or len(odd) < len(nearest[1]):
+            nearest = (family.model_type, odd)
+    if nearest is None:
+        reasons = [f"it has {reason}" for reason, _ in refusals.most_common(1)]
+        raise NoClassError(*(reasons or [f"it is a {type(config).__name__}"]))
+    kind, odd = nearest
+    plain = not any(isinstance(value, dict | list) for value in odd.values())
+    changes = [f"{name}={json.dumps(value)}" for name, value in odd.items()] if plain else []
+    raise NoClassError(f"the nearest, {kind}, differs in {', '.join(odd)}", changes)
 
 
 def _canonical(config: Architecture) -> Architecture:
@@ -195,18 +219,23 @@ def _canonical(config: Architecture) -> Architecture:
     )
 
 
-def _differences(a: Any, b: Any, where: str = "") -> list[str]:
-    """The dotted names of the settings in which two configs differ."""
+def _differences(a: Any, b: Any, where: str = "") -> dict[str, Any]:
+    """The dotted names of the settings in which two configs differ, with the values of `b`; and
+    with [] where layers differ from each other."""
+    odd: dict[str, Any] = {}
     if isinstance(a, dict) and isinstance(b, dict) and a.get("type") == b.get("type"):
-        return [
-            name
-            for key in a
-            for name in _differences(a[key], b.get(key), f"{where}.{key}".lstrip("."))
-        ]
-    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-        pairs = zip(a, b, strict=True)
-        return sorted({name for x, y in pairs for name in _differences(x, y, where)})
-    return [] if a == b else [where]
+        for key in a:
+            odd |= _differences(a[key], b.get(key), f"{where}.{key}".lstrip("."))
+    elif isinstance(a, list) or isinstance(b, list):  # of layers, or one for them all
+        for x, y in zip(_list(a, b), _list(b, a), strict=False):
+            odd |= {name: [] for name in _differences(x, y, where)}
+    elif a != b:
+        odd[where] = b
+    return odd
+
+
+def _list(value: Any, other: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value] * len(other)
 
 
 def _tensor_files(directory: Path, family: Family) -> dict[str, tuple[Path, str]]:
