@@ -29,7 +29,7 @@ from groundup.checkpoint.huggingface import (
 from groundup.core.errors import ArtifactError, InputError
 from groundup.core.files import PARTIAL, read_json, sync, write_json, write_text
 from groundup.infer.load import GENERATION, TOKENIZER, find_model, load_generation
-from groundup.models.bert import BERTModel
+from groundup.models import Decoder
 from groundup.models.encoder_decoder import EncoderDecoder
 from groundup.report.model_card import model_card
 from groundup.tokenizers import Pretrained, load_pretrained, save_pretrained
@@ -123,7 +123,7 @@ def export_run(
             save_pretrained(partial, pretrained)
         if isinstance(model.config, EncoderDecoder):
             said["decoder_start_token_id"] = model.config.begin
-        if not isinstance(model, BERTModel):  # which generates nothing
+        if isinstance(model.config, Decoder | EncoderDecoder):  # what generates
             write_json(partial / GENERATION, {**said, "max_length": model.config.context})
         facts = {
             "architecture": family.architecture,

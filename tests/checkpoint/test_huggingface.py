@@ -340,6 +340,17 @@ def test_settings_of_older_versions_are_read(tmp_path: Path) -> None:
     assert read_config(folder)[1] != expected
 
 
+@pytest.mark.parametrize("case", ["qwen3", "gemma2", "gemma3", "deepseek-v3"])
+def test_of_two_ways_to_say_a_scaling_the_older_counts(case: str, tmp_path: Path) -> None:
+    """As where `rope_scaling` is added by hand to a file that says its `rope_parameters`."""
+    write_config(tmp_path, case, rope_scaling={"rope_type": "linear", "factor": 4.0})
+    config = read_config(tmp_path)[1]
+    theirs = transformers.AutoConfig.from_pretrained(tmp_path).rope_parameters
+    last = config.position_of(5 if case == "gemma3" else 2)
+    assert theirs.get("full_attention", theirs)["factor"] == last.scaling.factor == 4.0
+    assert theirs.get("full_attention", theirs)["rope_theta"] == last.base
+
+
 def test_names_of_older_gpt2_files_are_read(tmp_path: Path) -> None:
     """Without `transformer.`, and with the causal mask as a tensor."""
     folder = saved(tmp_path, "gpt2")

@@ -21,6 +21,7 @@ from groundup.models.huggingface import (
     older_rope,
     read_activation,
     read_rope,
+    rope_settings,
     write_activation,
     write_rope,
 )
@@ -121,7 +122,7 @@ def _read(settings: Settings, moe: MoE, *, interleaved: bool) -> Decoder:
     expect(settings, moe_layer_freq=1, mlp_bias=False)
     expect(settings, num_key_value_heads=settings["num_attention_heads"])
     rope = read_rope(settings, interleaved=interleaved)
-    said = settings.get("rope_parameters") or settings.get("rope_scaling") or {}
+    said = rope_settings(settings)
     width = settings["qk_nope_head_dim"] + settings["qk_rope_head_dim"]
     growth = 1.0
     if isinstance(rope.scaling, YaRN) and said.get("mscale_all_dim"):

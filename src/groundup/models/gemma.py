@@ -135,7 +135,7 @@ def _read(settings: Settings, pattern: int) -> Decoder:
     kinds = layer_kinds(settings, "layer_types", kinds, LOCAL, GLOBAL)
     positions = {
         LOCAL: RoPE(base=float(settings.get("rope_local_base_freq", 10_000.0))),
-        GLOBAL: read_rope(settings, kind=GLOBAL, base=1e4 if one else 1e6),
+        GLOBAL: read_rope(settings) if one else read_rope(settings, kind=GLOBAL, base=1e6),
     }
     if LOCAL in (settings.get("rope_parameters") or {}):
         positions[LOCAL] = read_rope(settings, kind=LOCAL)

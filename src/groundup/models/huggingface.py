@@ -214,6 +214,18 @@ def write_activation(activation: Activation, *names: str) -> str:
     return known[0] if known else str(activation)
 
 
+def rope_settings(settings: Settings, kind: str | None = None) -> Settings:
+    """What is said of rotary positions: `rope_parameters`, or the older `rope_scaling`, which goes
+    before it where a file has both.
+
+    kind: the layers' kind, where they differ; then `rope_scaling` is of the global ones.
+    """
+    said, scaling = settings.get("rope_parameters") or {}, settings.get("rope_scaling") or {}
+    if kind is None:
+        return scaling or said
+    return {**(said.get(kind) or {}), **(scaling if kind == GLOBAL else {})}
+
+
 def read_rope(
     settings: Settings,
     *,
@@ -221,18 +233,13 @@ def read_rope(
     base: float = 10_000.0,
     kind: str | None = None,
 ) -> RoPE:
-    """The rotary positions, from `rope_parameters` or from the older `rope_theta` and
-    `rope_scaling`.
-
-    base: where none is said. kind: the layers' kind, where they differ.
-    """
-    said = settings.get("rope_parameters") or settings.get("rope_scaling") or {}
-    if kind is not None and kind in said:
-        said = said[kind]
-    elif any(isinstance(value, Mapping) for value in said.values()):
+    """The rotary positions. base: where none is said. kind: see `rope_settings`."""
+    said = rope_settings(settings, kind)
+    if any(isinstance(value, Mapping) for value in said.values()):
         raise InputError("rotary positions that differ between layers are not supported here")
     base = said.get("rope_theta", settings.get("rope_theta", base))
-    context = said.get("original_max_position_embeddings") or settings["max_position_embeddings"]
+    original = "original_max_position_embeddings"
+    context = settings.get(original) or said.get(original) or settings["max_position_embeddings"]
     form = said.get("rope_type", said.get("type", "default"))
     # the classes of these families rotate heads whole, whatever this says
     for places in (said, settings):
