@@ -4,7 +4,6 @@ gradients, and what we save they read.
 
 import dataclasses
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -340,17 +339,6 @@ def test_settings_of_older_versions_are_read(tmp_path: Path) -> None:
     assert read_config(folder)[1] != expected
 
 
-@pytest.mark.parametrize("case", ["qwen3", "gemma2", "gemma3", "deepseek-v3"])
-def test_of_two_ways_to_say_a_scaling_the_older_counts(case: str, tmp_path: Path) -> None:
-    """As where `rope_scaling` is added by hand to a file that says its `rope_parameters`."""
-    write_config(tmp_path, case, rope_scaling={"rope_type": "linear", "factor": 4.0})
-    config = read_config(tmp_path)[1]
-    theirs = transformers.AutoConfig.from_pretrained(tmp_path).rope_parameters
-    last = config.position_of(5 if case == "gemma3" else 2)
-    assert theirs.get("full_attention", theirs)["factor"] == last.scaling.factor == 4.0
-    assert theirs.get("full_attention", theirs)["rope_theta"] == last.base
-
-
 def test_names_of_older_gpt2_files_are_read(tmp_path: Path) -> None:
     """Without `transformer.`, and with the causal mask as a tensor."""
     folder = saved(tmp_path, "gpt2")
@@ -394,133 +382,6 @@ def test_an_unknown_architecture_lists_the_known_ones(tmp_path: Path) -> None:
     edit_config(saved(tmp_path), model_type="bloom")
     with pytest.raises(InputError, match="'bloom' is not supported; there are gpt2, gpt_neo"):
         read_model(tmp_path)
-
-
-def write_config(folder: Path, case: str, **settings: Any) -> None:
-    """A config of theirs, with some settings changed behind their back."""
-    kind, given = (CASES | ENCODERS)[case]
-    getattr(transformers, f"{kind}Config")(**given).save_pretrained(folder)
-    edit_config(folder, **settings)
-
-
-ENCODERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "bert": ("Bert", {"hidden_size": 48, "num_attention_heads": 6}),
-    "t5": ("T5", {"d_model": 48, "num_heads": 6}),
-    "transformer": (
-        "Marian",
-        {"d_model": 48, "encoder_attention_heads": 6, "decoder_attention_heads": 6}
-        | {"encoder_ffn_dim": 80, "decoder_ffn_dim": 80, "pad_token_id": 0}
-        | {"decoder_start_token_id": 0, "activation_function": "relu"},
-    ),
-}
-NAMES = {  # of width and heads; of layers
-    "gpt2": ("n_embd", "n_head", "n_layer"),
-    "gpt3-banded": ("hidden_size", "num_heads", "num_layers"),
-    "mamba2": ("hidden_size", "num_heads", "num_hidden_layers"),
-    "t5": ("d_model", "num_heads", "num_layers"),
-    "transformer": ("d_model", "encoder_attention_heads", "encoder_layers"),
-}
-HEIRS = ["llama", "mistral-windowed", "mixtral", "qwen2", "qwen3", "qwen3-moe", "gemma2", "gemma3"]
-FAMILIES = [*NAMES, *HEIRS, "deepseek-v2", "deepseek-v3", "bert"]
-
-
-@pytest.mark.parametrize("case", FAMILIES)
-def test_a_size_that_is_none_is_named(case: str, tmp_path: Path) -> None:
-    width, heads, depth = NAMES.get(
-        case, ("hidden_size", "num_attention_heads", "num_hidden_layers")
-    )
-    for name in (width, heads, depth, "vocab_size"):
-        for value, said in ((0, "0"), (-1, "-1"), ("48", '"48"'), (None, "null"), (4.8, "4.8")):
-            write_config(tmp_path, case, **{name: value})
-            sentence = f"config.json: {name} is {said}: it must be a whole number of at least 1."
-            with pytest.raises(InputError, match=re.escape(sentence)):
-                read_config(tmp_path)
-
-
-@pytest.mark.parametrize("case", [c for c in FAMILIES if c not in ("mamba2", "t5", "deepseek-v2")])
-def test_heads_that_do_not_divide_the_width_are_refused(case: str, tmp_path: Path) -> None:
-    """Where the settings do not say how wide a head is."""
-    width, heads, _ = NAMES.get(case, ("hidden_size", "num_attention_heads", ""))
-    more = {"num_key_value_heads": 5, "head_dim": ...} if case in HEIRS else {}
-    if case == "transformer":
-        more = {"decoder_attention_heads": 5}
-    if case in ("qwen3", "deepseek-v3"):  # a head has a width of its own in any case
-        write_config(tmp_path, case, **{heads: 5, "num_key_value_heads": 5, "head_dim": ...})
-        assert read_config(tmp_path)[1].attention_of(0).heads == 5
-        return
-    write_config(tmp_path, case, **{heads: 5, **more})
-    with pytest.raises(InputError, match=rf"{heads} \(5\) must divide {width} \(48\)\.$"):
-        read_config(tmp_path)
-
-
-@pytest.mark.parametrize("case", HEIRS)
-def test_key_value_heads_that_do_not_divide_the_heads_are_refused(
-    case: str, tmp_path: Path
-) -> None:
-    write_config(tmp_path, case, num_key_value_heads=4)
-    with pytest.raises(InputError, match=r"num_key_value_heads \(4\) must divide num_att.* \(6\)"):
-        read_config(tmp_path)
-
-
-REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
-    "odd head width": ("llama", {"head_dim": 7}, "an even head width, not 7"),
-    "part of a head": ("llama", {"partial_rotary_factor": 0.5}, "partial_rotary_factor = 0.5"),
-    "quantised": ("llama", {"quantization_config": {"bits": 4}}, "its weights are quantised"),
-    "no such type": ("llama", {"rms_norm_eps": "small"}, "norm.eps is 'small'"),
-    "no object": ("llama", {"rope_parameters": [1]}, "does not hold the settings of a llama"),
-    "both ways": ("gemma3", {"use_bidirectional_attention": True}, "use_bidirectional_attention"),
-    "an activation": ("gemma2", {"hidden_activation": "elu"}, "the activation 'elu' is not"),
-    "no scale": ("gemma2", {"query_pre_attn_scalar": 0}, "does not hold the settings of a gemma2"),
-    "a pattern": ("gemma2", {"sliding_window_pattern": 3}, "sliding_window_pattern = 3"),
-    "too few kinds": ("gemma3", {"layer_types": ["full_attention"]}, "is of 1 layers, and the mod"),
-    "a kind": ("gemma2", {"layer_types": ["chunked_attention"] * 3}, "'chunked_attention' are not"),
-    "too few types": ("gpt3-banded", {"attention_types": [[["global"], 3]]}, "is of 3 layers"),
-    "shared keys": ("deepseek-v3", {"num_key_value_heads": 2}, "num_key_value_heads = 2 is not"),
-    "two vocabularies": ("transformer", {"decoder_vocab_size": 5}, "decoder_vocab_size = 5 is not"),
-    "no architecture": ("llama", {"model_type": ["llama"]}, "is not supported; there are gpt2"),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_we_lack_is_refused_in_one_sentence(name: str, tmp_path: Path) -> None:
-    case, settings, sentence = REFUSED[name]
-    write_config(tmp_path, case, **settings)
-    with pytest.raises(InputError, match=sentence) as refused:
-        read_config(tmp_path)
-    assert str(refused.value).count("\n") == 0
-
-
-DEFAULTS = {  # what the class takes for a setting that the file does not have
-    "qwen3": ["head_dim"],
-    "gemma2": ["head_dim", "attn_logit_softcapping", "final_logit_softcapping"],
-    "gemma3": ["head_dim", "rope_parameters", "layer_types", "hidden_activation"],
-    "mistral-windowed": ["sliding_window"],
-    "mamba2-grouped-biased": ["n_groups", "time_step_limit"],
-    "deepseek-v3": ["n_group", "topk_group", "routed_scaling_factor", "first_k_dense_replace"],
-    "mixtral": ["rms_norm_eps", "rope_parameters", "sliding_window"],
-    "llama": ["num_key_value_heads", "head_dim", "rms_norm_eps"],
-}
-
-
-@pytest.mark.parametrize("case", DEFAULTS)
-def test_what_a_config_leaves_out_is_what_their_class_says(case: str, tmp_path: Path) -> None:
-    kind, given = CASES[case]
-    if case == "mamba2-grouped-biased":
-        given = given | {"num_heads": 8, "head_dim": 12}  # which eight groups divide
-    left = {key: value for key, value in given.items() if key not in DEFAULTS[case]}
-    getattr(transformers, f"{kind}Config")(**left).save_pretrained(tmp_path)
-    expected = read_config(tmp_path)[1]
-    edit_config(tmp_path, **dict.fromkeys(DEFAULTS[case], ...))
-    assert read_config(tmp_path)[1] == expected
-
-
-def test_the_older_pattern_of_gemma3_is_read(tmp_path: Path) -> None:
-    write_config(tmp_path, "gemma3", layer_types=..., sliding_window_pattern=3)
-    config = read_config(tmp_path)[1]
-    theirs = transformers.AutoConfig.from_pretrained(tmp_path)
-    windows = [config.attention_of(layer).window for layer in range(config.depth)]
-    assert windows == [5 if kind == "sliding_attention" else None for kind in theirs.layer_types]
-    assert windows == [5, 5, None, 5, 5, None, 5]
 
 
 def test_layers_that_predict_further_tokens_are_left_out(tmp_path: Path) -> None:
