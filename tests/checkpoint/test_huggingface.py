@@ -371,6 +371,18 @@ def test_a_wrong_shape_is_named(tmp_path: Path) -> None:
         read_model(tmp_path)
 
 
+@pytest.mark.parametrize("case", ["gpt2", "gemma2", "llama3-scaled-tied"])
+def test_a_head_of_its_own_in_a_tied_model_is_refused(case: str, tmp_path: Path) -> None:
+    """Their class keeps both matrices then, whatever the config says."""
+    folder = saved(tmp_path, case)
+    expected = read_model(folder)
+    edit_tensors(folder, **{"lm_head.weight": expected.embedding.weight.detach()})
+    assert read_model(folder).config == expected.config
+    edit_tensors(folder, **{"lm_head.weight": torch.ones(VOCAB, 48)})
+    with pytest.raises(InputError, match=r"lm_head\.weight is not the embedding, which the config"):
+        read_model(folder)
+
+
 def test_experts_of_different_shapes_are_named(tmp_path: Path) -> None:
     name = "model.layers.0.mlp.experts.0.up_proj.weight"
     edit_tensors(saved(tmp_path, "qwen3-moe"), **{name: torch.ones(3, 48)})

@@ -31,6 +31,7 @@ CONFIG = "config.json"
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_COPIES = ("lm_head.weight", "embed_tokens.weight", "predictions.decoder.weight")
 _SHARD_BYTES = 5_000_000_000
 
 
@@ -81,7 +82,7 @@ def read_model(directory: Path) -> Model:
     model.to_empty(device="cpu")
     model.tie()  # of one matrix `to_empty` makes two
     wanted = own_tensors(model)
-    tied = "readout.head.weight" not in wanted
+    tied, embedding = "readout.head.weight" not in wanted, wanted["embedding.weight"]
     used: set[str] = set()
     for link in family.links(config):
         if not all(name in wanted for name in link.ours):
@@ -105,7 +106,14 @@ def read_model(directory: Path) -> Model:
         used.update(link.theirs)
     if wanted:
         raise InputError(f"{directory} lacks the tensor for {next(iter(wanted))}.")
-    left = [name for name in files.keys() - used if not name.endswith(family.ignored)]
+    left = files.keys() - used
+    for name in sorted(left):
+        if name.endswith(_COPIES) and not torch.equal(_read(*files[name]).float(), embedding):
+            raise InputError(
+                f"{directory}: {name} is not the embedding, which the config says it shares: set "
+                "tie_word_embeddings to false if the model has both."
+            )
+    left = [name for name in left if not name.endswith(family.ignored)]
     left = [name for name in left if not (tied and name == "lm_head.weight")]
     left = [name for name in left if not family.beyond(config, name)]
     if left:
