@@ -15,6 +15,7 @@ from groundup.align.pairs import extract_pairs
 from groundup.core.files import sha256_file
 from groundup.core.manifest import MANIFEST
 from groundup.curate import Document
+from groundup.report.formats import percent, quantity
 
 VERIFIER = """
 from groundup.verifiers.python_function import PythonFunction
@@ -45,6 +46,7 @@ def command(material: Path, runs: Path, name: str) -> list[str]:
         *("--verifier", f"{material / 'verifier.py'}:verify"),
         *("--runs", str(runs), "--name", name, "--budget", "2e11", "--json", "--quiet"),
         *("--set", "tokenizer.vocab_size=512", "--set", "compile=no", "--set", "grpo_seeds=2"),
+        *("--set", "plan.model.attention.shift=false"),  # so that it can be exported
         *("--set", "evaluation.prompts=8", "--set", "plan.grpo.max_tokens=16"),
         *("--set", "plan.pretrain.save_seconds=0", "--set", "plan.sft.save_seconds=0"),
         *("--set", "plan.grpo.save_seconds=0", "--set", "plan.grpo.steps=2"),
@@ -81,6 +83,51 @@ def test_every_stage_is_finished_and_measured(whole: tuple[Path, dict]) -> None:
     assert summary["samples"]
     assert summary["seconds"] > 0
     assert summary["peak_memory_bytes"] > 10_000_000
+
+
+def test_a_run_is_exported_with_what_it_was_made_of(
+    whole: tuple[Path, dict], tmp_path: Path
+) -> None:
+    """The model card, and the files that vLLM and `transformers` look for."""
+    run, summary = whole
+    out = tmp_path / "mine"
+    arguments = ["export", str(run), "--out", str(out), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "groundup", *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["stage"] == "grpo"
+    assert {path.name for path in out.iterdir()} == {
+        *("config.json", "generation_config.json", "model.safetensors", "README.md"),
+        *("tokenizer.json", "tokenizer_config.json", "groundup.json"),
+    }
+    assert (
+        "<|assistant|>" in json.loads((out / "tokenizer_config.json").read_text())["chat_template"]
+    )
+    assert json.loads((out / "groundup.json").read_text()) == json.loads(
+        (run / "config.json").read_text()
+    )
+    card = (out / "README.md").read_text()
+    corpus = summary["stages"]["corpus"]["facts"]
+    facts = summary["stages"]["shards/train"]["facts"]
+    for said in (
+        "pipeline_tag: text-generation",
+        f"| source | {corpus['source']} |",
+        f"| licence | {corpus['licence'] or 'unknown'} |",
+        f"`{corpus['fingerprint']}`",
+        f"`{summary['stages']['tokenizer']['facts']['fingerprint']}`",
+        f"{quantity(facts['tokens'])} tokens, {facts['documents']} documents",
+        *(f"| {step['step']} | {step['documents']} |" for step in corpus["funnel"]),
+        f"{quantity(sum(s['flops'] or 0 for s in summary['stages'].values()), 'FLOPs')} in all",
+        *(f"| {stage} | " for stage in ("pretrain", "sft", "grpo-seed-0", "grpo-seed-1")),
+        *(f"| {stage} | {bits:.3f} |" for stage, bits in summary["bits_per_byte"].items()),
+        f"| gzip | {summary['gzip_bits_per_byte']:.3f} |",
+        f" | {percent(summary['verifier']['grpo'])} |",
+        "These weights are those of the stage **grpo**.",
+        "groundup quickstart --config groundup.json --name again",
+    ):
+        assert said in card, said
+    assert "imported" not in card
 
 
 def test_a_finished_run_is_not_done_again(whole: tuple[Path, dict], material: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from groundup.checkpoint import load_model, save_model
 from groundup.checkpoint.huggingface import read_model, write_model
@@ -58,6 +58,11 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
         "T5Config",
         T5 | {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
     ),
+    "t5-v1.1-silu": (
+        "T5ForConditionalGeneration",
+        "T5Config",
+        T5 | {"feed_forward_proj": "gated-silu", "tie_word_embeddings": False},
+    ),
     "transformer": ("MarianMTModel", "MarianConfig", MARIAN | {"activation_function": "relu"}),
 }
 
@@ -99,7 +104,7 @@ def assert_same_files(theirs: Path, ours: Path) -> None:
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
-@pytest.mark.parametrize("case", ["t5", "t5-v1.1", "transformer"])
+@pytest.mark.parametrize("case", ["t5", "t5-v1.1", "t5-v1.1-silu", "transformer"])
 @pytest.mark.parametrize("implementation", ["reference", "sdpa", "blockwise"])
 def test_encoder_decoders_are_theirs(case: str, implementation: Any, tmp_path: Path) -> None:
     """With padding in the source, and lengths that differ."""
@@ -184,16 +189,45 @@ def test_gradients_of_t5_are_theirs(tmp_path: Path) -> None:
 
 
 @torch.no_grad()
+def test_names_of_older_berts_are_read(tmp_path: Path) -> None:
+    """Their norms have a gamma and a beta, as the files that Google published."""
+    peer_of("bert").save_pretrained(tmp_path)
+    expected = read_model(tmp_path)
+    path = tmp_path / "model.safetensors"
+    older = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+            "LayerNorm.bias", "LayerNorm.beta"
+        ): tensor
+        for name, tensor in load_file(path).items()
+    }
+    assert "bert.embeddings.LayerNorm.gamma" in older
+    save_file(older, path)
+    model = read_model(tmp_path)
+    for name, parameter in expected.named_parameters():
+        assert torch.equal(model.get_parameter(name), parameter), name
+
+
+@torch.no_grad()
 def test_greedy_generation_is_theirs(tmp_path: Path) -> None:
     peer = peer_of("t5")
     peer.save_pretrained(tmp_path)
     model = read_model(tmp_path)
     source = random(2, 19)
+    free = model.generate(source, end=VOCAB, most=12, real=REAL)
+    (end,) = free[0, 4:5].tolist()  # a token that ends the first row early
     theirs = peer.generate(
-        source, attention_mask=REAL.long(), max_new_tokens=12, do_sample=False, eos_token_id=1
+        source, attention_mask=REAL.long(), max_new_tokens=12, do_sample=False, eos_token_id=end
     )
-    ours = model.generate(source, end=1, most=12, real=REAL)
-    assert ours[0].tolist() == theirs[0, 1 : 1 + ours.shape[1]].tolist()
+    ours = model.generate(source, end=end, most=12, real=REAL)
+    assert free.shape == (2, 12)
+    assert end in ours[0, :5]
+    # theirs begins with the token that begins a target, and pads what has ended with 0
+    assert ours.shape == theirs[:, 1:].shape
+    for row, other in zip(ours.tolist(), theirs[:, 1:].tolist(), strict=True):
+        length = row.index(end) + 1 if end in row else len(row)
+        assert row[:length] == other[:length]
+        assert set(row[length:]) <= {end}
+        assert set(other[length:]) <= {0}
 
 
 @pytest.mark.parametrize("case", CASES)

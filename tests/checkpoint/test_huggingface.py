@@ -11,8 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from groundup.checkpoint.huggingface import read_config, read_model, write_model
+from groundup.checkpoint.huggingface import left_out, read_config, read_model, write_model
 from groundup.core.errors import InputError
+from groundup.layers import RoPE
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs
 transformers = pytest.importorskip("transformers")
@@ -103,12 +104,22 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "mistral-windowed": ("Mistral", BASE | {"sliding_window": 7}),
     "mixtral": ("Mixtral", BASE | {"num_local_experts": 4, "num_experts_per_tok": 2}),
+    "mixtral-windowed": (
+        "Mixtral",
+        BASE | {"num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 7},
+    ),
     "qwen2": ("Qwen2", BASE),
     "qwen2-windowed": (
         "Qwen2",
         BASE | {"use_sliding_window": True, "sliding_window": 6, "max_window_layers": 1},
     ),
     "qwen3": ("Qwen3", BASE | {"head_dim": 16}),
+    "qwen3-windowed": (
+        "Qwen3",
+        BASE
+        | {"head_dim": 16, "use_sliding_window": True, "sliding_window": 6}
+        | {"layer_types": ["sliding_attention", "full_attention", "sliding_attention"]},
+    ),
     "qwen3-yarn": ("Qwen3", BASE | {"head_dim": 16, "rope_parameters": YARN | {"mscale": None}}),
     "qwen3-moe": (
         "Qwen3Moe",
@@ -119,6 +130,10 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "gemma2": (
         "Gemma2",
         BASE | {"head_dim": 16, "sliding_window": 5, "query_pre_attn_scalar": 24},
+    ),
+    "gemma2-gelu": (
+        "Gemma2",
+        BASE | {"head_dim": 16, "sliding_window": 5, "hidden_activation": "gelu"},
     ),
     "gemma3": (
         "Gemma3Text",
@@ -163,7 +178,20 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "deepseek-v2-lite": ("DeepseekV2", LATENT | {"q_lora_rank": None}),
+    "deepseek-v2-yarn": ("DeepseekV2", LATENT | {"rope_parameters": YARN}),
+    "deepseek-v2-yarn-two-scales": (
+        "DeepseekV2",
+        LATENT | {"rope_parameters": YARN | {"mscale": 1.0, "mscale_all_dim": 0.5}},
+    ),
     "deepseek-v3": ("DeepseekV3", LATENT | {"n_group": 4, "topk_group": 2}),
+    "deepseek-v3-half-split": (
+        "DeepseekV3",
+        LATENT | {"n_group": 4, "topk_group": 2, "rope_interleave": False},
+    ),
+    "deepseek-v3-plain-queries": (
+        "DeepseekV3",
+        LATENT | {"n_group": 4, "topk_group": 2, "q_lora_rank": None},
+    ),
     "deepseek-v3-yarn": (
         "DeepseekV3",
         LATENT | {"n_group": 4, "topk_group": 2, "rope_parameters": YARN},
@@ -343,6 +371,18 @@ def test_a_wrong_shape_is_named(tmp_path: Path) -> None:
         read_model(tmp_path)
 
 
+@pytest.mark.parametrize("case", ["gpt2", "gemma2", "llama3-scaled-tied"])
+def test_a_head_of_its_own_in_a_tied_model_is_refused(case: str, tmp_path: Path) -> None:
+    """Their class keeps both matrices then, whatever the config says."""
+    folder = saved(tmp_path, case)
+    expected = read_model(folder)
+    edit_tensors(folder, **{"lm_head.weight": expected.embedding.weight.detach()})
+    assert read_model(folder).config == expected.config
+    edit_tensors(folder, **{"lm_head.weight": torch.ones(VOCAB, 48)})
+    with pytest.raises(InputError, match=r"lm_head\.weight is not the embedding, which the config"):
+        read_model(folder)
+
+
 def test_experts_of_different_shapes_are_named(tmp_path: Path) -> None:
     name = "model.layers.0.mlp.experts.0.up_proj.weight"
     edit_tensors(saved(tmp_path, "qwen3-moe"), **{name: torch.ones(3, 48)})
@@ -356,10 +396,27 @@ def test_an_unknown_architecture_lists_the_known_ones(tmp_path: Path) -> None:
         read_model(tmp_path)
 
 
-def test_heads_that_do_not_divide_the_width_are_refused(tmp_path: Path) -> None:
-    edit_config(saved(tmp_path, "gpt2"), n_head=5)
-    with pytest.raises(InputError, match=r"n_head \(5\) must divide n_embd \(48\)"):
-        read_model(tmp_path)
+def test_layers_that_predict_further_tokens_are_left_out(tmp_path: Path) -> None:
+    """DeepSeek-V3's files have one more layer than its config says; the class does not read it."""
+    folder = saved(tmp_path, "deepseek-v3")
+    expected = read_model(folder)
+    extra = [f"model.layers.3.{name}.weight" for name in ("eh_proj", "enorm", "mlp.up_proj")]
+    edit_tensors(folder, **{name: torch.ones(2) for name in extra})
+    model = read_model(folder)
+    assert left_out(folder) == extra
+    for name, parameter in expected.named_parameters():
+        assert torch.equal(model.get_parameter(name), parameter)
+    edit_tensors(folder, **{"model.layers.2.surprise": torch.ones(2)})
+    with pytest.raises(InputError, match="has the tensor model.layers.2.surprise"):
+        read_model(folder)
+
+
+def test_a_part_of_a_head_that_is_rotated_has_no_class(tmp_path: Path) -> None:
+    """Their classes rotate heads whole, whatever `partial_rotary_factor` says."""
+    config = read_config(saved(tmp_path / "a"))[1]
+    model = dataclasses.replace(config, position=RoPE(share=0.5)).build(0)
+    with pytest.raises(InputError, match=r"nearest, qwen3, differs in position\.share"):
+        write_model(tmp_path / "b", model, settings={})
 
 
 def test_a_setting_that_we_lack_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ missing, left over or of another shape is an error that names it. Pickle files a
 read one is to run it.
 """
 
-from collections.abc import Iterator, Mapping
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,18 +19,19 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from groundup.checkpoint.checkpoint import own_tensors
-from groundup.core.config import to_dict
-from groundup.core.errors import InputError
+from groundup.core.config import from_dict, to_dict
+from groundup.core.errors import ConfigError, InputError
 from groundup.core.files import read_json, sync, write_json
 from groundup.models import Decoder
 from groundup.models.decoder import in_turn
 from groundup.models.families import FAMILIES, Architecture, Model, module_of
-from groundup.models.huggingface import Family, InexpressibleError
+from groundup.models.huggingface import Family, InexpressibleError, check_sizes
 
 CONFIG = "config.json"
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_COPIES = ("lm_head.weight", "embed_tokens.weight", "predictions.decoder.weight")
 _SHARD_BYTES = 5_000_000_000
 
 
@@ -43,17 +46,28 @@ def read_config(directory: Path) -> tuple[Family, Architecture]:
         raise InputError(f"{directory} holds no {CONFIG}: give a model's folder.")
     settings = read_json(path)
     kind = settings.get("model_type") if isinstance(settings, dict) else None
-    if kind not in FAMILIES:
+    if not isinstance(kind, str) or kind not in FAMILIES:
         raise InputError(
             f"{path}: the architecture {kind!r} is not supported; there are {', '.join(FAMILIES)}."
         )
+    if settings.get("quantization_config"):
+        raise InputError(
+            f"{path}: its weights are quantised: convert them to bfloat16 or float32 first."
+        )
     family = FAMILIES[kind]
     try:
-        return family, family.read(settings)
+        check_sizes(settings)
+        config = family.read(settings)
+        from_dict(family.config, to_dict(config))  # of the types that its fields have
+        with torch.device("meta"):
+            module_of(config)
     except KeyError as error:
         raise InputError(f"{path} lacks the setting {error}.") from error
-    except (ValueError, InputError) as error:
+    except (ValueError, InputError, ConfigError) as error:
         raise InputError(f"{path}: {str(error).rstrip('.')}.") from error
+    except (TypeError, AttributeError, ArithmeticError) as error:
+        raise InputError(f"{path} does not hold the settings of a {kind} ({error}).") from error
+    return family, config
 
 
 def read_model(directory: Path) -> Model:
@@ -62,25 +76,20 @@ def read_model(directory: Path) -> Model:
     Raises `InputError` as `read_config` does, and where the tensors are not those of the config.
     """
     family, config = read_config(directory)
-    files = _tensor_files(directory)
-    if not any(name.startswith(family.prefix) for name in files):
-        files = {
-            name if name.startswith("lm_head.") else family.prefix + name: file
-            for name, file in files.items()
-        }
+    files = _tensor_files(directory, family)
     with torch.device("meta"):
         model = module_of(config)
     model.to_empty(device="cpu")
     model.tie()  # of one matrix `to_empty` makes two
     wanted = own_tensors(model)
-    tied = "readout.head.weight" not in wanted
+    tied, embedding = "readout.head.weight" not in wanted, wanted["embedding.weight"]
     used: set[str] = set()
     for link in family.links(config):
         if not all(name in wanted for name in link.ours):
             continue
         if missing := [name for name in link.theirs if name not in files]:
             raise InputError(f"{directory} lacks the tensor {missing[0]}.")
-        theirs = [_read(files[name], name, family.prefix) for name in link.theirs]
+        theirs = [_read(*files[name]) for name in link.theirs]
         try:
             ours = link.to_ours(theirs)
         except RuntimeError:  # they do not fit each other
@@ -97,14 +106,28 @@ def read_model(directory: Path) -> Model:
         used.update(link.theirs)
     if wanted:
         raise InputError(f"{directory} lacks the tensor for {next(iter(wanted))}.")
-    left = [name for name in files.keys() - used if not name.endswith(family.ignored)]
+    left = files.keys() - used
+    for name in sorted(left):
+        if name.endswith(_COPIES) and not torch.equal(_read(*files[name]).float(), embedding):
+            raise InputError(
+                f"{directory}: {name} is not the embedding, which the config says it shares: set "
+                "tie_word_embeddings to false if the model has both."
+            )
+    left = [name for name in left if not name.endswith(family.ignored)]
     left = [name for name in left if not (tied and name == "lm_head.weight")]
+    left = [name for name in left if not family.beyond(config, name)]
     if left:
         raise InputError(
             f"{directory} has the tensor {min(left)}, which a {family.model_type} of its config "
             "does not have."
         )
     return model
+
+
+def left_out(directory: Path) -> list[str]:
+    """The tensors that hold something learned which the model of this config has no use for."""
+    family, config = read_config(directory)
+    return sorted(n for n in _tensor_files(directory, family) if family.beyond(config, n))
 
 
 def write_model(
@@ -117,8 +140,8 @@ def write_model(
 ) -> Family:
     """Write `config.json` and the weights; returns the family whose class reads them.
 
-    settings: of `config.json`, beside those that the model has. Raises `InputError` where no class
-    has all parts of the model, naming what the nearest one lacks.
+    settings: of `config.json`, beside those that the model has. Raises `NoClassError` where no
+    class has all parts of the model, naming what the nearest one lacks.
     """
     family, own = family_of(model.config)
     directory.mkdir(parents=True, exist_ok=True)
@@ -147,25 +170,47 @@ def write_model(
     return family
 
 
+class NoClassError(InputError):
+    """No Hugging Face class has all parts of a model.
+
+    changes: with what values in its config the nearest would have them, as `attention.shift=false`;
+    empty where it takes more than plain values.
+    """
+
+    def __init__(self, reason: str, changes: Sequence[str] = ()):
+        super().__init__(f"no Hugging Face class has all parts of this model; {reason}.")
+        self.changes = changes
+
+
 def family_of(config: Architecture) -> tuple[Family, dict[str, Any]]:
-    """The family whose class has all parts of the config, and its settings; see `write_model`."""
+    """The family whose class has all parts of the config, and its settings.
+
+    Raises `NoClassError` where there is none.
+    """
     wanted = _canonical(config)
-    nearest: tuple[int, str, list[str]] | None = None
+    nearest: tuple[str, dict[str, Any]] | None = None
+    refusals: Counter[str] = Counter()
     for family in FAMILIES.values():
         if not isinstance(config, family.config):
             continue
         try:
             settings = family.write(config)
             found = _canonical(family.read({"model_type": family.model_type, **settings}))
-        except (InexpressibleError, InputError, ValueError, KeyError):
+        except (InexpressibleError, InputError, ValueError, KeyError) as error:
+            refusals[str(error)] += 1
             continue
         if found == wanted:
             return family, settings
         odd = _differences(to_dict(wanted), to_dict(found))
-        if nearest is None or len(odd) < nearest[0]:
-            nearest = (len(odd), family.model_type, odd)
-    lacks = f"; the nearest, {nearest[1]}, differs in {', '.join(nearest[2])}" if nearest else ""
-    raise InputError(f"no Hugging Face class has all parts of this model{lacks}.")
+        if nearest is None or len(odd) < len(nearest[1]):
+            nearest = (family.model_type, odd)
+    if nearest is None:
+        reasons = [f"it has {reason}" for reason, _ in refusals.most_common(1)]
+        raise NoClassError(*(reasons or [f"it is a {type(config).__name__}"]))
+    kind, odd = nearest
+    plain = not any(isinstance(value, dict | list) for value in odd.values())
+    changes = [f"{name}={json.dumps(value)}" for name, value in odd.items()] if plain else []
+    raise NoClassError(f"the nearest, {kind}, differs in {', '.join(odd)}", changes)
 
 
 def _canonical(config: Architecture) -> Architecture:
@@ -182,22 +227,43 @@ def _canonical(config: Architecture) -> Architecture:
     )
 
 
-def _differences(a: Any, b: Any, where: str = "") -> list[str]:
-    """The dotted names of the settings in which two configs differ."""
+def _differences(a: Any, b: Any, where: str = "") -> dict[str, Any]:
+    """The dotted names of the settings in which two configs differ, with the values of `b`; and
+    with [] where layers differ from each other."""
+    odd: dict[str, Any] = {}
     if isinstance(a, dict) and isinstance(b, dict) and a.get("type") == b.get("type"):
-        return [
-            name
-            for key in a
-            for name in _differences(a[key], b.get(key), f"{where}.{key}".lstrip("."))
-        ]
-    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-        pairs = zip(a, b, strict=True)
-        return sorted({name for x, y in pairs for name in _differences(x, y, where)})
-    return [] if a == b else [where]
+        for key in a:
+            odd |= _differences(a[key], b.get(key), f"{where}.{key}".lstrip("."))
+    elif isinstance(a, list) or isinstance(b, list):  # of layers, or one for them all
+        for x, y in zip(_list(a, b), _list(b, a), strict=False):
+            odd |= {name: [] for name in _differences(x, y, where)}
+    elif a != b:
+        odd[where] = b
+    return odd
 
 
-def _tensor_files(directory: Path) -> dict[str, Path]:
-    """Where each tensor is."""
+def _list(value: Any, other: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value] * len(other)
+
+
+def _tensor_files(directory: Path, family: Family) -> dict[str, tuple[Path, str]]:
+    """Where each tensor is: its name as the family has it → the file, and the name in there."""
+    files = _files(directory)
+    bare = not any(name.startswith(family.prefix) for name in files)
+    named = {}
+    for stored, path in files.items():
+        name = stored
+        for old, new in family.older.items():
+            if name.endswith(old):
+                name = name.removesuffix(old) + new
+        if bare and not name.startswith("lm_head."):
+            name = family.prefix + name
+        named[name] = (path, stored)
+    return named
+
+
+def _files(directory: Path) -> dict[str, Path]:
+    """The file that holds each tensor."""
     index = directory / _INDEX
     if index.is_file():
         try:
@@ -226,12 +292,10 @@ def _opened(path: Path) -> Any:
         raise InputError(f"{path} is not a readable safetensors file ({error}).") from error
 
 
-def _read(path: Path, name: str, prefix: str) -> Tensor:
+def _read(path: Path, name: str) -> Tensor:
     with _opened(path) as file:
-        names = set(file.keys())
-        for known in (name, name.removeprefix(prefix)):
-            if known in names:
-                return file.get_tensor(known)
+        if name in set(file.keys()):
+            return file.get_tensor(name)
     raise InputError(f"{path} lacks the tensor {name}, though the index names it.")
 
 

@@ -10,8 +10,11 @@ import click
     "export",
     epilog="""\b
 Examples:
-  groundup export runs/quickstart --out quickstart-hf
-  groundup export runs/quickstart --out small --stage base --dtype bfloat16""",
+  groundup quickstart --name plain --set plan.model.attention.shift=false
+  groundup export runs/plain --out plain-hf
+  groundup export runs/plain --out small --stage base --dtype bfloat16
+  groundup import Qwen3-0.6B/ --out runs/qwen
+  groundup export runs/qwen --out qwen-hf""",
 )
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to make.")
@@ -30,6 +33,9 @@ def command(run: Path, out: Path, to: str, stage: str | None, dtype: str, as_jso
 
     With the weights come the tokenizer with its chat template, and a model card: data and licence
     with their fingerprints, FLOPs, evaluation, and the config to make the model again.
+
+    Only what a class of `transformers` has can be written: quickstart's own key-value shift is in
+    none, so a run that is to be exported is trained without it, as in the example.
     """
     import torch
 
@@ -44,3 +50,5 @@ def command(run: Path, out: Path, to: str, stage: str | None, dtype: str, as_jso
         f"{out}: {facts['architecture']}, {quantity(facts['parameters'])} weights, "
         f"stage {facts['stage']}"
     )
+    if not facts["tokenizer"]:
+        click.echo("without a tokenizer: the model was imported without one", err=True)

@@ -32,5 +32,9 @@ def command(directory: Path, out: Path, as_json: bool) -> None:
         click.echo(json.dumps(facts))
         return
     click.echo(f"{out}: {facts['architecture']}, {quantity(facts['parameters'])} weights")
+    if facts["left_out"]:
+        names = ", ".join(facts["left_out"][:3]) + (", …" if len(facts["left_out"]) > 3 else "")
+        count = len(facts["left_out"])
+        click.echo(f"without {count} tensors that the model has no part for: {names}", err=True)
     if facts["tokenizer"]:
         click.echo(f"without a tokenizer: {facts['tokenizer']}", err=True)

@@ -8,7 +8,7 @@ from groundup.core.errors import InputError
 from groundup.core.files import read_json
 from groundup.core.manifest import MANIFEST
 from groundup.models import DecoderModel
-from groundup.tokenizers import Tokenizer, load_tokenizer
+from groundup.tokenizers import Tokenizer, load_pretrained, load_tokenizer
 
 # The last stage first. Of several seeds of reinforcement learning it is the first one, and not the
 # best one: choosing by the held-out score would make that score too good.
@@ -26,8 +26,8 @@ def finished_stages(run: Path) -> list[str]:
     ]
 
 
-def load_run(run: Path, stage: str | None = None) -> tuple[DecoderModel, Tokenizer, str]:
-    """The model of `stage`, or of the last finished one; its tokenizer; and the stage's name.
+def find_model(run: Path, stage: str | None = None) -> tuple[Path, str]:
+    """Where the model of `stage`, or of the last finished one, is; and the stage's name.
 
     Raises `InputError` where the run or the stage has no model.
     """
@@ -39,8 +39,20 @@ def load_run(run: Path, stage: str | None = None) -> tuple[DecoderModel, Tokeniz
     stage = stage or finished[0]
     if stage not in finished:
         raise InputError(f"{run} has no model of the stage {stage}: it has {', '.join(finished)}.")
-    tokenizer = load_tokenizer(run / TOKENIZER / "tokenizer.json")
-    return load_decoder(run / STAGES[stage] / "model"), tokenizer, stage
+    return run / STAGES[stage] / "model", stage
+
+
+def load_run(run: Path, stage: str | None = None) -> tuple[DecoderModel, Tokenizer, str]:
+    """The model of `stage`, or of the last finished one; its tokenizer; and the stage's name.
+
+    Raises `InputError` where the run or the stage has no model, or one that continues no text, and
+    where a model was imported without its tokenizer.
+    """
+    folder, stage = find_model(run, stage)
+    model = load_decoder(folder)
+    if load_generation(run) is not None and not (run / TOKENIZER).is_dir():
+        raise InputError(f"{run} was imported without a tokenizer, so it can read no text.")
+    return model, load_tokenizer(run / TOKENIZER / "tokenizer.json"), stage
 
 
 def load_generation(run: Path) -> dict[str, Any] | None:
@@ -52,16 +64,13 @@ def load_generation(run: Path) -> dict[str, Any] | None:
 def document_ends(run: Path, end_of_text: int | None) -> tuple[list[int], list[int]]:
     """The tokens that a text begins with, and those that end it.
 
-    end_of_text: what does both in a run of ours.
+    end_of_text: what does both in a run of ours. An imported model's tokenizer says what stands
+    before a text: Llama's puts a token there, those of GPT-2 and Qwen none.
     """
     ids = load_generation(run)
     if ids is None:
         own = [] if end_of_text is None else [end_of_text]
         return own, own
-    return _listed(ids.get("bos_token_id")), _listed(ids.get("eos_token_id"))
-
-
-def _listed(ids: int | list[int] | None) -> list[int]:
-    if ids is None:
-        return []
-    return ids if isinstance(ids, list) else [ids]
+    end = ids.get("eos_token_id")
+    ends = end if isinstance(end, list) else [] if end is None else [end]
+    return list(load_pretrained(run / TOKENIZER).file.before), ends

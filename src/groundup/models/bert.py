@@ -22,6 +22,7 @@ from groundup.models.huggingface import (
     Link,
     Settings,
     expect,
+    head_width,
     of_kind,
     read_activation,
     same,
@@ -215,6 +216,7 @@ def mask_tokens(
 def _read(settings: Settings) -> BERT:
     expect(settings, is_decoder=False, add_cross_attention=False, tie_word_embeddings=True)
     expect(settings, position_embedding_type="absolute")
+    head_width(settings)
     return BERT(
         vocab_size=settings["vocab_size"],
         context=settings["max_position_embeddings"],
@@ -277,5 +279,7 @@ FAMILY = Family(
     links=_links,
     config=BERT,
     prefix="bert.",
+    older={"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"},
+    auto="AutoModelForPreTraining",
     ignored=("position_ids", "cls.predictions.decoder.weight", "cls.predictions.decoder.bias"),
 )

@@ -5,6 +5,7 @@ V2 scores experts by softmax and balances them by losses; V3 by sigmoid and by a
 against the load.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from groundup.models.huggingface import (
     older_rope,
     read_activation,
     read_rope,
+    rope_settings,
     write_activation,
     write_rope,
 )
@@ -116,10 +118,11 @@ PRESETS: dict[str, Decoder] = {
 
 def _read(settings: Settings, moe: MoE, *, interleaved: bool) -> Decoder:
     activation = read_activation(settings.get("hidden_act", "silu"))
-    first = settings.get("first_k_dense_replace", 0)
+    first = settings["first_k_dense_replace"]
     expect(settings, moe_layer_freq=1, mlp_bias=False)
+    expect(settings, num_key_value_heads=settings["num_attention_heads"])
     rope = read_rope(settings, interleaved=interleaved)
-    said = settings.get("rope_parameters") or settings.get("rope_scaling") or {}
+    said = rope_settings(settings)
     width = settings["qk_nope_head_dim"] + settings["qk_rope_head_dim"]
     growth = 1.0
     if isinstance(rope.scaling, YaRN) and said.get("mscale_all_dim"):
@@ -131,7 +134,7 @@ def _read(settings: Settings, moe: MoE, *, interleaved: bool) -> Decoder:
         attention=Latent(
             heads=settings["num_attention_heads"],
             rank=settings["kv_lora_rank"],
-            query_rank=settings.get("q_lora_rank"),
+            query_rank=settings["q_lora_rank"],
             key_width=settings["qk_nope_head_dim"],
             rope_width=settings["qk_rope_head_dim"],
             value_width=settings["v_head_dim"],
@@ -149,9 +152,9 @@ def _moe(settings: Settings, **fields: Any) -> MoE:
         experts=settings["n_routed_experts"],
         active=settings["num_experts_per_tok"],
         hidden=hidden,
-        shared=hidden * (settings.get("n_shared_experts") or 0),
+        shared=hidden * (settings["n_shared_experts"] or 0),
         activation=read_activation(settings.get("hidden_act", "silu")),
-        scale=float(settings.get("routed_scaling_factor", 1.0)),
+        scale=float(settings["routed_scaling_factor"]),
         groups=settings.get("n_group") or 1,
         active_groups=settings.get("topk_group") or 1,
         **fields,
@@ -165,12 +168,15 @@ def _read_v2(settings: Settings) -> Decoder:
         settings = {**settings, "n_group": 1, "topk_group": 1}
     # `norm_topk_prob` is false in every published V2, and transformers leaves it unread
     expect(settings, norm_topk_prob=False, scoring_func="softmax")
+    settings = {"routed_scaling_factor": 1.0, "first_k_dense_replace": 0, **settings}
     moe = _moe(settings, normalize=False, balance=settings.get("aux_loss_alpha", 0.001))
     return _read(settings, moe, interleaved=True)
 
 
 def _read_v3(settings: Settings) -> Decoder:
     expect(settings, topk_method="noaux_tc", scoring_func="sigmoid")
+    settings = {"routed_scaling_factor": 2.5, "first_k_dense_replace": 3, **settings}
+    settings = {"n_group": 8, "topk_group": 4, **settings}
     moe = _moe(
         settings,
         scoring="sigmoid",
@@ -258,6 +264,13 @@ def _links(config: Decoder) -> Iterator[Link]:
     return links(config, attention=names)
 
 
+def _predicts_further(config: Decoder, name: str) -> bool:
+    """Of a layer above the model's, which in training predicts the token after the next (2024b,
+    section 2.2)."""
+    layer = re.match(r"model\.layers\.(\d+)\.", name)
+    return layer is not None and int(layer[1]) >= config.depth
+
+
 V2 = Family(
     model_type="deepseek_v2",
     architecture="DeepseekV2ForCausalLM",
@@ -271,4 +284,5 @@ V3 = Family(
     read=_read_v3,
     write=_write_v3,
     links=_links,
+    beyond=_predicts_further,
 )

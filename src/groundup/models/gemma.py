@@ -10,7 +10,19 @@ from typing import Any
 from groundup.layers import GLU, GroupedQuery, RMSNorm, RoPE
 from groundup.layers.rope_scaling import Linear
 from groundup.models.decoder import Decoder, in_turn
-from groundup.models.huggingface import Family, Settings, of_kind, read_rope, write_rope
+from groundup.models.huggingface import (
+    GLOBAL,
+    LOCAL,
+    Family,
+    Settings,
+    expect,
+    head_width,
+    layer_kinds,
+    of_kind,
+    read_activation,
+    read_rope,
+    write_rope,
+)
 from groundup.models.llama import (
     ATTENTION,
     attention_of,
@@ -21,7 +33,6 @@ from groundup.models.llama import (
 )
 
 _NORM = RMSNorm(eps=1e-6, offset=True)
-_LOCAL, _GLOBAL = "sliding_attention", "full_attention"
 
 
 def gemma2(
@@ -113,25 +124,30 @@ PRESETS: dict[str, Decoder] = {
 }
 
 
-def _read(settings: Settings, pattern: int, **fields: Any) -> Decoder:
+def _read(settings: Settings, pattern: int) -> Decoder:
     """pattern: one of so many layers is global, where `layer_types` does not say."""
-    depth = settings["num_hidden_layers"]
-    kinds = settings.get("layer_types") or [
-        _LOCAL if (layer + 1) % pattern else _GLOBAL for layer in range(depth)
-    ]
-    positions = {
-        _LOCAL: RoPE(base=float(settings.get("rope_local_base_freq", 10_000.0))),
-        _GLOBAL: read_rope(settings, kind=_GLOBAL),
-    }
-    if _LOCAL in (settings.get("rope_parameters") or {}):
-        positions[_LOCAL] = read_rope(settings, kind=_LOCAL)
+    expect(settings, use_bidirectional_attention=False)
+    head_width(settings)  # its class refuses other widths, whatever the heads' own is
     one = settings["model_type"] == "gemma2"  # one kind of position for all layers
+    kinds = settings.get("layer_types") or [
+        LOCAL if (layer + 1) % pattern else GLOBAL for layer in range(settings["num_hidden_layers"])
+    ]
+    kinds = layer_kinds(settings, "layer_types", kinds, LOCAL, GLOBAL)
+    positions = {
+        LOCAL: RoPE(base=float(settings.get("rope_local_base_freq", 10_000.0))),
+        GLOBAL: read_rope(settings) if one else read_rope(settings, kind=GLOBAL, base=1e6),
+    }
+    if LOCAL in (settings.get("rope_parameters") or {}):
+        positions[LOCAL] = read_rope(settings, kind=LOCAL)
+    caps = {"attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0} if one else {}
+    settings = {**caps, **settings}
     norm = RMSNorm(eps=settings.get("rms_norm_eps", 1e-6), offset=True)
     layers = [
         attention_of(
             settings,
+            head_dim=256,
             query_key_norm=None if one else norm,
-            window=settings["sliding_window"] if kind == _LOCAL else None,
+            window=settings["sliding_window"] if kind == LOCAL else None,
             scale=settings["query_pre_attn_scalar"] ** -0.5,
             softcap=settings.get("attn_logit_softcapping"),
             bias=settings.get("attention_bias", False),
@@ -142,20 +158,31 @@ def _read(settings: Settings, pattern: int, **fields: Any) -> Decoder:
     return decoder_of(
         settings,
         attention=in_turn(layers),
-        mlp=GLU(hidden=settings["intermediate_size"], activation="gelu_tanh"),
+        mlp=GLU(
+            hidden=settings["intermediate_size"],
+            activation=read_activation(settings.get("hidden_activation", "gelu_pytorch_tanh")),
+        ),
         norm=norm,
         placement="sandwich",
-        position=positions[_GLOBAL] if one else in_turn([positions[kind] for kind in kinds]),
+        position=positions[GLOBAL] if one else in_turn([positions[kind] for kind in kinds]),
         tied=settings.get("tie_word_embeddings", True),
         embedding_scale=settings["hidden_size"] ** 0.5,
         logit_softcap=settings.get("final_logit_softcapping"),
-        **fields,
     )
+
+
+def _read_gemma2(settings: Settings) -> Decoder:
+    expect(settings, sliding_window_pattern=2)
+    return _read(settings, 2)
+
+
+def _read_gemma3(settings: Settings) -> Decoder:
+    return _read(settings, settings.get("sliding_window_pattern") or 6)
 
 
 def _write(config: Decoder, model_type: str) -> dict[str, Any]:
     attention = [of_kind(GroupedQuery, config.attention_of(i)) for i in range(config.depth)]
-    kinds = [_GLOBAL if layer.window is None else _LOCAL for layer in attention]
+    kinds = [GLOBAL if layer.window is None else LOCAL for layer in attention]
     windows = [layer.window for layer in attention if layer.window is not None]
     settings = {
         **settings_of(config),
@@ -170,10 +197,10 @@ def _write(config: Decoder, model_type: str) -> dict[str, Any]:
     if model_type == "gemma3_text":
         ropes = {kind: of_kind(RoPE, config.position_of(i)) for i, kind in enumerate(kinds)}
         settings.pop("rope_scaling", None)
-        settings["rope_theta"] = ropes[_GLOBAL].base if _GLOBAL in ropes else 1e6
-        settings["rope_local_base_freq"] = ropes[_LOCAL].base if _LOCAL in ropes else 1e4
+        settings["rope_theta"] = ropes[GLOBAL].base if GLOBAL in ropes else 1e6
+        settings["rope_local_base_freq"] = ropes[LOCAL].base if LOCAL in ropes else 1e4
         settings["rope_parameters"] = {
-            kind: write_rope(ropes.get(kind, RoPE())) for kind in (_LOCAL, _GLOBAL)
+            kind: write_rope(ropes.get(kind, RoPE())) for kind in (LOCAL, GLOBAL)
         }
     return settings
 
@@ -183,14 +210,14 @@ _NORMALISED = ATTENTION | {"query_norm": "self_attn.q_norm", "key_norm": "self_a
 GEMMA2 = Family(
     model_type="gemma2",
     architecture="Gemma2ForCausalLM",
-    read=lambda settings: _read(settings, 2),
+    read=_read_gemma2,
     write=lambda config: _write(config, "gemma2"),
     links=links,
 )
 GEMMA3 = Family(
     model_type="gemma3_text",
     architecture="Gemma3ForCausalLM",
-    read=lambda settings: _read(settings, 6),
+    read=_read_gemma3,
     write=lambda config: _write(config, "gemma3_text"),
     links=lambda config: links(config, attention=_NORMALISED),
 )

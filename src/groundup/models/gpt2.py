@@ -14,6 +14,7 @@ from groundup.models.huggingface import (
     blocks,
     expect,
     fused,
+    head_width,
     of_kind,
     read_activation,
     same,
@@ -67,8 +68,6 @@ def _read(settings: Settings) -> Decoder:
         scale_attn_by_inverse_layer_idx=False,
     )
     width, heads = settings["n_embd"], settings["n_head"]
-    if width % heads:
-        raise ValueError(f"n_head ({heads}) must divide n_embd ({width})")
     return Decoder(
         vocab_size=settings["vocab_size"],
         context=settings["n_positions"],
@@ -77,7 +76,7 @@ def _read(settings: Settings) -> Decoder:
         attention=GroupedQuery(
             heads=heads,
             kv_heads=heads,
-            head_width=width // heads,
+            head_width=head_width(settings, "n_embd", "n_head"),
             query_key_norm=None,
             bias=True,
             output_bias=True,

@@ -18,6 +18,8 @@ from groundup.models.huggingface import (
     Link,
     Settings,
     blocks,
+    head_width,
+    layer_kinds,
     of_kind,
     read_activation,
     same,
@@ -59,15 +61,17 @@ def _read(settings: Settings) -> Decoder:
     dense = GroupedQuery(
         heads=heads,
         kv_heads=heads,
-        head_width=width // heads,
+        head_width=head_width(settings, heads="num_heads"),
         query_key_norm=None,
         output_bias=True,
         scale=1.0,
     )
     banded = replace(dense, window=settings["window_size"])
-    kinds = settings.get("attention_layers") or [
-        kind for pattern, times in settings["attention_types"] for kind in pattern * times
-    ]
+    named = "attention_types" if settings.get("attention_types") else "attention_layers"
+    kinds = settings[named]
+    if named == "attention_types":
+        kinds = [kind for pattern, times in kinds for kind in pattern * times]
+    kinds = layer_kinds(settings, named, kinds, "global", "local")
     return Decoder(
         vocab_size=settings["vocab_size"],
         context=settings["max_position_embeddings"],

@@ -7,6 +7,7 @@ untied head; from Llama 2's larger models on, grouped queries.
 from collections.abc import Iterator
 from typing import Any, cast
 
+from groundup.core.errors import InputError
 from groundup.layers import GLU, MLP, GroupedQuery, RMSNorm, RoPE
 from groundup.layers.rope_scaling import Llama3
 from groundup.models.decoder import Decoder
@@ -16,6 +17,7 @@ from groundup.models.huggingface import (
     Settings,
     blocks,
     expect,
+    head_width,
     of_kind,
     older_rope,
     read_activation,
@@ -100,14 +102,22 @@ PRESETS: dict[str, Decoder] = {
 }
 
 
-def attention_of(settings: Settings, **fields: Any) -> GroupedQuery:
-    """Attention from the settings that all of Llama's heirs share."""
+def attention_of(settings: Settings, *, head_dim: int | None = None, **fields: Any) -> GroupedQuery:
+    """Attention from the settings that all of Llama's heirs share.
+
+    head_dim: where they do not say it; None for all heads together as wide as the model.
+    """
     heads = settings["num_attention_heads"]
+    kv_heads = settings["num_key_value_heads"] or heads
+    if heads % kv_heads:
+        raise InputError(
+            f"num_key_value_heads ({kv_heads}) must divide num_attention_heads ({heads})"
+        )
     return GroupedQuery(
         **{
             "heads": heads,
-            "kv_heads": settings.get("num_key_value_heads") or heads,
-            "head_width": settings.get("head_dim") or settings["hidden_size"] // heads,
+            "kv_heads": kv_heads,
+            "head_width": settings.get("head_dim") or head_dim or head_width(settings),
             "query_key_norm": None,
             **fields,
         }
@@ -156,6 +166,8 @@ def mlp_settings(config: Decoder, key: str = "hidden_act") -> dict[str, Any]:
 
 def _read(settings: Settings) -> Decoder:
     expect(settings, pretraining_tp=1)
+    settings = {"num_key_value_heads": None, **settings}
+    head_width(settings)  # its class refuses other widths, whatever the heads' own is
     bias = settings.get("attention_bias", False)
     return decoder_of(
         settings,

@@ -51,7 +51,7 @@ PRESETS: dict[str, Decoder] = {
 
 
 def _read(settings: Settings) -> Decoder:
-    expect(settings, hidden_act="silu")
+    expect(settings, hidden_act="silu", rms_norm=True)
     least, most = map(_number, settings.get("time_step_limit") or (0.0, math.inf))
     inner = settings["num_heads"] * settings["head_dim"]
     if inner != int(settings.get("expand", 2) * settings["hidden_size"]):
@@ -65,7 +65,7 @@ def _read(settings: Settings) -> Decoder:
             heads=settings["num_heads"],
             head_width=settings["head_dim"],
             state=settings["state_size"],
-            groups=settings.get("n_groups", 1),
+            groups=settings.get("n_groups", 8),
             convolution=settings.get("conv_kernel", 4),
             chunk=settings.get("chunk_size", 256),
             eps=settings.get("layer_norm_epsilon", 1e-5),

@@ -44,7 +44,7 @@ PRESETS: dict[str, Decoder] = {
 def _read_mistral(settings: Settings) -> Decoder:
     return decoder_of(
         settings,
-        attention=attention_of(settings, window=settings.get("sliding_window")),
+        attention=attention_of(settings, window=settings.get("sliding_window", 4096)),
         mlp=GLU(
             hidden=settings["intermediate_size"],
             activation=read_activation(settings.get("hidden_act", "silu")),

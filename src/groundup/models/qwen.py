@@ -8,9 +8,12 @@ from typing import Any
 from groundup.layers import GLU, GroupedQuery, MoE, RMSNorm, RoPE
 from groundup.models.decoder import Decoder, Network, in_turn
 from groundup.models.huggingface import (
+    GLOBAL,
+    LOCAL,
     Family,
     Settings,
     expect,
+    layer_kinds,
     of_kind,
     read_activation,
     read_rope,
@@ -107,9 +110,10 @@ def _windows(settings: Settings) -> list[int | None]:
         return [None] * depth
     first = settings.get("max_window_layers", 28)
     kinds = settings.get("layer_types") or [
-        "sliding_attention" if layer >= first else "full_attention" for layer in range(depth)
+        LOCAL if layer >= first else GLOBAL for layer in range(depth)
     ]
-    return [window if kind == "sliding_attention" else None for kind in kinds]
+    kinds = layer_kinds(settings, "layer_types", kinds, LOCAL, GLOBAL)
+    return [window if kind == LOCAL else None for kind in kinds]
 
 
 def _read(settings: Settings, **attention: Any) -> Decoder:
@@ -130,7 +134,7 @@ def _write(config: Decoder) -> dict[str, Any]:
     windows = [
         of_kind(GroupedQuery, config.attention_of(layer)).window for layer in range(config.depth)
     ]
-    kinds = ["full_attention" if window is None else "sliding_attention" for window in windows]
+    kinds = [GLOBAL if window is None else LOCAL for window in windows]
     local = [window for window in windows if window is not None]
     return {
         **settings_of(config),
@@ -148,7 +152,8 @@ def _norm(settings: Settings) -> RMSNorm:
 
 def _read_qwen3(settings: Settings) -> Decoder:
     bias = settings.get("attention_bias", False)
-    return _read(settings, query_key_norm=_norm(settings), bias=bias, output_bias=bias)
+    norm = _norm(settings)
+    return _read(settings, head_dim=128, query_key_norm=norm, bias=bias, output_bias=bias)
 
 
 def _write_qwen3(config: Decoder) -> dict[str, Any]:

@@ -178,6 +178,7 @@ FAMILY = Family(
     write=_write,
     links=_links,
     config=EncoderDecoder,
+    auto="AutoModelForSeq2SeqLM",
     prefix="",
     ignored=("embed_tokens.weight", "EncDecAttention.relative_attention_bias.weight"),
 )

@@ -15,6 +15,7 @@ from groundup.models.huggingface import (
     Link,
     Settings,
     expect,
+    head_width,
     of_kind,
     read_activation,
     same,
@@ -65,8 +66,9 @@ PRESETS: dict[str, EncoderDecoder] = {
 
 def _read(settings: Settings) -> EncoderDecoder:
     expect(settings, share_encoder_decoder_embeddings=True, tie_word_embeddings=True)
+    expect(settings, decoder_vocab_size=settings["vocab_size"])
     for part in ("attention_heads", "ffn_dim"):
-        expect(settings, **{f"decoder_{part}": settings[f"encoder_{part}"]})
+        expect(settings, **{f"encoder_{part}": settings[f"decoder_{part}"]})
     width, heads = settings["d_model"], settings["encoder_attention_heads"]
     return EncoderDecoder(
         vocab_size=settings["vocab_size"],
@@ -77,7 +79,7 @@ def _read(settings: Settings) -> EncoderDecoder:
         attention=GroupedQuery(
             heads=heads,
             kv_heads=heads,
-            head_width=width // heads,
+            head_width=head_width(settings, "d_model", "encoder_attention_heads"),
             query_key_norm=None,
             bias=True,
             output_bias=True,
@@ -149,6 +151,7 @@ FAMILY = Family(
     write=_write,
     links=_links,
     config=EncoderDecoder,
+    auto="AutoModelForSeq2SeqLM",
     ignored=(
         "embed_tokens.weight",
         "embed_positions.weight",

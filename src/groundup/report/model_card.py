@@ -10,6 +10,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from groundup.report import formats
 
+_TASKS = {  # by the names that the Hub knows
+    "AutoModelForCausalLM": "text-generation",
+    "AutoModelForPreTraining": "fill-mask",
+    "AutoModelForSeq2SeqLM": "text2text-generation",
+}
 _LICENCES = {"PSF-2.0": "psf"}  # by the names that the Hub knows
 
 
@@ -21,8 +26,9 @@ def model_card(
 ) -> str:
     """Markdown with the Hub's header.
 
-    facts: architecture, parameters, dtype, stage. config, summary: of the run, or None for a model
-    that was imported, of which nothing else is known.
+    facts: architecture, auto (the class of `transformers` that loads it), parameters, dtype, stage,
+    tokenizer (there is one), imported. config, summary: of the run, or None for a model that was
+    imported, of which nothing else is known; the summary is None too where a run is not finished.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -41,6 +47,7 @@ def model_card(
         name=name,
         facts=facts,
         config=config,
+        task=_TASKS[facts["auto"]],
         summary=summary,
         licence=_LICENCES.get(licence, "other") if licence else None,
         flops=sum(stage["flops"] or 0 for stage in summary["stages"].values()) if summary else 0,
