@@ -120,6 +120,13 @@ DELTA = GatedDelta(key_heads=2, value_heads=4, key_width=6, value_width=8, chunk
 KINDS = {
     "grouped": CONFIG,
     "shifted": dataclasses.replace(CONFIG, attention=dataclasses.replace(PLAIN, shift=True)),
+    "shifted and borrowing": dataclasses.replace(
+        CONFIG,
+        attention=(
+            dataclasses.replace(PLAIN, shift=True),
+            dataclasses.replace(PLAIN, shift=True, borrow=True),
+        ),
+    ),
     "windowed": dataclasses.replace(
         CONFIG, attention=(dataclasses.replace(PLAIN, window=5), PLAIN)
     ),
@@ -170,6 +177,60 @@ def test_reading_in_pieces_with_a_cache_is_reading_whole(kind: str) -> None:
     logits = torch.cat(found, dim=1)
     torch.testing.assert_close(logits[:1], model(tokens[:1]), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(logits[1:, 4:], model(tokens[1:, 4:]), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_packed_documents_are_as_if_alone(kind: str, implementation: str) -> None:
+    """A number that comes again is another document: 5 5 8 5. Rows are packed differently."""
+    model = scrambled(KINDS[kind])
+    tokens = torch.randint(61, (2, 24), generator=torch.Generator().manual_seed(2))
+    rows = [([5, 8, 5, 2], [7, 1, 12, 4]), ([3, 3, 0, 3], [2, 9, 8, 5])]
+    documents = torch.stack(
+        [torch.tensor(n).repeat_interleave(torch.tensor(lengths)) for n, lengths in rows]
+    )
+    found = model(tokens, documents=documents, implementation=implementation)
+    for row, lengths in ((0, (7, 1, 12, 4)), (1, (11, 8, 5))):
+        alone = [model(part) for part in tokens[row : row + 1].split(lengths, dim=1)]
+        torch.testing.assert_close(found[row], torch.cat(alone, 1)[0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_padding_is_a_document_of_its_own(kind: str) -> None:
+    """On the left and on the right, without a mask and without positions."""
+    model = scrambled(KINDS[kind])
+    tokens = torch.randint(61, (3, 20), generator=torch.Generator().manual_seed(2))
+    real = torch.ones_like(tokens)
+    real[1, :6] = 0
+    real[2, 13:] = 0
+    found = model(tokens, documents=real)
+    for row, part in ((0, slice(0, 20)), (1, slice(6, 20)), (2, slice(0, 13))):
+        alone = model(tokens[row : row + 1, part])
+        torch.testing.assert_close(found[row : row + 1, part], alone, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["grouped", "windowed", "latent"])
+@torch.no_grad()
+def test_a_mask_and_documents_hide_what_either_hides(kind: str) -> None:
+    """The mask hides the first position from all others, and documents are kept apart as well."""
+    model = scrambled(KINDS[kind])
+    tokens = torch.randint(61, (1, 14), generator=torch.Generator().manual_seed(2))
+    documents = torch.tensor([[0] * 8 + [1] * 6])
+    mask = causal_mask(14, 14, tokens.device)[None, None].clone()
+    mask[..., 1:, 0] = False
+    found = model(tokens, documents=documents, mask=mask)
+    first = model(tokens[:, :8], mask=mask[..., :8, :8])
+    torch.testing.assert_close(found[:, :8], first, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found[:, 8:], model(tokens[:, 8:]), rtol=1e-4, atol=1e-4)
+
+
+def test_packed_documents_are_not_read_in_pieces() -> None:
+    tokens = torch.zeros(1, 6, dtype=torch.int64)
+    cache = BatchCache(CONFIG, torch.zeros(1, dtype=torch.int64), 6, torch.float32)
+    with pytest.raises(InputError, match="give no cache with them"):
+        scrambled(CONFIG)(tokens, documents=tokens, cache=cache)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -39,6 +39,7 @@ from groundup.layers import (
 from groundup.layers.attend import causal_mask
 from groundup.layers.attention import KeysValues
 from groundup.layers.delta import GatedDeltaMixer
+from groundup.layers.documents import numbered, starts, together
 from groundup.layers.mamba2 import Mamba2Mixer
 from groundup.layers.moe import MixtureOfExperts
 from groundup.layers.norm import build_norm
@@ -169,8 +170,9 @@ class DecoderModel(nn.Module):
         """Logits of the token that follows each position.
 
         tokens: integers [B, T]. positions: integers [T] or [B, T], by default 0 … T−1, in each
-        document anew. documents: integers [B, T]; a position sees those of the same number alone.
-        mask: bool [B, 1, T, T_all], True where a query sees a key; by default causal.
+        document anew. documents: integers [B, T], without a cache; a new one begins wherever the
+        number changes, and sees nothing of those before. Padding is a document, too.
+        mask: bool [B, 1, T, T_all], True where attention's query sees a key; by default causal.
         reports: takes what each router did, in the order of the blocks.
         Returns [B, T, V].
         """
@@ -225,10 +227,14 @@ class DecoderModel(nn.Module):
         config, T = self.config, tokens.shape[1]
         S = T if cache is None else cache.length + T
         check_length(S, config.context)
+        if documents is not None:
+            if cache is not None:
+                raise InputError("packed documents are read whole: give no cache with them.")
+            documents = numbered(documents)
         if positions is None:
             positions = torch.arange(S - T, S, device=tokens.device)
             if documents is not None:
-                positions = positions - _starts(documents)
+                positions = positions - starts(documents)
         x = self.embedding(tokens)
         if config.embedding_scale != 1:
             x = x * config.embedding_scale
@@ -294,14 +300,6 @@ def check_length(tokens: int, context: int) -> None:
         )
 
 
-def _starts(documents: Tensor) -> Tensor:
-    """Where each position's document begins: documents [B, T] → [B, T]."""
-    first = torch.ones_like(documents, dtype=torch.bool)
-    first[:, 1:] = documents[:, 1:] != documents[:, :-1]
-    at = torch.arange(documents.shape[1], device=documents.device)
-    return torch.where(first, at, 0).cummax(dim=1).values
-
-
 def _visible(
     T: int,
     S: int,
@@ -315,14 +313,12 @@ def _visible(
         window = None
     if mask is None and documents is None and window is None:
         return None
-    if mask is not None and window is None:
-        return mask
-    visible = causal_mask(T, S, device, window=window)[None, None]
-    if mask is not None:
-        visible = visible & mask
-    if documents is not None:
-        visible = visible & (documents[:, None, :, None] == documents[:, None, None, :])
-    return visible
+    visible = mask
+    if mask is None or window is not None:
+        visible = causal_mask(T, S, device, window=window)[None, None]
+        visible = visible if mask is None else visible & mask
+    assert visible is not None
+    return visible if documents is None else visible & together(documents)
 
 
 # What positions are to a block's attention: a rotation, or a bias of its logits, or neither.
