@@ -110,7 +110,8 @@ class MixtureOfExperts(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, RouterReport]:
         """x: [..., D] → [..., D], and what the router did."""
         flat = x.reshape(-1, x.shape[-1])
-        logits = F.linear(flat.float(), self.router.weight.float())
+        with torch.autocast(x.device.type, enabled=False):  # it would round: choices would change
+            logits = F.linear(flat.float(), self.router.weight.float())
         scores = logits.softmax(-1) if self.config.scoring == "softmax" else logits.sigmoid()
         chosen = self._choose(scores)
         weights = scores.gather(1, chosen)
