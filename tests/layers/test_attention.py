@@ -92,6 +92,43 @@ def test_attention_is_the_definition(
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("softcap", [None, 2.0])
+@pytest.mark.parametrize("sunk", [False, True])
+@pytest.mark.parametrize("biased", [False, True])
+def test_a_query_that_sees_nothing_reads_zeros_and_learns_nothing(
+    implementation: str, softcap: float | None, sunk: bool, biased: bool
+) -> None:
+    """Its row of the output, all others as without it, and gradients of which none is NaN."""
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (
+        torch.randn(2, 4, 7, 8, dtype=torch.float64, generator=generator, requires_grad=True)
+        for _ in range(3)
+    )
+    sinks = torch.randn(4, generator=generator).double() if sunk else None
+    bias = torch.randn(4, 7, 7, generator=generator).double() if biased else None
+    mask = causal_mask(7, 7, q.device)[None, None].repeat(2, 1, 1, 1)
+    mask[1, 0, [0, 3]] = False
+    found = attend(
+        q,
+        k,
+        v,
+        scale=0.7,
+        mask=mask,
+        bias=bias,
+        softcap=softcap,
+        sinks=sinks,
+        implementation=implementation,
+    )
+    blind = ~mask.any(-1).expand(2, 4, 7)
+    assert (found[blind] == 0).all()
+    expected = by_hand(q, k, v, 0.7, mask, bias, softcap, sinks)
+    torch.testing.assert_close(found[~blind], expected[~blind], rtol=1e-5, atol=1e-5)
+    found.square().sum().backward()
+    assert all(part.grad.isfinite().all() for part in (q, k, v))
+    assert (q.grad[blind] == 0).all()
+
+
 @given(st.integers(1, 40), st.integers(0, 20), st.integers(1, 50))
 @settings(max_examples=50, deadline=None)
 def test_a_window_sees_the_last_positions_and_itself(T: int, before: int, window: int) -> None:
