@@ -1,12 +1,19 @@
 """The original Transformer against torch's own modules; BERT's masking by its statistics."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
 from groundup.core.errors import InputError
+from groundup.layers import MLP, Mamba2
+from groundup.models import Decoder
 from groundup.models.bert import BERT, mask_tokens
 from groundup.models.encoder_decoder import EncoderDecoderModel
+from groundup.models.stack import Encoder
+from groundup.models.t5 import t5
 from groundup.models.transformer import transformer
 
 CONFIG = transformer(width=32, depth=2, heads=4, hidden=48, vocab_size=53, context=40)
@@ -134,6 +141,66 @@ def test_bert_s_pseudo_likelihood_masks_one_token_at_a_time() -> None:
     hidden[:, 4] = 3
     expected = model(hidden).tokens[:, 4].log_softmax(-1)
     torch.testing.assert_close(found[:, 4], expected.gather(1, tokens[:, 4:5])[:, 0])
+
+
+SMALL = {
+    "transformer": transformer(width=16, depth=1, heads=2, hidden=24, vocab_size=31, context=12),
+    "t5": t5(
+        width=16,
+        depth=1,
+        heads=2,
+        head_width=8,
+        mlp=MLP(hidden=24, activation="relu"),
+        vocab_size=31,
+        context=12,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SMALL)
+@torch.no_grad()
+def test_source_and_target_must_fit_the_context(kind: str) -> None:
+    model = SMALL[kind].build(0)
+    full, more = (torch.zeros(1, length, dtype=torch.int64) for length in (12, 13))
+    assert model(full, full).shape == (1, 12, 31)
+    assert model.generate(full, end=-1, most=100).shape == (1, 12)
+    for source, target in ((more, full), (full, more)):
+        with pytest.raises(InputError, match="has 13 tokens, and the model's context holds 12"):
+            model(source, target)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"window": 3}, r"an encoder sees the whole text: its attention has no window \(3\)"),
+        ({"borrow": True}, "the first block has no layer below to borrow"),
+    ],
+)
+def test_attention_that_an_encoder_cannot_have_is_refused(
+    change: dict[str, Any], sentence: str
+) -> None:
+    for config in SMALL.values():
+        with pytest.raises(ValueError, match=sentence):
+            replace(config, attention=replace(config.attention, **change))
+
+
+def test_a_state_is_no_encoder() -> None:
+    config = Decoder(
+        vocab_size=31,
+        context=12,
+        width=16,
+        depth=1,
+        attention=Mamba2(heads=4, head_width=8, state=4),
+        mlp=None,
+    )
+    with pytest.raises(ValueError, match="an encoder sees the whole text, and Mamba2 not"):
+        Encoder(config)
+
+
+@pytest.mark.parametrize("begin", [-1, 31])
+def test_a_target_begins_with_a_token(begin: int) -> None:
+    with pytest.raises(ValueError, match="must be a token of the vocabulary"):
+        replace(SMALL["t5"], begin=begin)
 
 
 def test_bert_refuses_what_its_positions_do_not_hold() -> None:

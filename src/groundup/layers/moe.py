@@ -50,6 +50,10 @@ class MoE:
     def __post_init__(self) -> None:
         if not 1 <= self.active <= self.experts:
             raise ValueError(f"active ({self.active}) must be from 1 to experts ({self.experts})")
+        if self.hidden < 1 or self.shared < 0:
+            raise ValueError("hidden must be positive, and shared not negative")
+        if self.capacity is not None and self.capacity <= 0:
+            raise ValueError(f"capacity ({self.capacity}) must be positive")
         if self.groups < 1 or self.experts % self.groups:
             raise ValueError(f"groups ({self.groups}) must divide experts ({self.experts})")
         if not 1 <= self.active_groups <= self.groups:

@@ -48,8 +48,11 @@ class BERT:
     eps: float = 1e-12
 
     def __post_init__(self) -> None:
+        if min(self.heads, self.segments) < 1:
+            raise ValueError("heads and segments must be positive")
         if self.width % self.heads:
             raise ValueError(f"heads ({self.heads}) must divide width ({self.width})")
+        self.blocks()  # raises what a decoder's config does
 
     def build(self, seed: int) -> "BERTModel":
         """A model with weights drawn from `seed`, in float32 on the CPU."""

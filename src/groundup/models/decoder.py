@@ -92,8 +92,36 @@ class Decoder:
             raise ValueError(
                 "positions that are added to the embeddings are the same for all blocks"
             )
-        if _borrows(self.attention_of(0)):
+        if isinstance(self.position_of(0), Sinusoidal):
+            cast(Sinusoidal, self.position_of(0)).check(self.width)
+        for layer in range(self.depth):
+            attention, position = self.attention_of(layer), self.position_of(layer)
+            if isinstance(position, RoPE) and attention.rotated_width:
+                position.rotated(attention.rotated_width)  # raises where it cannot
+            if _borrows(attention):
+                self._check_borrowing(layer)
+
+    def _check_borrowing(self, layer: int) -> None:
+        if not layer:
             raise ValueError("the first block has no layer below to borrow keys and values from")
+        mine, below = self.attention_of(layer), self.attention_of(layer - 1)
+        if not isinstance(below, GroupedQuery):
+            raise ValueError(
+                f"block {layer} borrows keys and values, and {type(below).__name__} below it has "
+                "none to lend"
+            )
+        assert isinstance(mine, GroupedQuery)
+        if (mine.kv_heads, mine.head_width) != (below.kv_heads, below.head_width):
+            raise ValueError(
+                f"block {layer} borrows keys and values, and needs kv_heads and head_width of the "
+                f"block below it: {below.kv_heads} and {below.head_width}"
+            )
+        places = (self.position_of(layer), self.position_of(layer - 1))
+        if places[0] != places[1] and any(isinstance(place, RoPE) for place in places):
+            raise ValueError(
+                f"block {layer} borrows keys, and needs the position of the block below it, by "
+                "which they were rotated"
+            )
 
     def attention_of(self, layer: int) -> Mixer:
         return _turn(self.attention, layer)

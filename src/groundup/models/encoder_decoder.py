@@ -29,18 +29,20 @@ from groundup.models.decoder import (
     Positions,
     Readout,
     View,
+    check_length,
     cross_entropies,
     join,
 )
-from groundup.models.stack import Encoder, seen
+from groundup.models.stack import Encoder, check_whole, seen
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderDecoder:
     """width: D. encoder_depth, depth: blocks of the encoder and of the decoder.
 
-    One vocabulary and one embedding serve source and target. attention: of all three kinds, by
-    itself and across. begin: the token that a target is begun with. The rest: as in `Decoder`.
+    One vocabulary and one embedding serve source and target. context: the longest of either, in
+    tokens. attention: of all three kinds, by itself and across; it has no window. begin: the token
+    that a target is begun with. The rest: as in `Decoder`.
     """
 
     vocab_size: int
@@ -58,6 +60,14 @@ class EncoderDecoder:
     logit_scale: float = 1.0
     head_bias: bool = False
     begin: int = 0
+
+    def __post_init__(self) -> None:
+        if self.encoder_depth < 1:
+            raise ValueError("encoder_depth must be positive")
+        if not 0 <= self.begin < self.vocab_size:
+            raise ValueError(f"begin ({self.begin}) must be a token of the vocabulary")
+        check_whole(self.blocks(encoder=True))
+        self.blocks(encoder=False)  # raises what a decoder's config does
 
     def build(self, seed: int) -> "EncoderDecoderModel":
         """A model with weights drawn from `seed`, in float32 on the CPU."""
@@ -118,7 +128,8 @@ class EncoderDecoderModel(nn.Module):
         """Logits of the token that follows each of the target's.
 
         source: integers [B, S]. target: integers [B, T], begun with `begin`. real: bool [B, S],
-        False where the source is padding. Returns [B, T, V].
+        False where the source is padding. Returns [B, T, V]. Raises `InputError` where source or
+        target is longer than the context.
         """
         memory = self.encode(source, real, implementation=implementation)
         return self.decode(target, memory, real, implementation=implementation)
@@ -159,11 +170,11 @@ class EncoderDecoderModel(nn.Module):
     def generate(
         self, source: Tensor, *, end: int, most: int, real: Tensor | None = None
     ) -> Tensor:
-        """The likeliest token after token, up to `most`: [B, S] → [B, ≤ most]. A row that has ended
-        goes on with `end`."""
+        """The likeliest token after token, up to `most` or to what the context holds: [B, S] →
+        [B, ≤ most]. A row that has ended goes on with `end`."""
         memory = self.encode(source, real)
         target = torch.full_like(source[:, :1], self.config.begin)
-        for _ in range(most):
+        for _ in range(min(most, self.config.context)):
             token = self.decode(target, memory, real)[:, -1].argmax(-1, keepdim=True)
             over = (target[:, 1:] == end).any(dim=1, keepdim=True)
             target = torch.cat((target, token.masked_fill(over, end)), dim=1)
@@ -172,6 +183,7 @@ class EncoderDecoderModel(nn.Module):
         return target[:, 1:]
 
     def _embed(self, tokens: Tensor, positions: Positions) -> Tensor:
+        check_length(tokens.shape[1], self.config.context)
         x = self.embedding(tokens) * self.config.embedding_scale
         return positions.add(x, torch.arange(tokens.shape[1], device=tokens.device))
 

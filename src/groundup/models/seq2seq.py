@@ -34,6 +34,8 @@ class Seq2Seq:
     def __post_init__(self) -> None:
         if min(self.source_vocab_size, self.vocab_size, self.width) < 1:
             raise ValueError("vocabularies and width must be positive")
+        if not 0 <= self.begin < self.vocab_size:
+            raise ValueError(f"begin ({self.begin}) must be a token of the vocabulary")
 
     def build(self, seed: int) -> "Seq2SeqModel":
         """A model with weights drawn from `seed`, in float32 on the CPU."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from groundup.layers import Implementation
+from groundup.layers import GroupedQuery, Implementation, Latent
 from groundup.models.decoder import Block, Decoder, Positions
 
 
@@ -13,6 +13,7 @@ class Encoder(nn.Module):
     def __init__(self, config: Decoder):
         """config: of the blocks; what a decoder has beside them is not built."""
         super().__init__()
+        check_whole(config)
         self.positions = Positions(config)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.depth))
 
@@ -36,6 +37,18 @@ class Encoder(nn.Module):
                 implementation=implementation,
             )
         return x
+
+
+def check_whole(config: Decoder) -> None:
+    """Raises `ValueError` for attention that would not see the whole text."""
+    for layer in range(config.depth):
+        attention = config.attention_of(layer)
+        if not isinstance(attention, GroupedQuery | Latent):
+            raise ValueError(f"an encoder sees the whole text, and {type(attention).__name__} not")
+        if attention.window is not None:
+            raise ValueError(
+                f"an encoder sees the whole text: its attention has no window ({attention.window})"
+            )
 
 
 def seen(real: Tensor | None, S: int, device: torch.device) -> Tensor:
