@@ -136,7 +136,7 @@ def test_masking_has_the_paper_s_shares() -> None:
 def test_bert_s_pseudo_likelihood_masks_one_token_at_a_time() -> None:
     model = BERT(vocab_size=31, context=12, width=16, depth=1, heads=2, hidden=24).build(0)
     tokens = torch.randint(5, 31, (2, 7), generator=torch.Generator().manual_seed(1))
-    found = model.logprobs(tokens, mask_token=3)
+    found = model.pseudo_logprobs(tokens, mask_token=3)
     hidden = tokens.clone()
     hidden[:, 4] = 3
     expected = model(hidden).tokens[:, 4].log_softmax(-1)

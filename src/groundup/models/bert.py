@@ -164,7 +164,7 @@ class BERTModel(nn.Module):
             return loss
         return loss + F.cross_entropy(predictions.follows.float(), (~follows).long())
 
-    def logprobs(self, tokens: Tensor, mask_token: int) -> Tensor:
+    def pseudo_logprobs(self, tokens: Tensor, mask_token: int) -> Tensor:
         """Log-probability of each token given all others, in nats: its pseudo-likelihood (Salazar
         et al. 2020), one pass a position. tokens: [B, T] → [B, T]."""
         columns = []

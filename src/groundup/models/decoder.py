@@ -238,6 +238,8 @@ class DecoderModel(nn.Module):
 
     def logprobs(self, tokens: Tensor) -> Tensor:
         """Log-probability of each token but the first, given those before it: [B, T−1], in nats."""
+        if tokens.shape[1] < 2:
+            return self.embedding.weight.new_empty(len(tokens), 0)
         return -self.losses(tokens[:, :-1], tokens[:, 1:])
 
     def hidden(

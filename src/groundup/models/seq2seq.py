@@ -65,15 +65,18 @@ class Seq2SeqModel(nn.Module):
     def tie(self) -> None:
         """There is nothing to tie."""
 
-    def forward(
-        self, source: Tensor, target: Tensor, real: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """source: integers [B, S]; target: integers [B, T], begun with `begin`; real: bool [B, S],
-        False where the source is padding.
+    def forward(self, source: Tensor, target: Tensor, *, real: Tensor | None = None) -> Tensor:
+        """Logits of the token that follows each of the target's.
 
-        Returns the logits of the token that follows each of the target's, [B, T, V], and where it
-        looked, [B, T, S].
+        source: integers [B, S]. target: integers [B, T], begun with `begin`. real: bool [B, S],
+        False where the source is padding. Returns [B, T, V].
         """
+        return self.look(source, target, real=real)[0]
+
+    def look(
+        self, source: Tensor, target: Tensor, *, real: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The logits, and at each of the target's tokens where it looked, [B, T, S]."""
         memory, state = self.encode(source, real)
         keys = self.attention.keys(memory)
         seen = torch.zeros_like(state.hidden)
@@ -95,7 +98,7 @@ class Seq2SeqModel(nn.Module):
         """Negative log-likelihood of each of the target's tokens given those before it and the
         source, in nats: integers [B, S] and [B, T], without `begin` → float32 [B, T]."""
         begin = torch.full_like(target[:, :1], self.config.begin)
-        logits, _ = self(source, torch.cat((begin, target[:, :-1]), dim=1), real)
+        logits = self(source, torch.cat((begin, target[:, :-1]), dim=1), real=real)
         return cross_entropies(logits, target)
 
     @torch.no_grad()
