@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from groundup.core.errors import InputError
-from groundup.layers import MLP, Mamba2
-from groundup.models import Decoder
+from groundup.layers import GLU, MLP, Mamba2
+from groundup.models import Decoder, forward_flops, training_flops
 from groundup.models.bert import BERT, mask_tokens
-from groundup.models.encoder_decoder import EncoderDecoderModel
+from groundup.models.encoder_decoder import EncoderDecoder, EncoderDecoderModel
 from groundup.models.stack import Encoder
 from groundup.models.t5 import t5
 from groundup.models.transformer import transformer
@@ -167,6 +168,47 @@ def test_source_and_target_must_fit_the_context(kind: str) -> None:
     for source, target in ((more, full), (full, more)):
         with pytest.raises(InputError, match="has 13 tokens, and the model's context holds 12"):
             model(source, target)
+
+
+GATED = replace(
+    SMALL["t5"],
+    encoder_depth=3,
+    attention=replace(SMALL["t5"].attention, kv_heads=1),
+    mlp=GLU(hidden=20),
+    tied=False,
+)
+
+
+@pytest.mark.parametrize("config", [*SMALL.values(), GATED], ids=["transformer", "t5", "gated"])
+@pytest.mark.parametrize(("source", "target"), [(1, 1), (12, 5), (3, 11)])
+def test_flops_equal_torch_s_counter(config: EncoderDecoder, source: int, target: int) -> None:
+    model = config.build(0)
+    texts = [torch.zeros(1, length, dtype=torch.int64) for length in (source, target)]
+    with FlopCounterMode(display=False) as counter:
+        logits = model(*texts, implementation="reference")
+    expected = forward_flops(config, target, source_tokens=source, causal=False)
+    assert counter.get_total_flops() == expected
+    assert training_flops(config, target, source_tokens=source, causal=False) == 3 * expected
+    with counter:
+        logits.sum().backward()
+    assert counter.get_total_flops() == 2 * expected
+
+
+def test_flops_of_two_texts_need_both() -> None:
+    with pytest.raises(ValueError, match="source_tokens must be given"):
+        forward_flops(SMALL["t5"], 5)
+
+
+@pytest.mark.parametrize("tokens", [1, 9])
+def test_bert_s_flops_equal_torch_s_counter(tokens: int) -> None:
+    config = BERT(vocab_size=31, context=12, width=16, depth=2, heads=2, hidden=24)
+    model = config.build(0)
+    with FlopCounterMode(display=False) as counter:
+        predictions = model(torch.zeros(1, tokens, dtype=torch.int64), implementation="reference")
+    assert counter.get_total_flops() == forward_flops(config, tokens)
+    with counter:
+        sum(part.sum() for part in predictions).backward()
+    assert counter.get_total_flops() == 2 * forward_flops(config, tokens)
 
 
 @pytest.mark.parametrize(

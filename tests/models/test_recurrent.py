@@ -9,7 +9,6 @@ from groundup.layers import GRU, LSTM, Bahdanau, Luong
 from groundup.models import forward_flops
 from groundup.models.recurrent import RecurrentLM
 from groundup.models.seq2seq import Seq2Seq, Seq2SeqModel
-from groundup.models.seq2seq import forward_flops as translation_flops
 
 LM = RecurrentLM(vocab_size=31, context=16, width=12, depth=2)
 
@@ -127,7 +126,7 @@ def test_flops_of_translation_equal_torch_s_counter(
     model = translator(attention, cell)
     with FlopCounterMode(display=False) as counter:
         model(SOURCE[:1], TARGET[:1])
-    assert counter.get_total_flops() == translation_flops(model.config, 7, 5)
+    assert counter.get_total_flops() == forward_flops(model.config, 5, source_tokens=7)
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS, ids=str)

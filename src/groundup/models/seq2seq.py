@@ -164,21 +164,3 @@ class Seq2SeqModel(nn.Module):
     def parameter_count(self) -> int:
         """Number of weights."""
         return sum(parameter.numel() for parameter in self.parameters())
-
-
-def forward_flops(config: Seq2Seq, source_tokens: int, tokens: int) -> int:
-    """FLOPs of matrix products in a forward pass over one pair of sequences."""
-    D, S, T, gates = config.width, source_tokens, tokens, config.cell.gates
-    early = isinstance(config.attention, Bahdanau)
-    memory = 2 * D if early else D
-    encoder = 2 * S * gates * D * (D + D)
-    bridge = D * D + (0 if early else S * 2 * D * D)
-    cell = T * gates * D * ((3 if early else 2) * D + D)
-    combine = T * (4 * D * 2 * D if early else 2 * D * D)
-    look = T * S * memory  # the weighted sum
-    if isinstance(config.attention, Bahdanau) or config.attention.score == "concat":
-        inner = config.attention.width if isinstance(config.attention, Bahdanau) else D
-        look += S * memory * inner + T * D * inner + T * S * inner
-    else:
-        look += T * S * D + (S * memory * D if config.attention.score == "general" else 0)
-    return 2 * (encoder + bridge + cell + combine + look + T * D * config.vocab_size)
