@@ -152,13 +152,14 @@ class BERTModel(nn.Module):
         segments: Tensor | None = None,
         follows: Tensor | None = None,
         real: Tensor | None = None,
+        implementation: Implementation = "sdpa",
     ) -> Tensor:
         """Mean negative log-likelihood of the masked targets, in nats, plus that of whether the
         second segment follows (section 3.1): a scalar.
 
         targets: integers [B, T]. masked: bool [B, T], where they count. follows: bool [B], or None.
         """
-        predictions = self(tokens, segments=segments, real=real)
+        predictions = self(tokens, segments=segments, real=real, implementation=implementation)
         loss = F.cross_entropy(predictions.tokens[masked].float(), targets[masked])
         if follows is None:
             return loss

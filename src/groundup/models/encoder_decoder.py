@@ -159,11 +159,19 @@ class EncoderDecoderModel(nn.Module):
         logits = self.readout(x)
         return logits if self.head_bias is None else logits + self.head_bias
 
-    def losses(self, source: Tensor, target: Tensor, *, real: Tensor | None = None) -> Tensor:
+    def losses(
+        self,
+        source: Tensor,
+        target: Tensor,
+        *,
+        real: Tensor | None = None,
+        implementation: Implementation = "sdpa",
+    ) -> Tensor:
         """Negative log-likelihood of each of the target's tokens given those before it and the
         source, in nats: integers [B, S] and [B, T], without `begin` → float32 [B, T]."""
         begin = torch.full_like(target[:, :1], self.config.begin)
-        logits = self(source, torch.cat((begin, target[:, :-1]), dim=1), real=real)
+        begun = torch.cat((begin, target[:, :-1]), dim=1)
+        logits = self(source, begun, real=real, implementation=implementation)
         return cross_entropies(logits, target)
 
     @torch.no_grad()
