@@ -170,6 +170,69 @@ def test_source_and_target_must_fit_the_context(kind: str) -> None:
             model(source, target)
 
 
+SHIFTED = replace(SMALL["t5"], attention=replace(SMALL["t5"].attention, shift=True))
+ENCODERS = {**SMALL, "shifted": SHIFTED}
+
+
+def scrambled(config: EncoderDecoder | BERT) -> Any:
+    model = config.build(0)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+@pytest.mark.parametrize("implementation", ["reference", "sdpa", "blockwise"])
+@pytest.mark.parametrize("kind", ENCODERS)
+@torch.no_grad()
+def test_packed_pairs_are_as_if_alone(kind: str, implementation: str) -> None:
+    """The third pair has the number of the first; the last document of either is padding."""
+    model = scrambled(ENCODERS[kind])
+    lengths, numbers = ((3, 5, 1, 3), (4, 1, 3, 2)), torch.tensor([7, 2, 7, 0])
+    source, target = torch.randint(31, (2, 1, 12), generator=torch.Generator().manual_seed(2))
+    target = target[:, :10]
+    documents = tuple(numbers.repeat_interleave(torch.tensor(sizes))[None] for sizes in lengths)
+    found = model.losses(source, target, documents=documents, implementation=implementation)
+    texts = zip(source.split(lengths[0], 1), target.split(lengths[1], 1), strict=True)
+    alone = torch.cat([model.losses(*pair) for pair in texts], dim=1)
+    torch.testing.assert_close(found, alone, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+@torch.no_grad()
+def test_padding_of_a_source_is_not_read(kind: str) -> None:
+    """On the right, or as the first of two documents; and with padding inside of a document."""
+    model = scrambled(ENCODERS[kind])
+    source, target = torch.randint(31, (2, 1, 9), generator=torch.Generator().manual_seed(2))
+    found = model(source, target, real=torch.arange(9)[None] < 6)
+    torch.testing.assert_close(found, model(source[:, :6], target), rtol=1e-4, atol=1e-4)
+    documents = tuple(torch.tensor([[0] * size + [1] * (9 - size)]) for size in (4, 5))
+    packed = model(source, target, documents=documents, real=torch.arange(9)[None] != 8)
+    alone = model(source[:, 4:8], target[:, 5:])
+    torch.testing.assert_close(packed[:, 5:], alone, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_packed_documents_of_bert_are_as_if_alone() -> None:
+    config = BERT(vocab_size=31, context=12, width=16, depth=2, heads=2, hidden=24)
+    model = scrambled(config)
+    lengths = (3, 5, 1, 3)
+    tokens = torch.randint(31, (1, 12), generator=torch.Generator().manual_seed(2))
+    segments = torch.arange(12)[None] % 2
+    documents = torch.tensor([7, 2, 7, 0]).repeat_interleave(torch.tensor(lengths))[None]
+    found = model(tokens, segments=segments, documents=documents)
+    parts = zip(tokens.split(lengths, 1), segments.split(lengths, 1), strict=True)
+    alone = [model(part, segments=kinds) for part, kinds in parts]
+    expected = torch.cat([each.tokens for each in alone], dim=1)
+    torch.testing.assert_close(found.tokens, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found.follows, alone[0].follows, rtol=1e-4, atol=1e-4)
+    masked = torch.arange(12)[None] % 3 == 0
+    expected = -expected.log_softmax(-1).gather(-1, tokens[..., None])[..., 0][masked].mean()
+    loss = model.loss(tokens, tokens, masked, segments=segments, documents=documents)
+    torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-4)
+
+
 GATED = replace(
     SMALL["t5"],
     encoder_depth=3,

@@ -190,12 +190,12 @@ class GroupedQueryAttention(nn.Module):
         )
         return self.output(attended.transpose(1, 2).reshape(B, T, -1)), (keys, values)
 
-    def project(self, memory: Tensor) -> KeysValues:
+    def project(self, memory: Tensor, documents: Tensor | None = None) -> KeysValues:
         """The keys and values of another sequence, to be `borrowed`: cross-attention.
 
-        memory: [B, S, D] → [B, kv_heads, S, K] each.
+        memory: [B, S, D]; documents: integers [B, S] → [B, kv_heads, S, K] each.
         """
-        keys, values = self._keys_values(memory, None, None, 0)
+        keys, values = self._keys_values(memory, documents, None, 0)
         return keys.transpose(1, 2), values.transpose(1, 2)
 
     def _keys_values(

@@ -19,6 +19,12 @@ def numbered(documents: Tensor) -> Tensor:
     return borders(documents).cumsum(dim=1)
 
 
+def places(documents: Tensor | None, T: int, device: torch.device) -> Tensor:
+    """Positions, 0, 1, 2, … in each document anew: [B, T], or [T] where there are no documents."""
+    at = torch.arange(T, device=device)
+    return at if documents is None else at - starts(documents)
+
+
 def starts(documents: Tensor) -> Tensor:
     """Where each position's document begins: [B, T]."""
     at = torch.arange(documents.shape[1], device=documents.device)

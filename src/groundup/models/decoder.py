@@ -39,7 +39,7 @@ from groundup.layers import (
 from groundup.layers.attend import causal_mask
 from groundup.layers.attention import KeysValues
 from groundup.layers.delta import GatedDeltaMixer
-from groundup.layers.documents import numbered, starts, together
+from groundup.layers.documents import numbered, places, together
 from groundup.layers.mamba2 import Mamba2Mixer
 from groundup.layers.moe import MixtureOfExperts
 from groundup.layers.norm import build_norm
@@ -262,9 +262,7 @@ class DecoderModel(nn.Module):
                 raise InputError("packed documents are read whole: give no cache with them.")
             documents = numbered(documents)
         if positions is None:
-            positions = torch.arange(S - T, S, device=tokens.device)
-            if documents is not None:
-                positions = positions - starts(documents)
+            positions = places(documents, T, tokens.device) + (S - T)
         x = self.embedding(tokens)
         if config.embedding_scale != 1:
             x = x * config.embedding_scale
