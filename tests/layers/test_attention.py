@@ -1,6 +1,7 @@
 """Every kind of attention against the definition, one query and head at a time, in float64."""
 
 import dataclasses
+import itertools
 import math
 
 import pytest
@@ -299,6 +300,46 @@ def test_a_latent_cache_is_as_narrow_as_the_latent() -> None:
     cache = BatchCache(KINDS["latent"], torch.zeros(2, dtype=torch.int64), 10, torch.float32)
     assert cache.keys[0].shape == (2, 1, 10, 4)
     assert cache.values[0].shape == (2, 1, 10, 12)
+
+
+@torch.no_grad()
+def test_a_borrowing_layer_reads_the_keys_and_values_of_the_layer_below() -> None:
+    """The whole model by hand, in float64: layers 1 and 2 read what layer 0 made, layer 3 has its
+    own. Each layer asks with queries of its own."""
+    borrow = dataclasses.replace(PLAIN, borrow=True)
+    attention = (PLAIN, borrow, borrow, PLAIN)
+    model = scrambled(dataclasses.replace(CONFIG, depth=4, attention=attention)).double()
+    tokens = torch.randint(61, (13,), generator=torch.Generator().manual_seed(2))
+
+    def norm(weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt() * weight
+
+    def turned(x: torch.Tensor) -> torch.Tensor:
+        """[T, heads, 8]: pairs (i, i + 4) as complex numbers."""
+        angle = torch.arange(13)[:, None] * 10_000.0 ** (-torch.arange(4).double() / 4)
+        pairs = torch.complex(x[..., :4], x[..., 4:]) * torch.exp(1j * angle)[:, None]
+        return torch.cat((pairs.real, pairs.imag), -1)
+
+    x = model.embedding.weight[tokens]
+    for block, kind in zip(model.blocks, attention, strict=True):
+        part, inner = block.attention, norm(block.attention_norm.weight, x)
+        queries = (inner @ part.query.weight.T).view(13, 4, 8)
+        queries = turned(norm(part.query_norm.weight, queries))
+        if not kind.borrow:
+            keys = (inner @ part.key.weight.T).view(13, 2, 8)
+            keys = turned(norm(part.key_norm.weight, keys))
+            values = (inner @ part.value.weight.T).view(13, 2, 8)
+        read = torch.zeros(13, 4, 8, dtype=torch.float64)
+        for h, t in itertools.product(range(4), range(13)):
+            logits = keys[: t + 1, h // 2] @ queries[t, h] / 8**0.5
+            read[t, h] = logits.softmax(0) @ values[: t + 1, h // 2]
+        x = x + read.flatten(1) @ part.output.weight.T
+        inner, mlp = norm(block.mlp_norm.weight, x), block.mlp
+        gate = inner @ mlp.gate.weight.T
+        inner = gate / (1 + torch.exp(-gate)) * (inner @ mlp.up.weight.T)
+        x = x + inner @ mlp.down.weight.T
+    expected = norm(model.readout.norm.weight, x) @ model.readout.head.weight.T
+    torch.testing.assert_close(model(tokens[None])[0], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_borrowed_keys_are_not_cached() -> None:
