@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from groundup.core.config import apply_overrides
 from groundup.core.errors import ConfigError, InputError
 from groundup.core.progress import make_console
 from groundup.experiments import Variant, compare, variants_of
@@ -98,6 +99,7 @@ def test_the_model_has_the_tokenizer_s_vocabulary() -> None:
         (["model.norn=none"], "did you mean 'model.norm'"),
         (["model.norm=batchnorm"], "must be one of RMSNorm, LayerNorm"),
         (["model.norm"], "varies nothing: write KEY=VALUE,VALUE"),
+        (["pretrain.steps=5,10"], "pretrain.steps follows from budget: vary that instead"),
         ([], "there is nothing to compare"),
     ],
 )
@@ -126,13 +128,13 @@ def test_every_variant_gets_the_same_flops(documents: Path, tmp_path: Path) -> N
     assert deeper["difference"]["mean"] == pytest.approx(expected)
     assert json.loads((tmp_path / "result.json").read_text()) == result
 
-    models = list(tmp_path.glob("trainings/*/training/model/model.safetensors"))
+    models = list(tmp_path.glob("trainings/*/seed-*/training/model/model.safetensors"))
     assert len(models) == 6
     times = [model.stat().st_mtime_ns for model in models]
     more = variants_of(base, ["model.norm=none,layernorm"], grid=False)
     compare(more, tmp_path, seeds=2, console=make_console(quiet=True))
     assert [model.stat().st_mtime_ns for model in models] == times  # only the new one was trained
-    assert len(list(tmp_path.glob("trainings/*"))) == 8
+    assert len(list(tmp_path.glob("trainings/*/seed-*"))) == 8
 
 
 def test_recurrent_and_n_gram_models_stand_beside_decoders(documents: Path, tmp_path: Path) -> None:
@@ -156,6 +158,40 @@ def test_a_budget_in_time_is_measured_once(documents: Path, tmp_path: Path) -> N
     assert first["rows"][0]["steps"] == int(1 / seconds)
     again = compare(variants, tmp_path, seeds=1, console=make_console(quiet=True))
     assert again["rows"] == first["rows"]
+
+
+def test_every_variant_is_trained_in_its_own_format(documents: Path, tmp_path: Path) -> None:
+    found = variants_of(small(documents), ["dtype=float32,bfloat16"], grid=False)
+    result = compare(found, tmp_path, seeds=1, console=make_console(quiet=True))
+    exact, rounded = (row["seeds"][0] for row in result["rows"])
+    assert 0 < abs(exact - rounded) < 0.1
+
+
+def test_the_end_of_a_curve_is_measured_as_the_rest_is(documents: Path, tmp_path: Path) -> None:
+    """At a rate of zero nothing is learned, so the whole curve is one value."""
+    still = ["pretrain.optimizer.matrices.lr=0", "pretrain.optimizer.rest.lr=0"]
+    base = apply_overrides(small(documents), [*still, "pretrain.optimizer.embedding.lr=0"])
+    variants = [Variant(name="base", experiment=base)]
+    (row,) = compare(variants, tmp_path, seeds=2, console=make_console(quiet=True))["rows"]
+    bits = [point["bits_per_byte"] for point in row["curve"]]
+    assert len(bits) > 2
+    assert bits == pytest.approx([bits[0]] * len(bits))
+    seconds = [point["seconds"] for point in row["curve"]]
+    assert seconds == sorted(seconds)
+    assert row["seconds"] == pytest.approx(seconds[-1])
+
+
+def test_other_text_and_another_budget_may_share_a_folder(documents: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    for path in sorted(documents.iterdir())[:4]:
+        (other / path.name).write_bytes(path.read_bytes())
+    runs, quiet = tmp_path / "runs", make_console(quiet=True)
+    for base in (small(documents), small(documents, budget="6e7"), small(other)):
+        variants = [Variant(name="base", experiment=base)]
+        result = compare(variants, runs, seeds=1, console=quiet, ngrams=True)
+        assert result["budget"] == base.budget
+    assert len(list(runs.glob("text-*"))) == 3
 
 
 def test_a_budget_below_one_step_is_refused(documents: Path, tmp_path: Path) -> None:
@@ -184,6 +220,7 @@ def test_the_command_prints_a_table_and_draws(documents: Path, tmp_path: Path) -
         f"def recipe():\n    return small(Path({str(documents)!r}))\n"
     )
     varied = ["--vary", "model.norm=none", "--seeds", "2", "--runs", str(tmp_path / "runs")]
+    varied += ["--budget", "1e8"]
     done = subprocess.run(
         [sys.executable, "-m", "groundup", "ablate", f"{recipe}:recipe", *varied],
         capture_output=True,
@@ -191,6 +228,29 @@ def test_the_command_prints_a_table_and_draws(documents: Path, tmp_path: Path) -
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert "Trained with 1e8 each" in done.stdout
     assert "norm=none" in done.stdout
     assert "±" in done.stdout
     assert (tmp_path / "runs" / "ablation" / "ablation.svg").read_text().startswith("<svg")
+
+
+def test_the_ladder_is_climbed_and_drawn(documents: Path, tmp_path: Path) -> None:
+    """All rungs, a step each, of short texts."""
+    settings = ["compile=no", "dtype=float32", "model.context=16", "pretrain.batch=1"]
+    settings += ["tokenizer.vocab_size=300", "evaluation.stride=16", "evaluation.max_bytes=2000"]
+    changes = [word for setting in settings for word in ("--set", setting)]
+    where = ["--data", str(documents), "--runs", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "groundup", "ladder", "--budget", "4e8", *where, *changes, "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    names = ["LSTM", "Transformer", "GPT-2", "Llama", "Qwen3", "DeepSeek", "Mamba-2", "groundup"]
+    assert [row["name"] for row in rows if row["curve"]] == names
+    for plot in ("ladder-flops.svg", "ladder-seconds.svg"):
+        text = (tmp_path / "ladder" / plot).read_text()
+        assert all(name in text for name in names)
+        assert "-gram" in text

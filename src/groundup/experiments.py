@@ -23,7 +23,7 @@ from groundup.core.files import read_json, sha256_json, write_json
 from groundup.core.metrics import read_metrics
 from groundup.core.rundir import open_run
 from groundup.core.seeds import derive_seed
-from groundup.curate import open_source
+from groundup.curate import Curate, open_source
 from groundup.data.shards import TokenShards
 from groundup.evals import documents_within
 from groundup.evals.interval import Estimate, estimate
@@ -33,12 +33,20 @@ from groundup.pipeline import Job, Shards, make_corpus, make_shards, make_tokeni
 from groundup.recipes import Quickstart
 from groundup.recipes.experiment import Experiment
 from groundup.scaling import parse_budget
+from groundup.scaling.budget import usable_bytes
 from groundup.tokenizers import Tokenizer
-from groundup.train import bits_per_byte, pretrain
+from groundup.train import Pretrain, bits_per_byte, pretrain
 from groundup.train.compile import can_compile
 from groundup.train.probe import machine_description, probe_step
 
 _ORDERS = (1, 2, 3, 4, 5)  # of the n-gram models
+# Settings that follow from others, which are what can be varied.
+_DERIVED = {
+    "model.vocab_size": "tokenizer.vocab_size",
+    "pretrain.steps": "budget",
+    "pretrain.compile": "compile",
+    "pretrain.seed": "seed",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +63,15 @@ def variants_of(base: Experiment, vary: Sequence[str], *, grid: bool) -> list[Va
     `grid` all combinations of values instead.
 
     A value that is the base's own makes no variant. Raises `ConfigError` for a key that there is
-    not, and a value that does not fit it.
+    not, and a value that does not fit it; `InputError` for a setting that follows from another.
     """
     axes = []
     for text in vary:
         key, equals, values = text.partition("=")
         if not equals:
             raise InputError(f"'{text}' varies nothing: write KEY=VALUE,VALUE.")
+        if follows := _DERIVED.get(key.strip()):
+            raise InputError(f"{key.strip()} follows from {follows}: vary that instead.")
         axes.append([f"{key.strip()}={value}" for value in _split(values)])
     if not axes:
         raise InputError("there is nothing to compare: give --vary KEY=VALUE,VALUE.")
@@ -107,22 +117,28 @@ def compare(
     """Train every variant with every seed, and n-gram models on the same text where asked for.
 
     Returns, and writes as `result.json`, a row for each variant: the bits per byte of held-out text
-    with a 95 % interval over the seeds, what it cost, and its curve; and, where there are no n-gram
-    models, its difference from the first variant's seed by seed.
+    with a 95 % interval over the seeds, what it cost, and its curve, the mean of the seeds'; and,
+    where there are no n-gram models, its difference from the first variant's seed by seed.
     """
     with open_run(directory):
         tune_cpu()
         first = variants[0].experiment
-        device = select_device(first.device, first.dtype)
         trainings: dict[str, list[dict[str, Any]]] = {}
         texts: dict[str, Text] = {}
         for variant in variants:
             key = _text_key(variant.experiment)
             if key not in texts:
                 texts[key] = _text(variant.experiment, directory / f"text-{key}", console)
+            said = to_dict(variant.experiment)
+            folder = directory / "trainings" / sha256_json(said)[:12]
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(folder / "experiment.json", said)
+            steps = _steps(variant.experiment, folder)
             for seed in range(seeds):
                 console.print(f"{variant.name}, seed {seed}", soft_wrap=True)
-                facts = _train(variant.experiment, texts[key], directory, seed, device, console)
+                at = folder / f"seed-{seed}"
+                at.mkdir(exist_ok=True)
+                facts = _train(variant.experiment, texts[key], at, seed, steps, console)
                 trainings.setdefault(variant.name, []).append(facts)
         base = None if ngrams else trainings[variants[0].name]
         rows = [_row(variant, trainings[variant.name], base) for variant in variants]
@@ -132,7 +148,7 @@ def compare(
         result = {
             "budget": first.budget,
             "seeds": seeds,
-            "machine": machine_description(device),
+            "machine": machine_description(select_device(first.device, first.dtype)),
             "rows": rows,
         }
         write_json(directory / "result.json", result)
@@ -161,7 +177,7 @@ def _row(
         "tokens": first["tokens"],
         "flops": first["flops"],
         "seconds": float(np.mean([training["seconds"] for training in trainings])),
-        "curve": first["curve"],
+        "curve": _mean_curve([training["curve"] for training in trainings]),
     }
 
 
@@ -183,8 +199,14 @@ class Text:
 
 def _text_key(experiment: Experiment) -> str:
     """The same for experiments that can share corpus, tokenizer and shards."""
-    parts = [experiment.data, to_dict(experiment.curate), to_dict(experiment.tokenizer)]
-    return sha256_json(parts)[:8]
+    curate = to_dict(_curated(experiment))
+    return sha256_json([experiment.data, curate, to_dict(experiment.tokenizer)])[:8]
+
+
+def _curated(experiment: Experiment) -> Curate:
+    """With a bound of the text that the budget can use, where there is none."""
+    most = experiment.curate.max_bytes or usable_bytes(parse_budget(experiment.budget))
+    return dataclasses.replace(experiment.curate, max_bytes=most)
 
 
 def _text(experiment: Experiment, folder: Path, console: Console) -> Text:
@@ -193,7 +215,7 @@ def _text(experiment: Experiment, folder: Path, console: Console) -> Text:
         data=experiment.data,
         budget=experiment.budget,
         seed=experiment.seed,
-        curate=experiment.curate,
+        curate=_curated(experiment),
         tokenizer=experiment.tokenizer,
         device=experiment.device,
         dtype=experiment.dtype,
@@ -206,26 +228,19 @@ def _text(experiment: Experiment, folder: Path, console: Console) -> Text:
 
 
 def _train(
-    experiment: Experiment,
-    text: Text,
-    directory: Path,
-    seed: int,
-    device: Device,
-    console: Console,
+    experiment: Experiment, text: Text, folder: Path, seed: int, steps: int, console: Console
 ) -> dict[str, Any]:
-    """One training, or what is there of it; its facts."""
+    """One training in `folder`, or what is there of it; its facts.
+
+    Its time is that of the steps but the first, which compiles; validations do not count.
+    """
+    device = select_device(experiment.device, experiment.dtype)
     config = dataclasses.replace(
-        experiment.pretrain,
-        compile={"auto": can_compile(device.device), "yes": True, "no": False}[experiment.compile],
+        _pretraining(experiment, device),
+        steps=steps,
         seed=derive_seed(experiment.seed, "experiment", seed),
     )
-    said = {"experiment": to_dict(experiment), "seed": seed}
-    folder = directory / "trainings" / sha256_json(said)[:12]
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "experiment.json", said)
     job = Job(Quickstart(data=experiment.data), folder, device, console)
-    steps = _steps(experiment, dataclasses.replace(config, steps=1), folder, device)
-    config = dataclasses.replace(config, steps=steps)
 
     def build(stage: Path) -> Mapping[str, Any]:
         facts = pretrain(
@@ -240,11 +255,23 @@ def _train(
         )
         model = load_model(stage / "model")
         assert isinstance(model, DecoderModel | RecurrentModel)
+        model.to(device.device)
         per_token = training_flops(experiment.model, experiment.model.context)
+        per_token /= experiment.model.context
+        validated = bits_per_byte(
+            model,
+            text.shards.validation,
+            device,
+            end_of_text=text.end,
+            documents=config.validation_documents,
+        )
+        curve = [*_curve(stage / "metrics.jsonl", facts["tokens"], validated)]
         return {
             **facts,
-            "flops": facts["tokens"] * per_token / experiment.model.context,
-            "bits_per_byte": _bits(experiment, model.to(device.device), text, device),
+            "flops": facts["tokens"] * per_token,
+            "seconds": curve[-1]["seconds"],
+            "bits_per_byte": _bits(experiment, model, text, device),
+            "curve": [{"flops": point.pop("tokens") * per_token, **point} for point in curve],
         }
 
     inputs = {
@@ -253,30 +280,43 @@ def _train(
         "pretrain": to_dict(config),
         "evaluation": to_dict(experiment.evaluation),
     }
-    manifest = job.stage("training", inputs, build)
-    curve = list(_curve(folder / "training" / "metrics.jsonl"))
-    facts = dict(manifest.facts)
-    curve.append((facts["steps"], facts["tokens"], facts["seconds"], facts["bits_per_byte"]))
-    flops = facts["flops"] / facts["tokens"]
-    return {
-        **facts,
-        "curve": [
-            {"flops": tokens * flops, "seconds": seconds, "bits_per_byte": bits}
-            for _, tokens, seconds, bits in curve
-        ],
-    }
+    return dict(job.stage("training", inputs, build).facts)
 
 
-def _curve(path: Path) -> Iterator[tuple[int, int, float, float]]:
+def _curve(path: Path, tokens: int, last: float) -> Iterator[dict[str, float]]:
+    """Tokens, seconds and bits per byte of each validation, and of one after the last step.
+
+    last: bits per byte of the finished model, on the documents of the validations.
+    """
+    seconds, before = 0.0, None
     for record in read_metrics(path):
         if "validation_bits_per_byte" in record:
             bits = record["validation_bits_per_byte"]
-            yield record["step"], record["tokens"], record["seconds"], bits
+            yield {"tokens": record["tokens"], "seconds": seconds, "bits_per_byte": bits}
+        elif before is not None:
+            seconds += record["seconds"] - before
+        before = record["seconds"]
+    yield {"tokens": tokens, "seconds": seconds, "bits_per_byte": last}
 
 
-def _steps(experiment: Experiment, config: Any, folder: Path, device: Device) -> int:
-    """How many steps the budget pays for. A measured one is kept, so that a resumed training goes
-    on as it was begun."""
+def _mean_curve(curves: Sequence[Sequence[Mapping[str, float]]]) -> list[dict[str, float]]:
+    """Point by point; trainings of one variant are validated as often as each other."""
+    return [
+        {key: float(np.mean([point[key] for point in points])) for key in points[0]}
+        for points in zip(*curves, strict=True)
+    ]
+
+
+def _pretraining(experiment: Experiment, device: Device) -> Pretrain:
+    compiles = {"auto": can_compile(device.device), "yes": True, "no": False}
+    return dataclasses.replace(experiment.pretrain, compile=compiles[experiment.compile])
+
+
+def _steps(experiment: Experiment, folder: Path) -> int:
+    """How many steps the budget pays for. A measured one is kept, so that all seeds train as long
+    as each other and a resumed training goes on as it was begun."""
+    device = select_device(experiment.device, experiment.dtype)
+    config = _pretraining(experiment, device)
     budget = parse_budget(experiment.budget)
     context = experiment.model.context
     sequences = config.batch * config.accumulation
@@ -313,7 +353,7 @@ def _ngrams(
     """Kneser–Ney models of orders 1 to 5 on the same tokens. They multiply no matrices."""
     rows = []
     for order in _ORDERS:
-        folder = directory / "trainings" / f"ngram-{order}"
+        folder = directory / "trainings" / f"{order}-gram-{_text_key(experiment)}"
         job = Job(Quickstart(data=experiment.data), folder, select_device("cpu"), console)
 
         def build(stage: Path, order: int = order) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from groundup.core.metrics import read_metrics
 from groundup.core.progress import make_console
 from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder, DecoderModel
-from groundup.optim import AdamW, Muon, MuonAdamW
+from groundup.optim import AdamW, ByRole, Muon
 from groundup.tokenizers import BPE
 from groundup.verifiers.verifier import Problem, Verdict
 
@@ -31,8 +31,8 @@ MODEL = Decoder(
 )
 CONFIG = GRPO(
     steps=6,
-    optimizer=MuonAdamW(
-        muon=Muon(lr=0.03, decay=0.0), embedding=AdamW(lr=0.03), adamw=AdamW(lr=0.03)
+    optimizer=ByRole(
+        matrices=Muon(lr=0.03, decay=0.0), embedding=AdamW(lr=0.03), rest=AdamW(lr=0.03)
     ),
     prompts=2,
     group=8,

@@ -17,7 +17,7 @@ from groundup.core.files import sha256_file
 from groundup.core.progress import make_console
 from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder
-from groundup.optim import AdamW, Muon, MuonAdamW
+from groundup.optim import AdamW, ByRole, Muon
 from groundup.tokenizers import BPE
 
 TOKENIZER = BPE.learned([], "gpt2", SPECIAL_TOKENS)
@@ -33,7 +33,7 @@ MODEL = Decoder(
 CONFIG = SFT(
     steps=8,
     batch=2,
-    optimizer=MuonAdamW(muon=Muon(lr=0.02), embedding=AdamW(lr=0.01), adamw=AdamW(lr=0.01)),
+    optimizer=ByRole(matrices=Muon(lr=0.02), embedding=AdamW(lr=0.01), rest=AdamW(lr=0.01)),
     compile=False,
     save_seconds=0.0,
 )

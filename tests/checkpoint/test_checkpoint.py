@@ -17,8 +17,8 @@ from groundup.checkpoint import (
 from groundup.core.errors import ArtifactError
 from groundup.layers import GLU, GatedDelta, GroupedQuery, Latent, Mamba2, MoE, NoPE
 from groundup.models import Decoder, DecoderModel
-from groundup.optim import AdamW, Muon, MuonAdamW
-from groundup.optim.muon_adamw import MuonAdamWState
+from groundup.optim import AdamW, ByRole, Muon
+from groundup.optim.by_role import ByRoleState
 
 CONFIG = Decoder(
     vocab_size=19,
@@ -30,10 +30,10 @@ CONFIG = Decoder(
 )
 
 
-def stepped(config: Decoder, seed: int) -> tuple[DecoderModel, MuonAdamWState]:
+def stepped(config: Decoder, seed: int) -> tuple[DecoderModel, ByRoleState]:
     """A model and an optimizer after one step."""
     model = config.build(seed)
-    optimizer = MuonAdamW(muon=Muon(lr=0.1), embedding=AdamW(lr=0.2), adamw=AdamW(lr=0.1)).build(
+    optimizer = ByRole(matrices=Muon(lr=0.1), embedding=AdamW(lr=0.2), rest=AdamW(lr=0.1)).build(
         dict(model.named_parameters())
     )
     model.losses(*torch.randint(19, (2, 1, 8))).mean().backward()

@@ -76,6 +76,7 @@ def test_save_and_load(tmp_path: Path) -> None:
         ("steps=1e3", Run(name="a", steps=1000)),
         ("compile=true", Run(name="a", compile=True)),
         ("name=12", Run(name="12")),
+        ("name=2e13", Run(name="2e13")),
         ("note=none", Run(name="a", note=None)),
         ("note=some words", Run(name="a", note="some words")),
         ("device=cuda", Run(name="a", device="cuda")),

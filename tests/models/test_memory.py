@@ -26,9 +26,9 @@ from groundup.models.memory import parameter_count, training_memory
 from groundup.models.seq2seq import Seq2Seq, Seq2SeqModel
 from groundup.models.t5 import t5
 from groundup.models.transformer import transformer
-from groundup.optim import AdamW, Muon, MuonAdamW
+from groundup.optim import AdamW, ByRole, Muon
 
-OPTIMIZER = MuonAdamW(muon=Muon(lr=0.1), embedding=AdamW(lr=0.1), adamw=AdamW(lr=0.1))
+OPTIMIZER = ByRole(matrices=Muon(lr=0.1), embedding=AdamW(lr=0.1), rest=AdamW(lr=0.1))
 CONFIG = Decoder(
     vocab_size=97,
     context=64,

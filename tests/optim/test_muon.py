@@ -3,15 +3,22 @@
 import pytest
 import torch
 
-from groundup.optim import AdamW, Muon, MuonAdamW
+from groundup.core.device import Device
+from groundup.optim import Muon
 from groundup.optim.muon import orthogonalize
 
 
 @pytest.mark.parametrize("shape", [(3, 16, 16), (2, 16, 48), (1, 64, 200)])
-def test_singular_values_come_near_one_and_directions_stay(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_singular_values_come_near_one_and_directions_stay(
+    shape: tuple[int, ...], dtype: torch.dtype
+) -> None:
     torch.manual_seed(0)
     x = torch.randn(shape)
-    y = orthogonalize(x).float()
+    with Device(torch.device("cpu"), dtype).autocast():
+        y = orthogonalize(x)
+    assert y.dtype == dtype
+    y = y.float()
     u, s, vh = torch.linalg.svd(x, full_matrices=False)
     # In the basis of x's own singular vectors y is diagonal: UᵀYV = diag(about 1).
     inside = u.mT @ y @ vh.mT
@@ -60,29 +67,3 @@ def test_a_stack_is_its_matrices_one_by_one() -> None:
         matrix.grad = gradient.clone()
         Muon(lr=0.1).build({"w": matrix}).step(1.0)
     torch.testing.assert_close(whole, torch.stack(alone))
-
-
-def test_the_division_between_muon_and_adamw() -> None:
-    parameters = {
-        "embedding.weight": torch.zeros(5, 4),
-        "blocks.0.attention.query.weight": torch.zeros(4, 4),
-        "blocks.0.attention_norm.weight": torch.zeros(4),
-        "readout.head.weight": torch.zeros(5, 4),
-    }
-    state = MuonAdamW(muon=Muon(lr=0.1), embedding=AdamW(lr=0.2), adamw=AdamW(lr=0.1)).build(
-        parameters
-    )
-    for parameter in parameters.values():
-        parameter.grad = torch.ones_like(parameter)
-    state.step(1.0)
-    moved = {name: float(parameter.abs().mean()) for name, parameter in parameters.items()}
-    size = 0.1 * 0.2 * 4**0.5 / 4  # of Muon's step where the update is a matrix of equal entries
-    assert moved == pytest.approx(
-        {
-            "embedding.weight": 0.2,
-            "blocks.0.attention.query.weight": size,
-            "blocks.0.attention_norm.weight": 0.1,
-            "readout.head.weight": 0.1,
-        },
-        rel=0.35,  # five rounds leave singular values between about 0.68 and 1.2
-    )

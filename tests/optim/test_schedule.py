@@ -28,7 +28,21 @@ def test_constant() -> None:
     assert [schedule.scale(step, 4) for step in range(4)] == [0.5, 1.0, 1.0, 1.0]
 
 
-@pytest.mark.parametrize("kind", ["wsd", "cosine", "constant"])
+def test_linear() -> None:
+    schedule = Schedule(kind="linear", warmup=0.2, final=0.5)
+    expected = [0.5, 1.0, *(1 - 0.5 * (i - 2) / 8 for i in range(2, 10))]
+    assert [schedule.scale(step, 10) for step in range(10)] == pytest.approx(expected)
+
+
+def test_inverse_root() -> None:
+    """Vaswani et al. 2017, equation 3, whose peak is 1 at the end of the warm-up."""
+    schedule = Schedule(kind="sqrt", warmup=0.25)
+    values = [schedule.scale(step, 16) for step in range(16)]
+    paper = [min(s**-0.5, s * 4**-1.5) / 4**-0.5 for s in range(1, 17)]
+    assert values == pytest.approx(paper)
+
+
+@pytest.mark.parametrize("kind", ["wsd", "cosine", "linear", "sqrt", "constant"])
 @pytest.mark.parametrize("steps", [1, 2, 3, 7])
 def test_short_runs_always_learn_something(kind, steps: int) -> None:
     schedule = Schedule(kind=kind)

@@ -54,9 +54,9 @@ def test_a_budget_in_time_is_planned_within_its_time() -> None:
 
 
 def test_every_choice_can_be_overridden() -> None:
-    overrides = ("model.depth=5", "pretrain.optimizer.muon.lr=0.5", "sft.steps=7")
+    overrides = ("model.depth=5", "pretrain.optimizer.matrices.lr=0.5", "sft.steps=7")
     plan = plan_for("1e13", config=dataclasses.replace(CONFIG, plan_overrides=overrides))
-    assert (plan.model.depth, plan.pretrain.optimizer.muon.lr, plan.sft.steps) == (5, 0.5, 7)
+    assert (plan.model.depth, plan.pretrain.optimizer.matrices.lr, plan.sft.steps) == (5, 0.5, 7)
     wrong = dataclasses.replace(CONFIG, plan_overrides=("model.dept=5",))
     with pytest.raises(ConfigError, match="did you mean 'model.depth'"):
         plan_for("1e13", config=wrong)

@@ -15,7 +15,7 @@ from groundup.core.progress import make_console
 from groundup.data.shards import TokenShards, write_shards
 from groundup.layers import GLU, GroupedQuery, MoE
 from groundup.models import Decoder
-from groundup.optim import AdamW, Muon, MuonAdamW
+from groundup.optim import AdamW, ByRole, Muon
 from groundup.tokenizers import BPE
 from groundup.train import Pretrain, pretrain
 
@@ -37,7 +37,7 @@ CONFIG = Pretrain(
     steps=12,
     batch=4,
     accumulation=2,
-    optimizer=MuonAdamW(muon=Muon(lr=0.02), embedding=AdamW(lr=0.003), adamw=AdamW(lr=0.003)),
+    optimizer=ByRole(matrices=Muon(lr=0.02), embedding=AdamW(lr=0.003), rest=AdamW(lr=0.003)),
     compile=False,
     validations=2,
     save_seconds=0.0,
@@ -123,7 +123,7 @@ def test_micro_batches_are_averaged(shards: TokenShards, tmp_path: Path) -> None
 
 
 def test_divergence_is_one_sentence(shards: TokenShards, tmp_path: Path) -> None:
-    wild = MuonAdamW(muon=Muon(lr=1e30), embedding=AdamW(lr=1e30), adamw=AdamW(lr=1e30))
+    wild = ByRole(matrices=Muon(lr=1e30), embedding=AdamW(lr=1e30), rest=AdamW(lr=1e30))
     with pytest.raises(DivergedError, match="training diverged at step 2"):
         run(dataclasses.replace(CONFIG, optimizer=wild), shards, tmp_path, DEVICES[0])
 

@@ -35,7 +35,7 @@ from groundup.data.shuffle import permute
 from groundup.infer import Completion, Engine, Sampling
 from groundup.layers import Implementation
 from groundup.models import DecoderModel
-from groundup.optim import MuonAdamW, Schedule
+from groundup.optim import ByRole, Schedule
 from groundup.tokenizers import Tokenizer
 from groundup.train import Journal, Training, steps
 from groundup.verifiers.verifier import Problem, Verdict, Verifier, verify_batch
@@ -53,7 +53,7 @@ class GRPO:
     """
 
     steps: int
-    optimizer: MuonAdamW
+    optimizer: ByRole
     prompts: int = 8
     group: int = 8
     micro_batch: int = 32
@@ -143,7 +143,8 @@ def grpo(
         "answers": config.steps * config.prompts * config.group,
         "seconds": seconds,
     }
-    save_model(directory / "model", model, facts)
+    with training.optimizer.averaged():
+        save_model(directory / "model", model, facts)
     return facts
 
 

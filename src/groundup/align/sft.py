@@ -25,7 +25,7 @@ from groundup.core.seeds import derive_seed
 from groundup.data.shuffle import permute
 from groundup.layers import Implementation
 from groundup.models import DecoderModel
-from groundup.optim import MuonAdamW, Schedule
+from groundup.optim import ByRole, Schedule
 from groundup.train import Journal, Training, steps
 from groundup.train.compile import compile_model
 
@@ -39,7 +39,7 @@ class SFT:
 
     steps: int
     batch: int
-    optimizer: MuonAdamW
+    optimizer: ByRole
     compile: bool = True
     attention: Implementation = "blockwise"
     schedule: Schedule = Schedule(decay=1.0)
@@ -108,7 +108,7 @@ def fine_tune(
         for result in steps(training, batches, loss_of):
             journal.write(
                 loss=result.loss,
-                lr=config.optimizer.muon.lr * result.scale,
+                lr=config.optimizer.matrices.lr * result.scale,
                 gradient_norm=result.gradient_norm,
             )
             advance(1, f"loss {result.loss:.3f}")
@@ -122,7 +122,8 @@ def fine_tune(
         "epochs": config.steps * config.batch / rows_an_epoch,
         "seconds": seconds,
     }
-    save_model(directory / "model", model, facts)
+    with training.optimizer.averaged():
+        save_model(directory / "model", model, facts)
     return facts
 
 

@@ -9,7 +9,7 @@ import gc
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,11 +107,14 @@ _CASES: dict[str, tuple[str, dict[str, Any]]] = {
 _CLOSE = 1e-4  # of the logits' scale; tests ask for more
 
 
-def bench_models(*, quick: bool) -> dict[str, Any]:
+def bench_models(only: Sequence[str] = (), *, quick: bool) -> dict[str, Any]:
     """The result: tokens/s of a forward pass, eager and compiled, of every family in turn.
 
-    quick: eager alone, and fewer rounds. Raises `InputError` without transformers.
+    only: these families, empty for all. quick: eager alone, and fewer rounds. Raises `InputError`
+    without transformers, and for a family that there is not.
     """
+    if unknown := [name for name in only if name not in _CASES]:
+        raise InputError(f"there is no family '{unknown[0]}' here: choose of {', '.join(_CASES)}.")
     try:
         import transformers
     except ImportError as error:
@@ -124,7 +127,8 @@ def bench_models(*, quick: bool) -> dict[str, Any]:
     rounds = 2 if quick else 8
     compiled = not quick and can_compile(device.device)
     rows: list[dict[str, Any]] = []
-    for name, (kind, settings) in _CASES.items():
+    for name in only or _CASES:
+        kind, settings = _CASES[name]
         rows += _case(name, getattr(transformers, f"{kind}Config")(**settings), rounds, compiled)
         gc.collect()
     return {

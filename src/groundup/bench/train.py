@@ -20,7 +20,7 @@ from groundup.core.device import Device, select_device, tune_cpu
 from groundup.core.errors import InputError
 from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder
-from groundup.optim import AdamW, Muon, MuonAdamW
+from groundup.optim import AdamW, ByRole, Muon
 from groundup.train import Pretrain
 from groundup.train.compile import can_compile
 from groundup.train.probe import machine_description, peak_flops, probe_step
@@ -103,7 +103,7 @@ def _ours(device: Device, steps: int, peak: float) -> tuple[float, float]:
     config = Pretrain(
         steps=steps,
         batch=_BATCH,
-        optimizer=MuonAdamW(muon=Muon(lr=0.02), embedding=AdamW(lr=0.09), adamw=AdamW(lr=0.003)),
+        optimizer=ByRole(matrices=Muon(lr=0.02), embedding=AdamW(lr=0.09), rest=AdamW(lr=0.003)),
         compile=can_compile(device.device),
     )
     probe = probe_step(config, model, device, repeats=steps)

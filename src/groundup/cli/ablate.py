@@ -11,7 +11,7 @@ import click
 Examples:
   groundup ablate ablation --vary model.norm=rmsnorm,layernorm,none
   groundup ablate ablation --vary model.position=rope,learned,nope --seeds 3 --name positions
-  groundup ablate mine.py:recipe --vary pretrain.optimizer.muon.lr=0.01,0.02 --budget 60s"""
+  groundup ablate mine.py:recipe --vary pretrain.optimizer.matrices.lr=0.01,0.02 --budget 60s"""
 )
 @click.argument("recipe")
 @click.option(

@@ -40,16 +40,18 @@ def train(nanogpt: Path | None, quick: bool, as_json: bool) -> None:
     epilog="""\b
 Examples:
   groundup bench models --quick
+  groundup bench models --only Llama --only Mamba-2
   groundup bench models --json > models.json"""
 )
+@click.option("--only", multiple=True, metavar="FAMILY", help="A family alone; repeatable.")
 @click.option("--quick", is_flag=True, help="Eager alone: within a minute.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def models(quick: bool, as_json: bool) -> None:
+def models(only: tuple[str, ...], quick: bool, as_json: bool) -> None:
     """A forward pass of each decoder beside that of transformers, eager and compiled."""
     from groundup.bench.models import bench_models
     from groundup.bench.result import print_result
 
-    result = bench_models(quick=quick)
+    result = bench_models(only, quick=quick)
     if as_json:
         click.echo(json.dumps(result))
     else:
@@ -89,3 +91,29 @@ def tokenizer(text: Path, quick: bool, plot: Path | None, as_json: bool) -> None
         print_result(result)
         if result["absent"]:
             click.echo(f"not installed, so not measured: {', '.join(result['absent'])}")
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  groundup bench ngram --text corpus.txt --quick
+  groundup bench ngram --text corpus.txt --json > ngram.json"""
+)
+@click.option(
+    "--text",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    required=True,
+    help="UTF-8 to train on (the first 15 MB) and to score (the megabyte after).",
+)
+@click.option("--quick", is_flag=True, help="A fifteenth of it: within a minute.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def ngram(text: Path, quick: bool, as_json: bool) -> None:
+    """Training a 5-gram and scoring with it, beside kenlm where it is installed."""
+    from groundup.bench.ngram import bench_ngram
+    from groundup.bench.result import print_result
+
+    result = bench_ngram(text, quick=quick)
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        print_result(result)

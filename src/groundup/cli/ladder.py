@@ -10,18 +10,26 @@ import click
     epilog="""\b
 Examples:
   groundup ladder
-  groundup ladder --budget 60s --name minute --data my-documents/"""
+  groundup ladder --budget 60s --name minute --data my-documents/
+  groundup ladder --seeds 3 --set compile=no"""
 )
 @click.option(
     "--budget", help="Of each training: FLOPs, such as 2e13, or time, such as 60s. Default: 2e13."
 )
 @click.option("--data", help="As in quickstart. Default: stdlib.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change all rungs.")
 @click.option("--name", default="ladder", show_default=True, help="The folder below --runs.")
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def command(
-    budget: str | None, data: str | None, seeds: int, name: str, runs: Path, as_json: bool
+    budget: str | None,
+    data: str | None,
+    seeds: int,
+    overrides: tuple[str, ...],
+    name: str,
+    runs: Path,
+    as_json: bool,
 ) -> None:
     """Train the field's history with one budget, and draw it.
 
@@ -38,7 +46,7 @@ def command(
     given = {"budget": budget, "data": data}
     changes = [f"{key}={value}" for key, value in given.items() if value is not None]
     rungs = [
-        Variant(name=rung, experiment=apply_overrides(experiment, changes))
+        Variant(name=rung, experiment=apply_overrides(experiment, [*changes, *overrides]))
         for rung, experiment in ladder().items()
     ]
     directory = runs / name

@@ -95,7 +95,8 @@ def _override(node: Any, path: list[str], text: str, key: str, root: Any) -> Any
     if rest:
         value = _override(getattr(node, head), rest, text, key, root)
     else:
-        value = _parse(_hints(type(node))[head], _from_text(text), key)
+        hint = _hints(type(node))[head]
+        value = _parse(hint, _from_text(text, hint), key)
     return _replace(node, key, **{head: value})
 
 
@@ -106,8 +107,11 @@ def _replace(node: Any, key: str, **changes: Any) -> Any:
         raise ConfigError(f"{key}: {error}") from error
 
 
-def _from_text(text: str) -> Any:
-    """JSON where it is JSON, else Python-like `none`/`true`/`false`, else the bare word."""
+def _from_text(text: str, hint: Any) -> Any:
+    """JSON where it is JSON, else Python-like `none`/`true`/`false`, else the bare word; a string's
+    setting takes numbers as they are written."""
+    if hint is str and not text.startswith('"'):
+        return text
     words = {"none": None, "true": True, "false": False}
     if text.lower() in words:
         return words[text.lower()]

@@ -9,12 +9,13 @@ hardware's matrix units busy where the matrices are small.
 
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from groundup.optim.optimizer import copy_state
+from groundup.optim.optimizer import Parameters, copy_state
 
 # The quintic of Jordan et al.: a·x + b·x³ + c·x⁵ with a slope at zero as steep as convergence into
 # about [0.7, 1.2] allows; five rounds lift singular values from 0.01 into that band.
@@ -33,14 +34,14 @@ class Muon:
     decay: float = 0.1
     rounds: int = 5
 
-    def build(self, parameters: Mapping[str, Tensor]) -> "MuonState":
+    def build(self, parameters: Parameters) -> "MuonState":
         return MuonState(self, parameters)
 
 
 class MuonState:
     """The momentum of a set of matrices, and of stacks of them; see `Optimizer`."""
 
-    def __init__(self, config: Muon, parameters: Mapping[str, Tensor]):
+    def __init__(self, config: Muon, parameters: Parameters):
         for name, parameter in parameters.items():
             if parameter.ndim not in (2, 3):
                 raise ValueError(f"Muon updates matrices, and {name} has {parameter.ndim} axes")
@@ -75,8 +76,11 @@ class MuonState:
         update = update.reshape(parameter.shape)
         parameter.mul_(1 - lr * self.config.decay).add_(update, alpha=-lr * size)
 
+    def averaged(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def tensors(self) -> dict[str, Tensor]:
-        return {f"muon.momentum.{name}": buffer for name, buffer in self.momentum.items()}
+        return {f"momentum.{name}": buffer for name, buffer in self.momentum.items()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         copy_state(self.tensors(), tensors)
@@ -85,11 +89,14 @@ class MuonState:
 def orthogonalize(matrices: Tensor, rounds: int = 5) -> Tensor:
     """Replace the singular values of each matrix by values near one (Newton–Schulz iteration).
 
-    matrices: [n, rows, columns] with rows ≤ columns. Returns bfloat16 of the same shape: the result
-    is accurate to the iteration's own few tenths, so a wider format would buy nothing.
+    matrices: [n, rows, columns] with rows ≤ columns. Returns the same shape, under autocast in its
+    format: the result is accurate to the iteration's own few tenths, so a wider one buys nothing
+    where a narrower one is faster (and is 29 times slower where bfloat16 is only emulated).
     """
     a, b, c = _QUINTIC
-    x = matrices.bfloat16()
+    device = matrices.device.type
+    narrow = torch.is_autocast_enabled(device)
+    x = matrices.to(torch.get_autocast_dtype(device)) if narrow else matrices
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(rounds):
         gram = torch.bmm(x, x.mT)

@@ -11,11 +11,12 @@ class Schedule:
 
     kind: "wsd" keeps the plateau until the last `decay` share of the steps and then falls linearly
     (warm-up, stable, decay: Hu et al. 2024, MiniCPM, section 4); "cosine" falls from the warm-up
-    on along half a cosine (Loshchilov and Hutter 2017); "constant" never falls.
+    on along half a cosine (Loshchilov and Hutter 2017); "linear" along a line; "sqrt" as the
+    inverse root of the step (Vaswani et al. 2017, section 5.3); "constant" never falls.
     warmup, decay: shares of all steps. final: the last factor.
     """
 
-    kind: Literal["wsd", "cosine", "constant"] = "wsd"
+    kind: Literal["wsd", "cosine", "linear", "sqrt", "constant"] = "wsd"
     warmup: float = 0.03
     decay: float = 0.5
     final: float = 0.0
@@ -31,7 +32,9 @@ class Schedule:
             return min(1.0, (step + 1) / warm)
         if self.kind == "constant":
             return 1.0
-        start = warm if self.kind == "cosine" else max(warm, (1 - self.decay) * steps)
+        if self.kind == "sqrt":
+            return max(self.final, (max(warm, 1.0) / (step + 1)) ** 0.5)
+        start = max(warm, (1 - self.decay) * steps) if self.kind == "wsd" else warm
         if step < start:
             return 1.0
         progress = min(1.0, (step - start) / (steps - start))

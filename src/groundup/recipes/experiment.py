@@ -24,7 +24,7 @@ from groundup.layers import (
     Sinusoidal,
 )
 from groundup.models import Decoder, RecurrentLM
-from groundup.optim import AdamW, Muon, MuonAdamW
+from groundup.optim import AdamW, ByRole, Muon
 from groundup.recipes.quickstart import Evaluation, TokenizerTraining
 from groundup.scaling.plan import decoder_of_size
 from groundup.train import Pretrain
@@ -64,10 +64,10 @@ def _training(width: int) -> Pretrain:
     return Pretrain(
         steps=1,
         batch=8,
-        optimizer=MuonAdamW(
-            muon=Muon(lr=0.02 * scale),
+        optimizer=ByRole(
+            matrices=Muon(lr=0.02 * scale),
             embedding=AdamW(lr=0.09 * scale),
-            adamw=AdamW(lr=0.003 * scale),
+            rest=AdamW(lr=0.003 * scale),
         ),
     )
 

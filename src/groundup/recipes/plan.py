@@ -22,7 +22,7 @@ from groundup.core.errors import InputError
 from groundup.core.seeds import derive_seed
 from groundup.infer import Engine, Sampling
 from groundup.models import Decoder, DecoderModel, training_flops
-from groundup.optim import MuonAdamW, Schedule
+from groundup.optim import ByRole, Schedule
 from groundup.recipes.quickstart import Plan, Probe, Quickstart, StagePlan
 from groundup.scaling import Budget, Reason, plan_pretraining
 from groundup.scaling.plan import ASSUMED_UTILISATION
@@ -129,11 +129,13 @@ def _draft(
     return apply_overrides(plan, config.plan_overrides)
 
 
-def _slower(optimizer: MuonAdamW, factor: float) -> MuonAdamW:
-    return MuonAdamW(
-        muon=dataclasses.replace(optimizer.muon, lr=optimizer.muon.lr * factor, decay=0.0),
+def _slower(optimizer: ByRole, factor: float) -> ByRole:
+    return ByRole(
+        matrices=dataclasses.replace(
+            optimizer.matrices, lr=optimizer.matrices.lr * factor, decay=0.0
+        ),
         embedding=dataclasses.replace(optimizer.embedding, lr=optimizer.embedding.lr * factor),
-        adamw=dataclasses.replace(optimizer.adamw, lr=optimizer.adamw.lr * factor),
+        rest=dataclasses.replace(optimizer.rest, lr=optimizer.rest.lr * factor),
     )
 
 
@@ -198,7 +200,7 @@ def _mean_loss(model: DecoderModel, batch: MaskedBatch) -> tuple[Tensor, dict[st
     return model.losses(batch.tokens, batch.targets).mean(), {}
 
 
-def _training(optimizer: MuonAdamW, model: Decoder, device: Device) -> Training:
+def _training(optimizer: ByRole, model: Decoder, device: Device) -> Training:
     network = model.build(0).to(device.device)
     return Training(
         model=network,

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from groundup.report.formats import duration, quantity, visible
-from groundup.report.plots import Line, Point, Spread, estimate_plot, line_plot
+from groundup.report.plots import Level, Line, Point, Spread, estimate_plot, line_plot
 from groundup.report.svg_file import svg_file
 
 _BITS = "bits per byte of held-out text, less is better"
@@ -76,7 +76,8 @@ def trials_svg(result: dict[str, Any]) -> str:
 
 def curves_svg(result: dict[str, Any], *, against: str) -> str:
     """The file of a plot of bits per byte against "flops" or "seconds" while models train. What
-    multiplies no matrices stands in the plot of time alone, as points."""
+    multiplies no matrices stands beside time as a point each, and beside FLOPs as a level, the best
+    alone."""
     rows = result["rows"]
     lines = [
         Line(
@@ -86,13 +87,18 @@ def curves_svg(result: dict[str, Any], *, against: str) -> str:
         for row in rows
         if row["curve"]
     ]
-    points = [
-        Point(label=visible(row["name"]), x=row["seconds"], y=row["bits_per_byte"]["mean"])
-        for row in rows
-        if not row["curve"] and against == "seconds"
-    ]
+    counted = {visible(row["name"]): row for row in rows if not row["curve"]}
+    points, levels = [], []
+    if against == "seconds":
+        points = [
+            Point(label=label, x=row["seconds"], y=row["bits_per_byte"]["mean"])
+            for label, row in counted.items()
+        ]
+    elif counted:
+        best = min(counted, key=lambda label: counted[label]["bits_per_byte"]["mean"])
+        levels = [Level(label=best, y=counted[best]["bits_per_byte"]["mean"])]
     name = f"curves-{against}"
     label = {"flops": "FLOPs", "seconds": "seconds"}[against]
-    svg = line_plot(name, lines, x=label, y=_BITS, points=points, log_x=True)
+    svg = line_plot(name, lines, x=label, y=_BITS, points=points, levels=levels, log_x=True)
     said = "; ".join(f"{row['name']} {row['bits_per_byte']['mean']:.3f}" for row in rows)
     return svg_file(name, svg, f"Bits per byte of held-out text against {label}; at last {said}.")

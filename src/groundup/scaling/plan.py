@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder, training_flops
 from groundup.models.flops import matrix_parameters
-from groundup.optim import AdamW, Muon, MuonAdamW
+from groundup.optim import AdamW, ByRole, Muon
 from groundup.train import Pretrain
 
 TOKENS_PER_PARAMETER = 20
@@ -109,9 +109,9 @@ def plan_pretraining(
             value=", ".join(
                 f"{rate:.3g} ({part})"
                 for part, rate in (
-                    ("Muon", pretrain.optimizer.muon.lr),
+                    ("Muon", pretrain.optimizer.matrices.lr),
                     ("embedding", pretrain.optimizer.embedding.lr),
-                    ("rest", pretrain.optimizer.adamw.lr),
+                    ("rest", pretrain.optimizer.rest.lr),
                 )
             ),
             because="0.02, 0.09 and 0.003 at width 256, falling with the root of the width",
@@ -139,10 +139,10 @@ def _accumulation(tokens: float) -> int:
     return 2 ** max(0, math.floor(math.log2(max(1.0, tokens / STEPS_WANTED / micro_batch_tokens))))
 
 
-def _optimizer(width: int) -> MuonAdamW:
+def _optimizer(width: int) -> ByRole:
     scale = math.sqrt(256 / width)
-    return MuonAdamW(
-        muon=Muon(lr=0.02 * scale),
+    return ByRole(
+        matrices=Muon(lr=0.02 * scale),
         embedding=AdamW(lr=0.09 * scale),
-        adamw=AdamW(lr=0.003 * scale),
+        rest=AdamW(lr=0.003 * scale),
     )

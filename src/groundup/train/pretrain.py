@@ -22,7 +22,7 @@ from groundup.data.batches import Batches
 from groundup.data.shards import TokenShards
 from groundup.layers import Implementation, RouterReport
 from groundup.models import Decoder, LanguageModel, RecurrentLM
-from groundup.optim import MuonAdamW, Schedule
+from groundup.optim import EMA, ByRole, Schedule
 from groundup.train.bits_per_byte import bits_per_byte
 from groundup.train.compile import compile_model
 from groundup.train.journal import Journal
@@ -40,12 +40,13 @@ class Pretrain:
     validations: how many times the loss on held-out text is measured on the way.
     validation_documents: on how many held-out documents.
     save_seconds: time between checkpoints.
+    ema: where given, what is measured and kept at the end is an average of the weights.
     balance_rate: how far a step moves the biases of a mixture's experts (see `layers.moe`).
     """
 
     steps: int
     batch: int
-    optimizer: MuonAdamW
+    optimizer: ByRole
     schedule: Schedule = Schedule()
     accumulation: int = 1
     clip: float = 1.0
@@ -54,6 +55,7 @@ class Pretrain:
     validations: int = 8
     validation_documents: int = 16
     save_seconds: float = 20.0
+    ema: EMA | None = None
     balance_rate: float = 0.001
     seed: int = 0
 
@@ -69,9 +71,12 @@ def start_training(
     model = model_config.build(derive_seed(config.seed, "weights")).to(device.device)
     if config.compile:
         compile_model(model)
+    parameters = dict(model.named_parameters())
     return Training(
         model=model,
-        optimizer=config.optimizer.build(dict(model.named_parameters())),
+        optimizer=config.ema.around(config.optimizer, parameters)
+        if config.ema
+        else config.optimizer.build(parameters),
         schedule=config.schedule,
         steps=config.steps,
         device=device,
@@ -117,12 +122,12 @@ def pretrain(
     tokens_per_step = config.batch * config.accumulation * model_config.context
     training = start_training(config, model_config, device)
 
-    loads: list[Tensor] = []  # of each router, in the newest micro-batch
+    loads: list[list[Tensor]] = []  # of each router, in each micro-batch of the step
 
     def loss_of(model: LanguageModel, batch: MicroBatch) -> tuple[Tensor, dict[str, float]]:
         reports: list[RouterReport] = []
         losses = model.losses(*batch, implementation=config.attention, reports=reports)
-        loads[:] = [report.load for report in reports]
+        loads.append([report.load for report in reports])
         return losses.mean() + sum(report.loss for report in reports), router_notes(reports)
 
     validate_every = max(1, config.steps // max(1, config.validations))
@@ -135,11 +140,12 @@ def pretrain(
             training, micro_batches(config, batches, training.step, device), loss_of
         ):
             rebalance(training.model, loads, config.balance_rate)
+            loads.clear()
             tokens = result.step * tokens_per_step
             journal.write(
                 tokens=tokens,
                 loss=result.loss,
-                lr=config.optimizer.muon.lr * result.scale,
+                lr=config.optimizer.matrices.lr * result.scale,
                 gradient_norm=result.gradient_norm,
                 **result.notes,
             )
@@ -147,13 +153,14 @@ def pretrain(
             last = result.step == config.steps
             journal.save(force=last)
             if result.step % validate_every == 0 and not last:
-                bits = bits_per_byte(
-                    training.model,
-                    validation,
-                    device,
-                    end_of_text=end_of_text,
-                    documents=config.validation_documents,
-                )
+                with training.optimizer.averaged():
+                    bits = bits_per_byte(
+                        training.model,
+                        validation,
+                        device,
+                        end_of_text=end_of_text,
+                        documents=config.validation_documents,
+                    )
                 journal.write(tokens=tokens, validation_bits_per_byte=bits)
         seconds = journal.seconds
     facts = {
@@ -163,5 +170,6 @@ def pretrain(
         "parameters": training.model.parameter_count(),
         "seconds": seconds,
     }
-    save_model(directory / "model", training.model, facts)
+    with training.optimizer.averaged():
+        save_model(directory / "model", training.model, facts)
     return facts

@@ -20,8 +20,11 @@ def router_notes(reports: Sequence[RouterReport]) -> dict[str, float]:
     return {"router_busiest": float(busiest.mean()), "router_dropped": float(dropped.mean())}
 
 
-def rebalance(model: LanguageModel, loads: Sequence[Tensor], rate: float) -> None:
-    """Move the biases of all routers against their loads; loads: in the order of the blocks."""
+def rebalance(model: LanguageModel, loads: Sequence[Sequence[Tensor]], rate: float) -> None:
+    """Move the biases of all routers against their loads in a step.
+
+    loads: of each micro-batch, in the order of the blocks.
+    """
     routers = [module for module in model.modules() if isinstance(module, MixtureOfExperts)]
-    for router, load in zip(routers, loads, strict=True):
-        router.rebalance(load, rate)
+    for index, router in enumerate(routers):
+        router.rebalance(torch.stack([micro[index] for micro in loads]).mean(0), rate)

@@ -78,7 +78,8 @@ def steps(
                 "the learning rate, and start under another name."
             )
         scale = training.schedule.scale(training.step, training.steps)
-        optimizer.step(scale)
+        with training.device.autocast():
+            optimizer.step(scale)
         model.zero_grad(set_to_none=True)
         training.step += 1
         yield StepResult(

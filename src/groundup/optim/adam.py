@@ -1,0 +1,35 @@
+"""Adam (Kingma and Ba 2015, algorithm 1), with its decay as it was: a part of the gradient."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from groundup.optim.adamw import adam_update
+from groundup.optim.elementwise import ElementwiseState, check_betas
+from groundup.optim.optimizer import Parameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adam:
+    """lr: step size. betas: decay of the first and second moment. decay: L2 penalty, which is added
+    to the gradient and so scaled by the second moment; see `AdamW` for the alternative."""
+
+    lr: float
+    betas: tuple[float, ...] = (0.9, 0.999)
+    eps: float = 1e-8
+    decay: float = 0.0
+
+    kept: ClassVar[tuple[str, ...]] = ("first", "second")
+
+    def __post_init__(self) -> None:
+        check_betas(self.betas)
+
+    def build(self, parameters: Parameters) -> ElementwiseState:
+        return ElementwiseState(self, parameters)
+
+    def update(self, weight: Tensor, grad: Tensor, *kept: Tensor, scale: float, step: int) -> None:
+        m, v = kept
+        if self.decay:
+            grad = grad.add(weight, alpha=self.decay)
+        adam_update(weight, grad, m, v, self.lr * scale, self.betas, self.eps, step)

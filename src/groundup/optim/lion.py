@@ -1,0 +1,38 @@
+"""Lion: the sign of a momentum (Chen et al. 2023, "Symbolic discovery of optimization algorithms",
+algorithm 2). Every weight moves by the same amount, and one array is kept instead of two."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from groundup.optim.elementwise import ElementwiseState, check_betas
+from groundup.optim.optimizer import Parameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lion:
+    """lr: step size, 3 to 10 times smaller than AdamW's. betas: share of the momentum in the
+    direction, and its decay. decay: decoupled weight decay, larger than AdamW's by as much."""
+
+    lr: float
+    betas: tuple[float, ...] = (0.9, 0.99)
+    decay: float = 0.0
+
+    kept: ClassVar[tuple[str, ...]] = ("momentum",)
+
+    def __post_init__(self) -> None:
+        check_betas(self.betas)
+
+    def build(self, parameters: Parameters) -> ElementwiseState:
+        return ElementwiseState(self, parameters)
+
+    def update(self, weight: Tensor, grad: Tensor, *kept: Tensor, scale: float, step: int) -> None:  # noqa: ARG002
+        (momentum,) = kept
+        beta1, beta2 = self.betas
+        lr = self.lr * scale
+        direction = momentum.lerp(grad, 1 - beta1).sign_()
+        momentum.lerp_(grad, 1 - beta2)
+        if self.decay:
+            weight.mul_(1 - lr * self.decay)
+        weight.add_(direction, alpha=-lr)
