@@ -25,16 +25,15 @@ from groundup.layers import (
 from groundup.layers.attend import causal_mask
 from groundup.layers.documents import borders, numbered, places, together
 from groundup.layers.norm import build_norm
-from groundup.models.decoder import (
-    Decoder,
+from groundup.models.block import (
     Placement,
     Positions,
     Readout,
     View,
-    check_length,
     cross_entropies,
     join,
 )
+from groundup.models.decoder import Decoder, check_length
 from groundup.models.stack import Encoder, check_whole, pieces, seen
 
 Documents = tuple[Tensor, Tensor]  # of source and target

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from groundup.layers import GRU, LSTM, Implementation, RouterReport
 from groundup.layers.recurrent import Recurrent, RecurrentState
-from groundup.models.decoder import cross_entropies
+from groundup.models.block import cross_entropies
 
 
 @dataclass(frozen=True, kw_only=True)

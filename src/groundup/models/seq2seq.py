@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from groundup.layers import GRU, LSTM, Bahdanau, Luong
 from groundup.layers.recurrent import Bidirectional, RecurrentState
-from groundup.models.decoder import cross_entropies
+from groundup.models.block import cross_entropies
 
 
 @dataclass(frozen=True, kw_only=True)

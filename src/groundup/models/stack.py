@@ -5,7 +5,8 @@ from torch import Tensor, nn
 
 from groundup.layers import GroupedQuery, Implementation, Latent
 from groundup.layers.documents import numbered, together
-from groundup.models.decoder import Block, Decoder, Positions
+from groundup.models.block import Block, Positions
+from groundup.models.decoder import Decoder
 
 
 class Encoder(nn.Module):
