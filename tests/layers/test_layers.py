@@ -1,10 +1,12 @@
 """Each layer against torch's own, or against the paper's formula in float64."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
-from groundup.layers import GLU, GroupedQuery, RMSNorm, RoPE
+from groundup.layers import GLU, MLP, GroupedQuery, LayerNorm, RMSNorm, RoPE
 from groundup.layers.attend import attend_blockwise
 from groundup.layers.rope import rotate
 
@@ -16,6 +18,37 @@ def test_rms_norm_equals_torch() -> None:
     with torch.no_grad():
         ours.weight.copy_(weight)
         theirs.weight.copy_(weight)
+    torch.testing.assert_close(ours(x), theirs(x))
+    assert ours(x.bfloat16()).dtype == torch.bfloat16
+
+
+def test_rms_norm_may_have_a_bias() -> None:
+    """One row at a time: x / √(mean of squares + eps) · weight + bias; with offset 1 + weight."""
+    x = torch.randn(3, 5, 16, dtype=torch.float64)
+    for offset in (False, True):
+        norm = RMSNorm(eps=1e-3, bias=True, offset=offset).build(16).double()
+        weight, bias = torch.randn(2, 16, dtype=torch.float64)
+        with torch.no_grad():
+            norm.weight.copy_(weight)
+            norm.bias.copy_(bias)
+        rows = [
+            [v / math.sqrt(sum(u * u for u in row) / 16 + 1e-3) for v in row]
+            for row in x.view(-1, 16).tolist()
+        ]
+        expected = torch.tensor(rows, dtype=torch.float64) * (weight + offset) + bias
+        torch.testing.assert_close(norm(x).view(-1, 16), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_layer_norm_equals_torch_with_and_without_bias(bias: bool) -> None:
+    x = torch.randn(3, 5, 16, dtype=torch.float64) + 2
+    ours = LayerNorm(eps=1e-3, bias=bias).build(16).double()
+    theirs = nn.LayerNorm(16, eps=1e-3, bias=bias, dtype=torch.float64)
+    with torch.no_grad():
+        for mine, parameter in zip(ours.parameters(), theirs.parameters(), strict=True):
+            mine.copy_(torch.randn(16))
+            parameter.copy_(mine)
+    assert (ours.bias is None) == (not bias)
     torch.testing.assert_close(ours(x), theirs(x))
     assert ours(x.bfloat16()).dtype == torch.bfloat16
 
@@ -53,6 +86,30 @@ def test_swiglu_is_the_formula() -> None:
     gate = x @ mlp.gate.weight.T
     expected = (gate / (1 + torch.exp(-gate)) * (x @ mlp.up.weight.T)) @ mlp.down.weight.T
     torch.testing.assert_close(mlp(x), expected)
+
+
+def test_relu_squared_is_the_formula() -> None:
+    """So et al. 2021, section 4: max(x, 0)², with biases."""
+    mlp = MLP(hidden=24, activation="relu2", bias=True).build(8).double()
+    x = torch.randn(2, 3, 8, dtype=torch.float64)
+    inner = x @ mlp.up.weight.T + mlp.up.bias
+    inner = torch.where(inner > 0, inner * inner, 0.0)
+    torch.testing.assert_close(mlp(x), inner @ mlp.down.weight.T + mlp.down.bias)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "relu", "relu2"])
+def test_glus_are_the_formula(activation: str) -> None:
+    """Dauphin et al. 2017, equation 1: σ(x W) · (x V); and with other gates."""
+    mlp = GLU(hidden=24, activation=activation, bias=True).build(8).double()
+    x = torch.randn(2, 3, 8, dtype=torch.float64)
+    gate = x @ mlp.gate.weight.T + mlp.gate.bias
+    opened = {
+        "sigmoid": 1 / (1 + torch.exp(-gate)),
+        "relu": torch.where(gate > 0, gate, 0.0),
+        "relu2": torch.where(gate > 0, gate * gate, 0.0),
+    }
+    inner = opened[activation] * (x @ mlp.up.weight.T + mlp.up.bias)
+    torch.testing.assert_close(mlp(x), inner @ mlp.down.weight.T + mlp.down.bias)
 
 
 def attention_by_hand(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:

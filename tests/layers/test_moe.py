@@ -126,6 +126,21 @@ def test_the_losses_are_weighted_and_reach_the_router() -> None:
     assert moe.router.weight.grad.abs().sum() > 0
 
 
+@pytest.mark.parametrize("scoring", ["softmax", "sigmoid"])
+def test_the_router_is_exact_under_autocast(scoring: str) -> None:
+    """Experts, their shares and the losses are those of float32, backwards as well."""
+    moe = built(MoE(experts=16, active=3, hidden=4, scoring=scoring))
+    x = torch.randn(200, WIDTH, generator=torch.Generator().manual_seed(1))
+    found = []
+    for autocast in (False, True):
+        moe.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            report = moe(x)[1]
+        report.loss.backward()
+        found.append((report, moe.router.weight.grad.clone()))
+    torch.testing.assert_close(found[1], found[0])
+
+
 def test_rebalancing_evens_out_the_load() -> None:
     moe = built(MoE(experts=8, active=2, hidden=4, scoring="sigmoid", bias=True))
     torch.nn.init.zeros_(moe.bias)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from groundup.layers import ALiBi, Learned, RelativeBias, RoPE, Sinusoidal
+from groundup.layers import ALiBi, GroupedQuery, Learned, RelativeBias, RoPE, Sinusoidal
 from groundup.layers.alibi import slopes
 from groundup.layers.rope import rotate
 from groundup.layers.rope_scaling import NTK, Linear, Llama3, YaRN, yarn_factor
@@ -68,6 +68,28 @@ def test_yarn_is_theirs(context: int, whole: bool) -> None:
     assert length == pytest.approx(factor)
 
 
+@pytest.mark.parametrize("factor", [2.0, 4.0])
+def test_ntk_is_theirs(factor: float) -> None:
+    """Their factor grows with the text: at the length of 1 + (α − 1) / f contexts it is α."""
+    transformers = pytest.importorskip("transformers")
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    config = transformers.LlamaConfig(
+        hidden_size=128,
+        num_attention_heads=2,
+        head_dim=64,
+        max_position_embeddings=8192,
+        rope_parameters={"rope_theta": 10_000.0, "rope_type": "dynamic", "factor": 8.0},
+    )
+    length = int(8192 * (1 + (factor - 1) / 8))
+    expected, _ = ROPE_INIT_FUNCTIONS["dynamic"](config, torch.device("cpu"), seq_len=length)
+    found, _ = ours(RoPE(scaling=NTK(factor=factor)))
+    torch.testing.assert_close(found, expected.double(), rtol=1e-5, atol=1e-9)
+    powers = torch.arange(0, 64, 2, dtype=torch.float64) / 64
+    formula = (10_000 * factor ** (64 / 62)) ** -powers
+    torch.testing.assert_close(found, formula, rtol=1e-5, atol=1e-9)
+
+
 def test_ntk_slows_the_slowest_pair_alone_by_the_factor() -> None:
     """Peng et al. 2023, section 3.1: the last pair turns as with interpolation."""
     plain, _ = ours(RoPE())
@@ -93,6 +115,29 @@ def test_a_share_leaves_the_rest_of_each_head_as_it_is() -> None:
     torch.testing.assert_close(
         turned[..., :4], rotate(x[..., :4], RoPE().build(4)(torch.arange(5)))
     )
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
+def test_a_share_is_rotated_as_theirs(share: float) -> None:
+    """GPT-NeoX rotates a quarter of each head (Black et al. 2022, section 2.1)."""
+    transformers = pytest.importorskip("transformers")
+    from transformers.models.gpt_neox import modeling_gpt_neox
+
+    config = transformers.GPTNeoXConfig(
+        hidden_size=48,
+        num_attention_heads=3,
+        rope_parameters={
+            "rope_theta": 500.0,
+            "rope_type": "default",
+            "partial_rotary_factor": share,
+        },
+    )
+    x = torch.randn(2, 9, 3, 16, dtype=torch.float64)
+    at = torch.stack((torch.arange(9), torch.arange(9) * 3 + 5))
+    cos, sin = modeling_gpt_neox.GPTNeoXRotaryEmbedding(config)(x, at)
+    expected, _ = modeling_gpt_neox.apply_rotary_pos_emb(x, x, cos, sin, unsqueeze_dim=2)
+    found = rotate(x, RoPE(base=500.0, share=share).build(16)(at))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_sinusoids_are_the_papers() -> None:
@@ -128,6 +173,35 @@ def test_learned_positions_are_rows_of_a_table() -> None:
 )
 def test_alibi_s_slopes_are_the_papers(heads: int, expected: list[float]) -> None:
     assert slopes(heads) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("implementation", ["reference", "sdpa", "blockwise"])
+@pytest.mark.parametrize("heads", [4, 6])
+@torch.no_grad()
+def test_alibi_attention_is_bloom_s(heads: int, implementation: str) -> None:
+    """Their biases grow with the key's position, ours fall with its distance: to a softmax it is
+    the same. One query at a time, in float64."""
+    pytest.importorskip("transformers")
+    from transformers.models.bloom.modeling_bloom import build_alibi_tensor
+
+    T, K = 11, 8
+    attention = GroupedQuery(heads=heads, kv_heads=2, head_width=K, query_key_norm=None)
+    attention = attention.build(20).double()
+    x = torch.randn(1, T, 20, dtype=torch.float64)
+    at = torch.arange(T)
+    bias = ALiBi().build(heads)(at, at)
+    found, _ = attention(x, bias=bias, implementation=implementation)
+    theirs = build_alibi_tensor(torch.ones(1, T), heads, torch.float64)[:, 0]
+    queries, keys, values = (
+        part(x).view(T, -1, K) for part in (attention.query, attention.key, attention.value)
+    )
+    read = torch.zeros(T, heads, K, dtype=torch.float64)
+    for h in range(heads):
+        shared = h // (heads // 2)
+        for t in range(T):
+            logits = keys[: t + 1, shared] @ queries[t, h] / K**0.5 + theirs[h, : t + 1]
+            read[t, h] = logits.softmax(0) @ values[: t + 1, shared]
+    torch.testing.assert_close(found[0], attention.output(read.flatten(1)), rtol=1e-5, atol=1e-6)
 
 
 def test_alibi_falls_with_the_distance() -> None:

@@ -1,14 +1,20 @@
 """The decoder against Hugging Face's Qwen3 with the same weights, and its FLOPs against torch's."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
+from groundup.core.config import from_dict, to_dict
+from groundup.core.errors import ConfigError
 from groundup.layers import (
     GLU,
     MLP,
+    ALiBi,
     GatedDelta,
     GroupedQuery,
     Latent,
@@ -16,6 +22,10 @@ from groundup.layers import (
     Learned,
     Mamba2,
     MoE,
+    NoPE,
+    RelativeBias,
+    RoPE,
+    Sinusoidal,
 )
 from groundup.models import Decoder, DecoderModel, forward_flops, training_flops
 from groundup.models.flops import matrix_parameters
@@ -163,12 +173,12 @@ FLOPS = {
 @pytest.mark.parametrize("kind", FLOPS)
 @pytest.mark.parametrize("tokens", [1, 13, 16, 32])
 def test_flops_equal_torch_s_counter(kind: str, tokens: int) -> None:
-    """With attention written out over the whole square, as the counter sees it. What a mixture's
-    experts compute in a backward pass is what they compute in two forward passes."""
+    """With attention as it is defined, over the whole square. What a mixture's experts compute in
+    a backward pass is what they compute in two forward passes."""
     config = FLOPS[kind]
     model = config.build(0)
     batch = torch.zeros(1, tokens, dtype=torch.int64)
-    implementation = "blockwise" if kind not in ("mamba", "delta") else "sdpa"
+    implementation = "reference" if kind not in ("mamba", "delta") else "sdpa"
     with FlopCounterMode(display=False) as counter:
         losses = model.losses(batch, batch, implementation=implementation)
     assert counter.get_total_flops() == forward_flops(config, tokens, causal=False)
@@ -190,6 +200,99 @@ def test_matrix_parameters_are_those_of_the_linear_layers() -> None:
     model = CONFIG.build(0)
     linear = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Linear))
     assert matrix_parameters(CONFIG) == linear
+
+
+GROUPED = CONFIG.attention
+BORROW = dataclasses.replace(GROUPED, borrow=True)
+MAMBA = Mamba2(heads=6, head_width=16, state=8)
+LATENT = Latent(heads=4, rank=20, key_width=10, rope_width=6, value_width=14)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"attention": dataclasses.replace(GROUPED, head_width=15)}, "even head width, not 15"),
+        ({"attention": dataclasses.replace(LATENT, rope_width=5)}, "even head width, not 5"),
+        ({"position": RoPE(share=0.2)}, "even head width, not 3 of 16"),
+        ({"position": RoPE(share=1.5)}, "even head width, not 24 of 16"),
+        ({"position": Sinusoidal(), "width": 47}, "even width, not 47"),
+        ({"attention": BORROW}, "the first block has no layer below"),
+        ({"attention": (MAMBA, BORROW)}, "block 1 borrows keys and values, and Mamba2 below"),
+        ({"attention": (GROUPED, LATENT, BORROW)}, "block 2 borrows keys and values, and Latent"),
+        (
+            {"attention": (GROUPED, dataclasses.replace(BORROW, kv_heads=3))},
+            "needs kv_heads and head_width of the block below it: 2 and 16",
+        ),
+        (
+            {"attention": (GROUPED, dataclasses.replace(BORROW, head_width=8))},
+            "needs kv_heads and head_width of the block below it: 2 and 16",
+        ),
+        (
+            {"attention": (GROUPED, BORROW), "position": (RoPE(), NoPE())},
+            "needs the position of the block below it",
+        ),
+    ],
+)
+def test_what_cannot_be_built_is_refused_in_a_sentence(
+    change: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        dataclasses.replace(CONFIG, **change)
+    data = to_dict(CONFIG) | {name: to_dict(value) for name, value in change.items()}
+    with pytest.raises(ConfigError, match=sentence):
+        from_dict(Decoder, data)
+
+
+SOME_ATTENTION = st.one_of(
+    st.builds(
+        GroupedQuery,
+        heads=st.just(2),
+        kv_heads=st.sampled_from((1, 2)),
+        head_width=st.integers(1, 6),
+        borrow=st.booleans(),
+        shift=st.booleans(),
+        sinks=st.booleans(),
+        window=st.sampled_from((None, 2)),
+    ),
+    st.builds(
+        Latent,
+        heads=st.just(2),
+        rank=st.just(3),
+        query_rank=st.sampled_from((None, 2)),
+        key_width=st.just(3),
+        rope_width=st.integers(1, 4),
+        value_width=st.just(3),
+    ),
+    st.just(Mamba2(heads=2, head_width=4, state=3)),
+    st.just(GatedDelta(key_heads=1, value_heads=2, key_width=4, value_width=3)),
+)
+SOME_POSITION = st.one_of(
+    st.builds(RoPE, share=st.sampled_from((0.3, 0.5, 1.0)), interleaved=st.booleans()),
+    st.sampled_from((ALiBi(), RelativeBias(buckets=4, distance=8), NoPE())),
+)
+
+
+@given(
+    attention=st.lists(SOME_ATTENTION, min_size=1, max_size=3).map(tuple),
+    position=st.one_of(
+        st.sampled_from((Learned(), Sinusoidal())),
+        st.lists(SOME_POSITION, min_size=1, max_size=2).map(tuple),
+    ),
+    width=st.integers(1, 6),
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@torch.no_grad()
+def test_what_is_not_refused_can_be_built_and_run(
+    attention: Any, position: Any, width: int
+) -> None:
+    try:
+        config = dataclasses.replace(
+            CONFIG, width=width, attention=attention, position=position, mlp=GLU(hidden=3)
+        )
+    except ValueError:
+        reject()
+    tokens = torch.zeros(2, 5, dtype=torch.int64)
+    assert config.build(0)(tokens).isfinite().all()
 
 
 @pytest.mark.parametrize("change", [{"depth": 0}, {"width": -1}, {"vocab_size": 0}])

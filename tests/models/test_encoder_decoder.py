@@ -1,12 +1,20 @@
 """The original Transformer against torch's own modules; BERT's masking by its statistics."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from groundup.core.errors import InputError
+from groundup.layers import GLU, MLP, Mamba2
+from groundup.models import Decoder, forward_flops, training_flops
 from groundup.models.bert import BERT, mask_tokens
-from groundup.models.encoder_decoder import EncoderDecoderModel
+from groundup.models.encoder_decoder import EncoderDecoder, EncoderDecoderModel
+from groundup.models.stack import Encoder
+from groundup.models.t5 import t5
 from groundup.models.transformer import transformer
 
 CONFIG = transformer(width=32, depth=2, heads=4, hidden=48, vocab_size=53, context=40)
@@ -129,11 +137,175 @@ def test_masking_has_the_paper_s_shares() -> None:
 def test_bert_s_pseudo_likelihood_masks_one_token_at_a_time() -> None:
     model = BERT(vocab_size=31, context=12, width=16, depth=1, heads=2, hidden=24).build(0)
     tokens = torch.randint(5, 31, (2, 7), generator=torch.Generator().manual_seed(1))
-    found = model.logprobs(tokens, mask_token=3)
+    found = model.pseudo_logprobs(tokens, mask_token=3)
     hidden = tokens.clone()
     hidden[:, 4] = 3
     expected = model(hidden).tokens[:, 4].log_softmax(-1)
     torch.testing.assert_close(found[:, 4], expected.gather(1, tokens[:, 4:5])[:, 0])
+
+
+SMALL = {
+    "transformer": transformer(width=16, depth=1, heads=2, hidden=24, vocab_size=31, context=12),
+    "t5": t5(
+        width=16,
+        depth=1,
+        heads=2,
+        head_width=8,
+        mlp=MLP(hidden=24, activation="relu"),
+        vocab_size=31,
+        context=12,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SMALL)
+@torch.no_grad()
+def test_source_and_target_must_fit_the_context(kind: str) -> None:
+    model = SMALL[kind].build(0)
+    full, more = (torch.zeros(1, length, dtype=torch.int64) for length in (12, 13))
+    assert model(full, full).shape == (1, 12, 31)
+    assert model.generate(full, end=-1, most=100).shape == (1, 12)
+    for source, target in ((more, full), (full, more)):
+        with pytest.raises(InputError, match="has 13 tokens, and the model's context holds 12"):
+            model(source, target)
+
+
+SHIFTED = replace(SMALL["t5"], attention=replace(SMALL["t5"].attention, shift=True))
+ENCODERS = {**SMALL, "shifted": SHIFTED}
+
+
+def scrambled(config: EncoderDecoder | BERT) -> Any:
+    model = config.build(0)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+@pytest.mark.parametrize("implementation", ["reference", "sdpa", "blockwise"])
+@pytest.mark.parametrize("kind", ENCODERS)
+@torch.no_grad()
+def test_packed_pairs_are_as_if_alone(kind: str, implementation: str) -> None:
+    """The third pair has the number of the first; the last document of either is padding."""
+    model = scrambled(ENCODERS[kind])
+    lengths, numbers = ((3, 5, 1, 3), (4, 1, 3, 2)), torch.tensor([7, 2, 7, 0])
+    source, target = torch.randint(31, (2, 1, 12), generator=torch.Generator().manual_seed(2))
+    target = target[:, :10]
+    documents = tuple(numbers.repeat_interleave(torch.tensor(sizes))[None] for sizes in lengths)
+    found = model.losses(source, target, documents=documents, implementation=implementation)
+    texts = zip(source.split(lengths[0], 1), target.split(lengths[1], 1), strict=True)
+    alone = torch.cat([model.losses(*pair) for pair in texts], dim=1)
+    torch.testing.assert_close(found, alone, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+@torch.no_grad()
+def test_padding_of_a_source_is_not_read(kind: str) -> None:
+    """On the right, or as the first of two documents; and with padding inside of a document."""
+    model = scrambled(ENCODERS[kind])
+    source, target = torch.randint(31, (2, 1, 9), generator=torch.Generator().manual_seed(2))
+    found = model(source, target, real=torch.arange(9)[None] < 6)
+    torch.testing.assert_close(found, model(source[:, :6], target), rtol=1e-4, atol=1e-4)
+    documents = tuple(torch.tensor([[0] * size + [1] * (9 - size)]) for size in (4, 5))
+    packed = model(source, target, documents=documents, real=torch.arange(9)[None] != 8)
+    alone = model(source[:, 4:8], target[:, 5:])
+    torch.testing.assert_close(packed[:, 5:], alone, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_packed_documents_of_bert_are_as_if_alone() -> None:
+    config = BERT(vocab_size=31, context=12, width=16, depth=2, heads=2, hidden=24)
+    model = scrambled(config)
+    lengths = (3, 5, 1, 3)
+    tokens = torch.randint(31, (1, 12), generator=torch.Generator().manual_seed(2))
+    segments = torch.arange(12)[None] % 2
+    documents = torch.tensor([7, 2, 7, 0]).repeat_interleave(torch.tensor(lengths))[None]
+    found = model(tokens, segments=segments, documents=documents)
+    parts = zip(tokens.split(lengths, 1), segments.split(lengths, 1), strict=True)
+    alone = [model(part, segments=kinds) for part, kinds in parts]
+    expected = torch.cat([each.tokens for each in alone], dim=1)
+    torch.testing.assert_close(found.tokens, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found.follows, alone[0].follows, rtol=1e-4, atol=1e-4)
+    masked = torch.arange(12)[None] % 3 == 0
+    expected = -expected.log_softmax(-1).gather(-1, tokens[..., None])[..., 0][masked].mean()
+    loss = model.loss(tokens, tokens, masked, segments=segments, documents=documents)
+    torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-4)
+
+
+GATED = replace(
+    SMALL["t5"],
+    encoder_depth=3,
+    attention=replace(SMALL["t5"].attention, kv_heads=1),
+    mlp=GLU(hidden=20),
+    tied=False,
+)
+
+
+@pytest.mark.parametrize("config", [*SMALL.values(), GATED], ids=["transformer", "t5", "gated"])
+@pytest.mark.parametrize(("source", "target"), [(1, 1), (12, 5), (3, 11)])
+def test_flops_equal_torch_s_counter(config: EncoderDecoder, source: int, target: int) -> None:
+    model = config.build(0)
+    texts = [torch.zeros(1, length, dtype=torch.int64) for length in (source, target)]
+    with FlopCounterMode(display=False) as counter:
+        logits = model(*texts, implementation="reference")
+    expected = forward_flops(config, target, source_tokens=source, causal=False)
+    assert counter.get_total_flops() == expected
+    assert training_flops(config, target, source_tokens=source, causal=False) == 3 * expected
+    with counter:
+        logits.sum().backward()
+    assert counter.get_total_flops() == 2 * expected
+
+
+def test_flops_of_two_texts_need_both() -> None:
+    with pytest.raises(ValueError, match="source_tokens must be given"):
+        forward_flops(SMALL["t5"], 5)
+
+
+@pytest.mark.parametrize("tokens", [1, 9])
+def test_bert_s_flops_equal_torch_s_counter(tokens: int) -> None:
+    config = BERT(vocab_size=31, context=12, width=16, depth=2, heads=2, hidden=24)
+    model = config.build(0)
+    with FlopCounterMode(display=False) as counter:
+        predictions = model(torch.zeros(1, tokens, dtype=torch.int64), implementation="reference")
+    assert counter.get_total_flops() == forward_flops(config, tokens)
+    with counter:
+        sum(part.sum() for part in predictions).backward()
+    assert counter.get_total_flops() == 2 * forward_flops(config, tokens)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"window": 3}, r"an encoder sees the whole text: its attention has no window \(3\)"),
+        ({"borrow": True}, "the first block has no layer below to borrow"),
+    ],
+)
+def test_attention_that_an_encoder_cannot_have_is_refused(
+    change: dict[str, Any], sentence: str
+) -> None:
+    for config in SMALL.values():
+        with pytest.raises(ValueError, match=sentence):
+            replace(config, attention=replace(config.attention, **change))
+
+
+def test_a_state_is_no_encoder() -> None:
+    config = Decoder(
+        vocab_size=31,
+        context=12,
+        width=16,
+        depth=1,
+        attention=Mamba2(heads=4, head_width=8, state=4),
+        mlp=None,
+    )
+    with pytest.raises(ValueError, match="an encoder sees the whole text, and Mamba2 not"):
+        Encoder(config)
+
+
+@pytest.mark.parametrize("begin", [-1, 31])
+def test_a_target_begins_with_a_token(begin: int) -> None:
+    with pytest.raises(ValueError, match="must be a token of the vocabulary"):
+        replace(SMALL["t5"], begin=begin)
 
 
 def test_bert_refuses_what_its_positions_do_not_hold() -> None:

@@ -119,6 +119,14 @@ class Reference:
         return scores
 
 
+def scores(model: NGramModel, row: list[int], *, begin: bool) -> np.ndarray:
+    """Of every token of a row, after the begin token or with nothing before it."""
+    if begin and model.boundaries:
+        return model.logprobs(np.array([model.begin, *row]))
+    first = model.next_logprobs(np.array([], dtype=int))[row[:1]]
+    return np.concatenate([first, model.logprobs(np.array(row))])
+
+
 def arrays(documents: list[list[int]]) -> list[np.ndarray]:
     return [np.array(document, dtype=np.uint16) for document in documents]
 
@@ -161,7 +169,7 @@ def test_every_probability_is_the_papers(
     if config.boundaries:
         row = [*row, config.vocab_size]
     for begin in (True, False):
-        ours = model.logprobs(np.array(row), begin=begin)
+        ours = scores(model, row, begin=begin)
         np.testing.assert_allclose(ours, reference.logprobs(row, begin=begin), atol=2e-5)
 
 
@@ -173,8 +181,8 @@ def test_after_every_context_the_probabilities_sum_to_one(
     model = train_ngram(config, arrays(documents))
     for length in range(min(config.order, 3)):
         for context in itertools.product(range(config.vocab_size), repeat=length):
-            for begin in (True, False):
-                logprobs = model.next_logprobs(np.array(context, dtype=int), begin=begin)
+            for lead in ((), (model.begin,)) if config.boundaries else ((),):
+                logprobs = model.next_logprobs(np.array([*lead, *context], dtype=int))
                 assert np.exp(logprobs.astype(float)).sum() == pytest.approx(1, abs=1e-5)
 
 
@@ -188,7 +196,7 @@ def test_a_larger_corpus_has_the_papers_probabilities(
     model, reference = train_ngram(config, arrays(documents)), Reference(config, documents)
     assert FALLBACK not in reference.discounts[1:]
     for row in [*documents[:3], *zipf(100, seed=1), [40, 0, 40]]:
-        ours = model.logprobs(np.array([*row, 41]))
+        ours = scores(model, [*row, 41], begin=True)
         np.testing.assert_allclose(ours, reference.logprobs([*row, 41], begin=True), atol=2e-5)
 
 
@@ -196,9 +204,11 @@ def test_all_next_tokens_score_as_one_does() -> None:
     documents = zipf(2000)
     model = train_ngram(NGram(order=4, vocab_size=41, prune=(0, 0, 1)), arrays(documents))
     for row in documents[:5]:
-        one_by_one = model.logprobs(np.array(row))
-        for i, token in enumerate(row):
-            assert model.next_logprobs(np.array(row[:i]))[token] == pytest.approx(one_by_one[i])
+        for whole in (row, [model.begin, *row]):
+            one_by_one = model.logprobs(np.array(whole))
+            for i, token in enumerate(whole[1:]):
+                found = model.next_logprobs(np.array(whole[: i + 1]))[token]
+                assert found == pytest.approx(one_by_one[i])
 
 
 @settings(deadline=None)
@@ -225,13 +235,14 @@ def test_rows_of_a_batch_do_not_see_each_other() -> None:
     model = train_ngram(NGram(order=5, vocab_size=41), arrays(documents))
     row = np.array(list(itertools.chain(*documents[:10]))[:200])
     batch = np.stack([row, row[::-1]])
-    for begin in (True, False):
-        expected = np.stack([model.logprobs(r, begin=begin) for r in batch])
-        np.testing.assert_array_equal(model.logprobs(batch, begin=begin), expected)
-        many = model.logprobs(np.tile(batch, (2700, 1)), begin=begin)  # more than one chunk
+    begun = np.concatenate([np.full((2, 1), model.begin), batch], axis=1)
+    for rows in (batch, begun):
+        expected = np.stack([model.logprobs(r) for r in rows])
+        np.testing.assert_array_equal(model.logprobs(rows), expected)
+        many = model.logprobs(np.tile(rows, (2700, 1)))  # more than one chunk
         np.testing.assert_array_equal(many, np.tile(expected, (2700, 1)))
     long = model.logprobs(np.tile(row, 5400))  # more than one chunk in a row
-    np.testing.assert_array_equal(long[200:], np.tile(long[200:400], 5399))
+    np.testing.assert_array_equal(long[200:], np.tile(long[200:400], 5399)[:-1])
 
 
 # nltk's textbook example: the characters of two sentences, with order − 1 tokens at each border.
@@ -274,8 +285,8 @@ def textbook_perplexity(
 ) -> float:
     """Of every token that has order − 1 tokens before it."""
     row = [number(letter, vocabulary) for letter in padded(sentence, order)]
-    scores = model.logprobs(np.array(row))[order - 1 :]
-    return math.exp(-float(scores.mean(dtype=np.float64)))
+    found = model.logprobs(np.array(row))[order - 2 :]
+    return math.exp(-float(found.mean(dtype=np.float64)))
 
 
 FROM_TRAINING_TEXT = [*"abcdeg", "<s>", "</s>", "<UNK>"]  # nltk: padded_everygram_pipeline
@@ -355,7 +366,7 @@ def test_kenlm_scores_our_arpa_file_as_we_do(
         text = " ".join(names[token] for token in row)
         for begin in (True, False):
             expected = [s for s, _, _ in theirs.full_scores(text, bos=begin, eos=True)]
-            ours = model.logprobs(np.array([*row, 41]), begin=begin) / math.log(10)
+            ours = scores(model, [*row, 41], begin=begin) / math.log(10)
             np.testing.assert_allclose(ours, expected, atol=1e-5)
 
 
@@ -381,8 +392,8 @@ def test_lmplz_estimates_the_same_model(tmp_path: Path, prune: tuple[int, ...]) 
     for row in zipf(600, seed=1):
         row = [token + 1 for token in row]
         their_row = [*(their_names.index(names[token]) for token in row), 41]
-        expected = theirs.logprobs(np.array(their_row))
-        np.testing.assert_allclose(ours.logprobs(np.array([*row, 41])), expected, atol=1e-4)
+        expected = scores(theirs, their_row, begin=True)
+        np.testing.assert_allclose(scores(ours, [*row, 41], begin=True), expected, atol=1e-4)
 
 
 def score_arpa_by_hand(text: str, words: list[str]) -> list[float]:
@@ -410,11 +421,11 @@ def test_an_arpa_file_says_what_the_model_says_and_reads_back(tmp_path: Path) ->
     again, names_again = read_arpa(path)
     assert names_again == names
     for row in zipf(300, seed=2):
-        expected = model.logprobs(np.array([*row, 41]))
+        expected = scores(model, [*row, 41], begin=True)
         words = ["<s>", *(names[token] for token in row), "</s>"]
         by_hand = score_arpa_by_hand(path.read_text(), words)
         np.testing.assert_allclose(expected, np.array(by_hand) * math.log(10), atol=1e-5)
-        np.testing.assert_allclose(again.logprobs(np.array([*row, 41])), expected, atol=1e-6)
+        np.testing.assert_allclose(scores(again, [*row, 41], begin=True), expected, atol=1e-6)
 
 
 def test_a_damaged_arpa_file_is_refused(tmp_path: Path) -> None:
@@ -479,8 +490,12 @@ def test_wrong_input_is_refused_in_a_sentence() -> None:
     with pytest.raises(InputError, match="2 axes"):
         train_ngram(config, [np.zeros((2, 2), dtype=int)])
     model = train_ngram(config, arrays([[0, 1]]))
+    with pytest.raises(InputError, match="outside 0 … 5"):
+        model.logprobs(np.array([6]))
     with pytest.raises(InputError, match="outside 0 … 4"):
-        model.logprobs(np.array([5]))
+        model.logprobs(np.array([0, model.begin]))  # it can only be the first
+    with pytest.raises(InputError, match="outside 0 … 4"):
+        model.next_logprobs(np.array([0, model.begin]))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from groundup.layers import GRU, LSTM, Bahdanau, Luong
 from groundup.models import forward_flops
 from groundup.models.recurrent import RecurrentLM
 from groundup.models.seq2seq import Seq2Seq, Seq2SeqModel
-from groundup.models.seq2seq import forward_flops as translation_flops
 
 LM = RecurrentLM(vocab_size=31, context=16, width=12, depth=2)
 
@@ -26,13 +25,13 @@ def test_the_language_model_is_torch_s_cells_with_residuals() -> None:
             getattr(peer, f"bias_{name}_l0").copy_(mine.bias)
         y, _ = peer(x)
         x = y + x if layer else y
-    torch.testing.assert_close(model(tokens)[0], x @ model.head.weight.T)
+    torch.testing.assert_close(model(tokens), x @ model.head.weight.T)
 
 
 def test_logprobs_are_those_of_the_logits() -> None:
     model = LM.build(0)
     tokens = torch.randint(31, (2, 9), generator=torch.Generator().manual_seed(1))
-    log_p = model(tokens)[0].double().log_softmax(-1)[:, :-1]
+    log_p = model(tokens).double().log_softmax(-1)[:, :-1]
     expected = log_p.gather(-1, tokens[:, 1:, None])[..., 0]
     torch.testing.assert_close(model.logprobs(tokens).double(), expected, rtol=1e-5, atol=1e-5)
 
@@ -44,9 +43,9 @@ def test_a_text_of_one_token_has_no_logprobs() -> None:
 def test_a_text_in_pieces_is_the_text() -> None:
     model = LM.build(0)
     tokens = torch.randint(31, (2, 9), generator=torch.Generator().manual_seed(1))
-    first, states = model(tokens[:, :5])
-    rest, _ = model(tokens[:, 5:], states)
-    torch.testing.assert_close(torch.cat((first, rest), dim=1), model(tokens)[0])
+    first, states = model.read(tokens[:, :5])
+    rest, _ = model.read(tokens[:, 5:], states)
+    torch.testing.assert_close(torch.cat((first, rest), dim=1), model(tokens))
 
 
 @pytest.mark.parametrize("cell", [LSTM(), GRU(bias=False)])
@@ -80,7 +79,7 @@ def test_translation_follows_its_paper_step_by_step(attention: Bahdanau | Luong)
     """One row and one word at a time, from the papers' equations; cells and scores have tests of
     their own."""
     model = translator(attention)
-    logits, looks = model(SOURCE, TARGET, REAL)
+    logits, looks = model.look(SOURCE, TARGET, real=REAL)
     for row, length in ((0, 7), (1, 4)):
         states, _, first = model.encoder(model.source.weight[SOURCE[row : row + 1, :length]])
         memory = model.memory(states)
@@ -112,7 +111,7 @@ def test_generation_is_teacher_forcing_on_its_own_words(
     model = translator(attention, cell)
     words = model.generate(SOURCE, end=1, most=6, real=REAL)
     begun = torch.cat((torch.zeros(2, 1, dtype=torch.int64), words[:, :-1]), dim=1)
-    again = model(SOURCE, begun, REAL)[0].argmax(-1)
+    again = model(SOURCE, begun, real=REAL).argmax(-1)
     for row in range(2):
         ended = (words[row] == 1).nonzero()
         length = int(ended[0]) + 1 if len(ended) else words.shape[1]
@@ -127,7 +126,7 @@ def test_flops_of_translation_equal_torch_s_counter(
     model = translator(attention, cell)
     with FlopCounterMode(display=False) as counter:
         model(SOURCE[:1], TARGET[:1])
-    assert counter.get_total_flops() == translation_flops(model.config, 7, 5)
+    assert counter.get_total_flops() == forward_flops(model.config, 5, source_tokens=7)
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS, ids=str)

@@ -94,8 +94,10 @@ def _documents(ids: Array) -> list[Array]:
 
 
 def _scorer(model: NGramModel, documents: list[Array]) -> Callable[[], float]:
-    assert model.end is not None, "it has boundaries"
-    rows = np.stack([np.append(document, model.end) for document in documents])
+    assert model.begin is not None, "it has boundaries"
+    assert model.end is not None
+    begin, end = [model.begin], [model.end]
+    rows = np.stack([np.concatenate((begin, document, end)) for document in documents])
     return lambda: float(model.logprobs(rows).sum(dtype=np.float64))
 
 

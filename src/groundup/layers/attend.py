@@ -28,7 +28,8 @@ def attend(
 
     queries: [B, H, T, K]; keys: [B, kv_heads, S, K]; values: [B, kv_heads, S, K_v]; T is S, or the
     queries are the last T of S. scale: of the products of queries and keys.
-    mask: bool [1 or B, 1, T, S], True where a query sees a key; None is causal.
+    mask: bool [1 or B, 1, T, S], True where a query sees a key; None is causal. A query that sees
+    nothing reads zeros.
     bias: added to the logits, [H, T, S]. softcap: logits become c · tanh(logits / c) (Gemma 2).
     sinks: [H], a logit of each head that takes its share of the softmax and reads nothing (OpenAI
     2025, gpt-oss).
@@ -50,9 +51,10 @@ def attend(
     groups = queries.shape[1] // keys.shape[1]
     T, S = queries.shape[2], keys.shape[2]
     keys, values = (x.repeat_interleave(groups, dim=1) for x in (keys, values))
-    visible = causal_mask(T, S, queries.device) if mask is None else mask
+    mask, blind = (causal_mask(T, S, queries.device), None) if mask is None else _opened(mask)
     logits = _logits(_scaled(queries, scale, softcap) @ keys.mT, bias, softcap)
-    return _softmax(logits.masked_fill(~visible, float("-inf")), sinks).to(values.dtype) @ values
+    weights = _softmax(logits.masked_fill(~mask, float("-inf")), sinks).to(values.dtype)
+    return _closed(weights @ values, blind)
 
 
 def causal_mask(
@@ -81,11 +83,23 @@ def _logits(products: Tensor, bias: Tensor | None, softcap: float | None) -> Ten
 
 
 def _softmax(logits: Tensor, sinks: Tensor | None) -> Tensor:
-    """[B, H, T, S], float32; a query that sees nothing reads nothing."""
+    """[B, H, T, S], float32."""
     if sinks is not None:
         column = sinks.float()[:, None, None].expand(*logits.shape[:3], 1)
         return torch.cat((logits, column), dim=-1).softmax(-1)[..., :-1]
     return logits.softmax(-1)
+
+
+def _opened(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The mask, open for queries that see nothing, since their softmax and its gradient would be
+    NaN; and which those are, [1 or B, 1, T, 1]. torch's fused operation needs no such help."""
+    blind = ~mask.any(dim=-1, keepdim=True)
+    return mask | blind, blind
+
+
+def _closed(read: Tensor, blind: Tensor | None) -> Tensor:
+    """What queries read, [B, H, T, K_v], with zeros for the blind ones."""
+    return read if blind is None else read.masked_fill(blind, 0.0)
 
 
 def _fused(
@@ -138,6 +152,7 @@ def attend_blockwise(
     flat: Callable[[Tensor], Tensor] = lambda x: x.reshape(B * H, T, x.shape[-1])  # noqa: E731
     keys, values = (flat(x.repeat_interleave(groups, dim=1)) for x in (keys, values))
     queries = flat(_scaled(queries, scale, softcap))
+    mask, blind = (None, None) if mask is None else _opened(mask)
     blocks = []
     for start in range(0, T, block):
         stop = min(start + block, T)
@@ -152,4 +167,4 @@ def attend_blockwise(
             hidden = ~mask.expand(-1, -1, T, -1)[:, :, start:stop]
         weights = _softmax(logits.masked_fill(hidden, float("-inf")), sinks).to(values.dtype)
         blocks.append(torch.bmm(weights.view(B * H, stop - start, end), values[:, :end]))
-    return torch.cat(blocks, dim=1).view(B, H, T, -1)
+    return _closed(torch.cat(blocks, dim=1).view(B, H, T, -1), blind)

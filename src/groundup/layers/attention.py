@@ -31,8 +31,9 @@ class GroupedQuery:
     softcap, sinks: see `attend`.
     shift: let each key-value head mix in the token before, which makes copying easy to learn; see
     `layers.shift`.
-    borrow: attend to the keys and values of the layer below, and have none of its own (Brandon et
-    al. 2024, "Reducing transformer key-value cache size with cross-layer attention").
+    borrow: attend to the keys and values of the layer below, and have none of its own to normalise
+    or to shift (Brandon et al. 2024, "Reducing transformer key-value cache size with cross-layer
+    attention").
     """
 
     heads: int
@@ -135,8 +136,9 @@ class GroupedQueryAttention(nn.Module):
         self.output = nn.Linear(query_width, width, bias=config.output_bias)
         self.query_norm = build_norm(config.query_key_norm, config.head_width)
         self.key_norm = build_norm(config.query_key_norm if own else None, config.head_width)
-        self.key_shift = HeadShift(config.kv_heads, share=0.5) if config.shift else None
-        self.value_shift = HeadShift(config.kv_heads, share=0.0) if config.shift else None
+        shift = config.shift and own
+        self.key_shift = HeadShift(config.kv_heads, share=0.5) if shift else None
+        self.value_shift = HeadShift(config.kv_heads, share=0.0) if shift else None
         self.sinks = nn.Parameter(torch.zeros(config.heads)) if config.sinks else None
 
     def forward(
@@ -147,7 +149,7 @@ class GroupedQueryAttention(nn.Module):
         interleaved: bool = False,
         mask: Tensor | None = None,
         bias: Tensor | None = None,
-        documents: Tensor | None = None,  # noqa: ARG002
+        documents: Tensor | None = None,
         cache: KeyValueCache | None = None,
         layer: int = 0,
         borrowed: KeysValues | None = None,
@@ -157,7 +159,8 @@ class GroupedQueryAttention(nn.Module):
 
         rotation, interleaved: see `layers.rope`; None leaves queries and keys as they are.
         mask: bool [1 or B, 1, T, T_all], True where a query sees a key; None is causal.
-        bias: added to the attention logits, [H, T, T_all]. documents: in the mask already.
+        bias: added to the attention logits, [H, T, T_all]. documents: integers [B, T], that no
+        shift crosses; the mask keeps them apart already.
         cache: holds the keys and values of earlier positions; None attends within x.
         borrowed: the keys and values of the layer below, for a layer that borrows.
         """
@@ -166,7 +169,7 @@ class GroupedQueryAttention(nn.Module):
         if rotation is not None:
             queries = rotate(queries, rotation, interleaved=interleaved)
         if borrowed is None:
-            keys, values = self._keys_values(x, cache, layer)
+            keys, values = self._keys_values(x, documents, cache, layer)
             if rotation is not None:
                 keys = rotate(keys, rotation, interleaved=interleaved)
             keys, values = keys.transpose(1, 2), values.transpose(1, 2)
@@ -187,15 +190,17 @@ class GroupedQueryAttention(nn.Module):
         )
         return self.output(attended.transpose(1, 2).reshape(B, T, -1)), (keys, values)
 
-    def project(self, memory: Tensor) -> KeysValues:
+    def project(self, memory: Tensor, documents: Tensor | None = None) -> KeysValues:
         """The keys and values of another sequence, to be `borrowed`: cross-attention.
 
-        memory: [B, S, D] → [B, kv_heads, S, K] each.
+        memory: [B, S, D]; documents: integers [B, S] → [B, kv_heads, S, K] each.
         """
-        keys, values = self._keys_values(memory, None, 0)
+        keys, values = self._keys_values(memory, documents, None, 0)
         return keys.transpose(1, 2), values.transpose(1, 2)
 
-    def _keys_values(self, x: Tensor, cache: KeyValueCache | None, layer: int) -> KeysValues:
+    def _keys_values(
+        self, x: Tensor, documents: Tensor | None, cache: KeyValueCache | None, layer: int
+    ) -> KeysValues:
         """Keys and values of x, [B, T, kv_heads, K] each, shifted and normalised."""
         if self.key is None or self.value is None:
             raise ValueError("a layer that borrows keys and values stands above one that has them")
@@ -204,7 +209,7 @@ class GroupedQueryAttention(nn.Module):
         values = self.value(x).view(B, T, -1, self.config.head_width)
         if self.key_shift is not None and self.value_shift is not None:
             before = (
-                (one_later(keys), one_later(values))
+                (one_later(keys, documents=documents), one_later(values, documents=documents))
                 if cache is None
                 else cache.before(layer, keys, values)
             )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from groundup.layers.ssd import borders
+from groundup.layers.documents import borders
 
 
 class ShortConvolution(nn.Module):

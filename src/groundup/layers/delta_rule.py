@@ -15,7 +15,8 @@ Letters here: B batch, T time, G key heads, H value heads, K key width, V value 
 import torch
 from torch import Tensor
 
-from groundup.layers.ssd import borders, chunk_decays, join_heads, split_heads
+from groundup.layers.documents import borders
+from groundup.layers.ssd import chunk_decays, join_heads, split_heads
 
 
 def delta_rule(

@@ -39,6 +39,8 @@ class Latent:
     def __post_init__(self) -> None:
         if min(self.heads, self.rank, self.key_width, self.rope_width, self.value_width) < 1:
             raise ValueError("heads, rank and the widths must be positive")
+        if self.query_rank is not None and self.query_rank < 1:
+            raise ValueError(f"query_rank ({self.query_rank}) must be positive")
 
     def build(self, width: int) -> "LatentAttention":
         return LatentAttention(self, width)

@@ -45,8 +45,11 @@ class Mamba2:
     most_step: float | None = None
 
     def __post_init__(self) -> None:
-        if min(self.heads, self.head_width, self.state, self.groups, self.convolution) < 1:
-            raise ValueError("heads, head_width, state, groups and convolution must be positive")
+        sizes = min(self.heads, self.head_width, self.state, self.groups)
+        if min(sizes, self.convolution, self.chunk) < 1:
+            raise ValueError(
+                "heads, head_width, state, groups, convolution and chunk must be positive"
+            )
         if self.heads % self.groups:
             raise ValueError(f"groups ({self.groups}) must divide heads ({self.heads})")
 

@@ -30,6 +30,10 @@ class MLP:
     activation: Activation = "gelu"
     bias: bool = False
 
+    def __post_init__(self) -> None:
+        if self.hidden < 1:
+            raise ValueError(f"hidden ({self.hidden}) must be positive")
+
     def build(self, width: int) -> "PlainMLP":
         return PlainMLP(self, width)
 
@@ -48,6 +52,10 @@ class GLU:
     hidden: int
     activation: Activation = "silu"
     bias: bool = False
+
+    def __post_init__(self) -> None:
+        if self.hidden < 1:
+            raise ValueError(f"hidden ({self.hidden}) must be positive")
 
     def build(self, width: int) -> "GatedMLP":
         return GatedMLP(self, width)

@@ -50,6 +50,10 @@ class MoE:
     def __post_init__(self) -> None:
         if not 1 <= self.active <= self.experts:
             raise ValueError(f"active ({self.active}) must be from 1 to experts ({self.experts})")
+        if self.hidden < 1 or self.shared < 0:
+            raise ValueError("hidden must be positive, and shared not negative")
+        if self.capacity is not None and self.capacity <= 0:
+            raise ValueError(f"capacity ({self.capacity}) must be positive")
         if self.groups < 1 or self.experts % self.groups:
             raise ValueError(f"groups ({self.groups}) must divide experts ({self.experts})")
         if not 1 <= self.active_groups <= self.groups:
@@ -110,7 +114,8 @@ class MixtureOfExperts(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, RouterReport]:
         """x: [..., D] → [..., D], and what the router did."""
         flat = x.reshape(-1, x.shape[-1])
-        logits = F.linear(flat.float(), self.router.weight.float())
+        with torch.autocast(x.device.type, enabled=False):  # it would round: choices would change
+            logits = F.linear(flat.float(), self.router.weight.float())
         scores = logits.softmax(-1) if self.config.scoring == "softmax" else logits.sigmoid()
         chosen = self._choose(scores)
         weights = scores.gather(1, chosen)

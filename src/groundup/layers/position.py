@@ -36,6 +36,11 @@ class Sinusoidal:
     def build(self, context: int, width: int) -> "SinusoidalPositions":
         return SinusoidalPositions(self, context, width)
 
+    def check(self, width: int) -> None:
+        """Raises `ValueError` for a width that is no pairs of sine and cosine."""
+        if width % 2:
+            raise ValueError(f"sinusoidal positions need an even width, not {width}")
+
 
 class LearnedPositions(nn.Module):
     """A table, one row a position."""
@@ -54,8 +59,7 @@ class SinusoidalPositions(nn.Module):
 
     def __init__(self, config: Sinusoidal, context: int, width: int):  # noqa: ARG002
         super().__init__()
-        if width % 2:
-            raise ValueError(f"sinusoidal positions need an even width, not {width}")
+        config.check(width)
         self.config = config
         self.width = width
 

@@ -21,6 +21,14 @@ class RelativeBias:
     distance: int = 128
     causal: bool = True
 
+    def __post_init__(self) -> None:
+        exact = self.buckets // (2 if self.causal else 4)
+        if not 0 < exact < self.distance:
+            raise ValueError(
+                f"of {self.buckets} buckets {exact} are for one distance each: there must be some, "
+                f"and fewer than distance ({self.distance})"
+            )
+
     def build(self, heads: int) -> "BucketedBias":
         return BucketedBias(self, heads)
 

@@ -32,6 +32,15 @@ class RoPE:
     def build(self, head_width: int) -> "RotaryEmbedding":
         return RotaryEmbedding(self, head_width)
 
+    def rotated(self, head_width: int) -> int:
+        """R, how many of a head's numbers are rotated. Raises `ValueError` if they are no pairs."""
+        rotated = int(head_width * self.share)
+        if rotated % 2 or not 0 < rotated <= head_width:
+            raise ValueError(
+                f"rotary positions need an even head width, not {rotated} of {head_width}"
+            )
+        return rotated
+
 
 class RotaryEmbedding(nn.Module):
     """Computes the rotations of given positions; they are shared by the layers of a model."""
@@ -39,11 +48,7 @@ class RotaryEmbedding(nn.Module):
     def __init__(self, config: RoPE, head_width: int):
         super().__init__()
         self.config = config
-        self.rotated = int(head_width * config.share)
-        if self.rotated % 2 or not self.rotated:
-            raise ValueError(
-                f"rotary positions need an even head width, not {self.rotated} of {head_width}"
-            )
+        self.rotated = config.rotated(head_width)
 
     def forward(self, positions: Tensor) -> Rotation:
         """positions: integers [T] or [B, T] → cosine and sine, float32 [..., T, R/2].

@@ -10,6 +10,8 @@ decoder of 3 layers had 1.18 bits per byte with the shift and 1.52 without.
 import torch
 from torch import Tensor, nn
 
+from groundup.layers.documents import borders
+
 
 class HeadShift(nn.Module):
     """x_t + s · (x_{t−1} − x_t), with one learned share s for each head.
@@ -28,10 +30,14 @@ class HeadShift(nn.Module):
         return x + self.share.to(x.dtype)[:, None] * (before - x)
 
 
-def one_later(x: Tensor, first: Tensor | None = None) -> Tensor:
+def one_later(x: Tensor, first: Tensor | None = None, *, documents: Tensor | None = None) -> Tensor:
     """x of the position before: [B, T, heads, K] → the same, beginning with `first` [B, heads, K].
 
-    first: by default zeros, for the beginning of a sequence.
+    first: by default zeros, for the beginning of a sequence. documents: integers [B, T]; where
+    another one begins are zeros.
     """
     first = torch.zeros_like(x[:, :1]) if first is None else first[:, None]
-    return torch.cat((first, x[:, :-1]), dim=1)
+    before = torch.cat((first, x[:, :-1]), dim=1)
+    if documents is None:
+        return before
+    return before.masked_fill(borders(documents)[..., None, None], 0.0)

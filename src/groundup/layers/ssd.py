@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from groundup.layers.documents import borders
+
 
 def scan(
     x: Tensor,
@@ -124,11 +126,6 @@ def chunk_decays(log_decay: Tensor, documents: Tensor | None) -> ChunkDecays:
         entry = entry * (crossed == 0)
     within = between.masked_fill(~reaches, float("-inf")).exp()
     return ChunkDecays(within, entry, within[..., -1, :])
-
-
-def borders(documents: Tensor) -> Tensor:
-    """Where another document begins, bool [B, T]; False at the first position."""
-    return F.pad(documents[:, 1:] != documents[:, :-1], (1, 0))
 
 
 def split_heads(x: Tensor, groups: int, chunk: int) -> Tensor:

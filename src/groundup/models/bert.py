@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from groundup.layers import MLP, GroupedQuery, Implementation, LayerNorm, Learned
+from groundup.layers.documents import places
 from groundup.layers.mlp import ACTIVATIONS, Activation
 from groundup.models.decoder import Decoder, check_length
 from groundup.models.gpt2 import norms
@@ -49,8 +50,11 @@ class BERT:
     eps: float = 1e-12
 
     def __post_init__(self) -> None:
+        if min(self.heads, self.segments) < 1:
+            raise ValueError("heads and segments must be positive")
         if self.width % self.heads:
             raise ValueError(f"heads ({self.heads}) must divide width ({self.width})")
+        self.blocks()  # raises what a decoder's config does
 
     def build(self, seed: int) -> "BERTModel":
         """A model with weights drawn from `seed`, in float32 on the CPU."""
@@ -88,7 +92,7 @@ PRESETS: dict[str, BERT] = {
 
 class Predictions(NamedTuple):
     """tokens: logits [B, T, V] of what stands at each position. follows: logits [B, 2]: the second
-    segment follows the first; it does not."""
+    segment follows the first; it does not. Of packed documents it is that of the first."""
 
     tokens: Tensor
     follows: Tensor
@@ -117,11 +121,19 @@ class BERTModel(nn.Module):
         *,
         segments: Tensor | None = None,
         real: Tensor | None = None,
+        documents: Tensor | None = None,
         implementation: Implementation = "sdpa",
     ) -> Predictions:
         """tokens: integers [B, T]. segments: integers [B, T], by default all 0.
-        real: bool [B, T], False where a token is padding."""
-        hidden = self.hidden(tokens, segments=segments, real=real, implementation=implementation)
+        real: bool [B, T], False where a token is padding. documents: integers [B, T]; a new one
+        begins wherever the number changes, and each is read as if alone."""
+        hidden = self.hidden(
+            tokens,
+            segments=segments,
+            real=real,
+            documents=documents,
+            implementation=implementation,
+        )
         inner = ACTIVATIONS[self.config.activation](self.transform(hidden))
         logits = F.linear(self.transform_norm(inner), self.embedding.weight, self.head_bias)
         return Predictions(logits, self.follows(torch.tanh(self.pooler(hidden[:, 0]))))
@@ -132,14 +144,16 @@ class BERTModel(nn.Module):
         *,
         segments: Tensor | None = None,
         real: Tensor | None = None,
+        documents: Tensor | None = None,
         implementation: Implementation = "sdpa",
     ) -> Tensor:
         """What the last block says of each position: [B, T, D]."""
         check_length(tokens.shape[1], self.config.context)
         segments = torch.zeros_like(tokens) if segments is None else segments
         x = self.embedding(tokens) + self.segments(segments)
-        x = self.encoder.positions.add(x, torch.arange(tokens.shape[1], device=tokens.device))
-        return self.encoder(self.norm(x), real, implementation=implementation)
+        at = places(documents, tokens.shape[1], tokens.device)
+        x = self.norm(self.encoder.positions.add(x, at))
+        return self.encoder(x, real, documents=documents, implementation=implementation)
 
     def loss(
         self,
@@ -150,19 +164,27 @@ class BERTModel(nn.Module):
         segments: Tensor | None = None,
         follows: Tensor | None = None,
         real: Tensor | None = None,
+        documents: Tensor | None = None,
+        implementation: Implementation = "sdpa",
     ) -> Tensor:
         """Mean negative log-likelihood of the masked targets, in nats, plus that of whether the
         second segment follows (section 3.1): a scalar.
 
         targets: integers [B, T]. masked: bool [B, T], where they count. follows: bool [B], or None.
         """
-        predictions = self(tokens, segments=segments, real=real)
+        predictions = self(
+            tokens,
+            segments=segments,
+            real=real,
+            documents=documents,
+            implementation=implementation,
+        )
         loss = F.cross_entropy(predictions.tokens[masked].float(), targets[masked])
         if follows is None:
             return loss
         return loss + F.cross_entropy(predictions.follows.float(), (~follows).long())
 
-    def logprobs(self, tokens: Tensor, mask_token: int) -> Tensor:
+    def pseudo_logprobs(self, tokens: Tensor, mask_token: int) -> Tensor:
         """Log-probability of each token given all others, in nats: its pseudo-likelihood (Salazar
         et al. 2020), one pass a position. tokens: [B, T] → [B, T]."""
         columns = []

@@ -7,19 +7,17 @@ of one class. The same class trains and serves: everything that differs between 
 mask, cache) is passed to `forward`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from groundup.core.errors import InputError
 from groundup.layers import (
     GLU,
     MLP,
-    ALiBi,
     GatedDelta,
     GroupedQuery,
     Implementation,
@@ -28,9 +26,7 @@ from groundup.layers import (
     Learned,
     Mamba2,
     MoE,
-    NoPE,
     Norm,
-    RelativeBias,
     RMSNorm,
     RoPE,
     RouterReport,
@@ -39,14 +35,13 @@ from groundup.layers import (
 from groundup.layers.attend import causal_mask
 from groundup.layers.attention import KeysValues
 from groundup.layers.delta import GatedDeltaMixer
+from groundup.layers.documents import numbered, places, together
 from groundup.layers.mamba2 import Mamba2Mixer
 from groundup.layers.moe import MixtureOfExperts
-from groundup.layers.norm import build_norm
+from groundup.models.block import Block, Placement, Position, Positions, Readout
 
 Mixer = GroupedQuery | Latent | Mamba2 | GatedDelta
 Network = GLU | MLP | MoE
-Position = RoPE | ALiBi | RelativeBias | Learned | Sinusoidal | NoPE
-Placement = Literal["pre", "post", "sandwich", "after"]
 Part = TypeVar("Part")
 
 
@@ -91,8 +86,36 @@ class Decoder:
             raise ValueError(
                 "positions that are added to the embeddings are the same for all blocks"
             )
-        if _borrows(self.attention_of(0)):
+        if isinstance(self.position_of(0), Sinusoidal):
+            cast(Sinusoidal, self.position_of(0)).check(self.width)
+        for layer in range(self.depth):
+            attention, position = self.attention_of(layer), self.position_of(layer)
+            if isinstance(position, RoPE) and attention.rotated_width:
+                position.rotated(attention.rotated_width)  # raises where it cannot
+            if self.borrows(layer):
+                self._check_borrowing(layer)
+
+    def _check_borrowing(self, layer: int) -> None:
+        if not layer:
             raise ValueError("the first block has no layer below to borrow keys and values from")
+        mine, below = self.attention_of(layer), self.attention_of(layer - 1)
+        if not isinstance(below, GroupedQuery):
+            raise ValueError(
+                f"block {layer} borrows keys and values, and {type(below).__name__} below it has "
+                "none to lend"
+            )
+        assert isinstance(mine, GroupedQuery)
+        if (mine.kv_heads, mine.head_width) != (below.kv_heads, below.head_width):
+            raise ValueError(
+                f"block {layer} borrows keys and values, and needs kv_heads and head_width of the "
+                f"block below it: {below.kv_heads} and {below.head_width}"
+            )
+        places = (self.position_of(layer), self.position_of(layer - 1))
+        if places[0] != places[1] and any(isinstance(place, RoPE) for place in places):
+            raise ValueError(
+                f"block {layer} borrows keys, and needs the position of the block below it, by "
+                "which they were rotated"
+            )
 
     def attention_of(self, layer: int) -> Mixer:
         return _turn(self.attention, layer)
@@ -102,6 +125,11 @@ class Decoder:
 
     def position_of(self, layer: int) -> Position:
         return _turn(self.position, layer)
+
+    def borrows(self, layer: int) -> bool:
+        """Whether a block's attention reads the keys and values of the block below."""
+        attention = self.attention_of(layer)
+        return isinstance(attention, GroupedQuery) and attention.borrow
 
     def build(self, seed: int) -> "DecoderModel":
         """A model with weights drawn from `seed`, in float32 on the CPU."""
@@ -127,10 +155,6 @@ def in_turn(parts: Sequence[Part]) -> Part | tuple[Part, ...]:
 def _turn(parts: Part | tuple[Part, ...], layer: int) -> Part:
     parts = as_tuple(parts)
     return parts[layer % len(parts)]
-
-
-def _borrows(attention: Mixer) -> bool:
-    return isinstance(attention, GroupedQuery) and attention.borrow
 
 
 class DecoderModel(nn.Module):
@@ -169,8 +193,9 @@ class DecoderModel(nn.Module):
         """Logits of the token that follows each position.
 
         tokens: integers [B, T]. positions: integers [T] or [B, T], by default 0 … T−1, in each
-        document anew. documents: integers [B, T]; a position sees those of the same number alone.
-        mask: bool [B, 1, T, T_all], True where a query sees a key; by default causal.
+        document anew. documents: integers [B, T], without a cache; a new one begins wherever the
+        number changes, and sees nothing of those before. Padding is a document, too.
+        mask: bool [B, 1, T, T_all], True where attention's query sees a key; by default causal.
         reports: takes what each router did, in the order of the blocks.
         Returns [B, T, V].
         """
@@ -208,6 +233,8 @@ class DecoderModel(nn.Module):
 
     def logprobs(self, tokens: Tensor) -> Tensor:
         """Log-probability of each token but the first, given those before it: [B, T−1], in nats."""
+        if tokens.shape[1] < 2:
+            return self.embedding.weight.new_empty(len(tokens), 0)
         return -self.losses(tokens[:, :-1], tokens[:, 1:])
 
     def hidden(
@@ -225,10 +252,12 @@ class DecoderModel(nn.Module):
         config, T = self.config, tokens.shape[1]
         S = T if cache is None else cache.length + T
         check_length(S, config.context)
+        if documents is not None:
+            if cache is not None:
+                raise InputError("packed documents are read whole: give no cache with them.")
+            documents = numbered(documents)
         if positions is None:
-            positions = torch.arange(S - T, S, device=tokens.device)
-            if documents is not None:
-                positions = positions - _starts(documents)
+            positions = places(documents, T, tokens.device) + (S - T)
         x = self.embedding(tokens)
         if config.embedding_scale != 1:
             x = x * config.embedding_scale
@@ -294,14 +323,6 @@ def check_length(tokens: int, context: int) -> None:
         )
 
 
-def _starts(documents: Tensor) -> Tensor:
-    """Where each position's document begins: documents [B, T] → [B, T]."""
-    first = torch.ones_like(documents, dtype=torch.bool)
-    first[:, 1:] = documents[:, 1:] != documents[:, :-1]
-    at = torch.arange(documents.shape[1], device=documents.device)
-    return torch.where(first, at, 0).cummax(dim=1).values
-
-
 def _visible(
     T: int,
     S: int,
@@ -315,172 +336,9 @@ def _visible(
         window = None
     if mask is None and documents is None and window is None:
         return None
-    if mask is not None and window is None:
-        return mask
-    visible = causal_mask(T, S, device, window=window)[None, None]
-    if mask is not None:
-        visible = visible & mask
-    if documents is not None:
-        visible = visible & (documents[:, None, :, None] == documents[:, None, None, :])
-    return visible
-
-
-# What positions are to a block's attention: a rotation, or a bias of its logits, or neither.
-View = tuple[tuple[Tensor, Tensor] | None, Tensor | None]
-
-
-class Positions(nn.Module):
-    """The positions of a decoder: added to its embeddings, or a view for each block's attention.
-
-    Blocks whose positions are alike share one view, which is computed once for them all.
-    """
-
-    def __init__(self, config: Decoder):
-        super().__init__()
-        first = config.position_of(0)
-        self.added = (
-            first.build(config.context, config.width)
-            if isinstance(first, Learned | Sinusoidal)
-            else nn.Identity()
-        )
-        keys: dict[tuple[Position, int], int] = {}
-        self.views = nn.ModuleList()
-        self.view_of: list[int] = []
-        for layer in range(config.depth):
-            position, attention = config.position_of(layer), config.attention_of(layer)
-            if isinstance(attention, Mamba2 | GatedDelta):
-                position = NoPE()
-            size = attention.rotated_width if isinstance(position, RoPE) else attention.heads
-            if (position, size) not in keys:
-                keys[position, size] = len(self.views)
-                self.views.append(PositionView(position, size))
-            self.view_of.append(keys[position, size])
-
-    def add(self, x: Tensor, positions: Tensor) -> Tensor:
-        """x: [B, T, D] → the same, with the positions that are added to embeddings."""
-        return x if isinstance(self.added, nn.Identity) else x + self.added(positions)
-
-
-class PositionView(nn.Module):
-    """What one kind of position is to attention."""
-
-    def __init__(self, position: Position, size: int):
-        """size: the rotated width, or the number of heads."""
-        super().__init__()
-        self.rotation = position.build(size) if isinstance(position, RoPE) else None
-        biased = isinstance(position, ALiBi | RelativeBias)
-        self.bias = cast(ALiBi | RelativeBias, position).build(size) if biased else None
-
-    def forward(self, positions: Tensor, keys: int) -> View:
-        """positions: those of the queries, [T] or [B, T]. keys: S, of which they are the last T."""
-        if self.rotation is not None:
-            return self.rotation(positions), None
-        if self.bias is None:
-            return None, None
-        column = torch.arange(keys, device=positions.device)  # distances are those of the columns
-        return None, self.bias(column[-positions.shape[-1] :], column)
-
-
-class Block(nn.Module):
-    """Attention, or another mixer of positions, and an MLP: two branches of the residual stream."""
-
-    def __init__(self, config: Decoder, layer: int):
-        super().__init__()
-        attention, mlp = config.attention_of(layer), config.mlp_of(layer)
-        position = config.position_of(layer)
-        self.placement: Placement = config.placement
-        self.scale = config.residual_scale
-        self.window = attention.window
-        self.interleaved = isinstance(position, RoPE) and position.interleaved
-        self.lends = layer + 1 < config.depth and _borrows(config.attention_of(layer + 1))
-        before = config.norm if config.placement in ("pre", "sandwich") else None
-        after = config.norm if config.placement != "pre" else None
-        self.attention_norm = build_norm(before, config.width)
-        self.attention = attention.build(config.width)
-        self.attention_post = build_norm(after, config.width)
-        self.mlp_norm = build_norm(before if mlp else None, config.width)
-        self.mlp = mlp.build(config.width) if mlp else None
-        self.mlp_post = build_norm(after if mlp else None, config.width)
-
-    def forward(
-        self,
-        x: Tensor,
-        *,
-        view: View,
-        mask: Tensor | None,
-        documents: Tensor | None = None,
-        cache: KeyValueCache | None = None,
-        layer: int,
-        borrowed: KeysValues | None = None,
-        implementation: Implementation,
-    ) -> tuple[Tensor, KeysValues | None, RouterReport | None]:
-        """x: [B, T, D] → [B, T, D], keys and values if the next block borrows them, and what the
-        router did if there is one. The arguments are the attention's."""
-        rotation, bias = view
-        attended, keys_values = self.attention(
-            self.attention_norm(x),
-            rotation=rotation,
-            interleaved=self.interleaved,
-            mask=mask,
-            bias=bias,
-            documents=documents,
-            cache=cache,
-            layer=layer,
-            borrowed=borrowed,
-            implementation=implementation,
-        )
-        x = self._join(x, attended, self.attention_post)
-        report = None
-        if self.mlp is not None:
-            inner = self.mlp(self.mlp_norm(x))
-            if isinstance(self.mlp, MixtureOfExperts):
-                inner, report = inner
-            x = self._join(x, inner, self.mlp_post)
-        return x, keys_values if self.lends else None, report
-
-    def _join(self, x: Tensor, branch: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
-        return join(self.placement, x, branch if self.scale == 1 else branch * self.scale, norm)
-
-    def writes(self) -> list[Tensor]:
-        """The weights that write to the residual stream."""
-        return self.attention.writes() + ([] if self.mlp is None else self.mlp.writes())
-
-
-def join(
-    placement: Placement, x: Tensor, branch: Tensor, norm: Callable[[Tensor], Tensor]
-) -> Tensor:
-    """The residual stream after a branch; norm: the one that stands after it, or the identity."""
-    return norm(x + branch) if placement == "post" else x + norm(branch)
-
-
-class Readout(nn.Module):
-    """Final norm and head; with targets, the loss of each token.
-
-    A module of its own so that the compiler can fuse norm, head and cross-entropy.
-    """
-
-    def __init__(self, config: Decoder):
-        super().__init__()
-        self.norm = build_norm(None if config.placement == "post" else config.norm, config.width)
-        self.head = nn.Linear(config.width, config.vocab_size, bias=False)
-        self.scale, self.softcap = config.logit_scale, config.logit_softcap
-
-    def forward(self, hidden: Tensor, targets: Tensor | None = None) -> Tensor:
-        """hidden: [B, T, D] → logits [B, T, V]; with targets [B, T] → float32 losses [B, T]."""
-        logits = self.head(self.norm(hidden))
-        if self.scale != 1:
-            logits = logits * self.scale
-        if self.softcap is not None:
-            logits = self.softcap * torch.tanh(logits / self.softcap)
-        if targets is None:
-            return logits
-        return cross_entropies(logits, targets)
-
-
-def cross_entropies(logits: Tensor, targets: Tensor) -> Tensor:
-    """Negative log-likelihood of each target, in nats.
-
-    logits: [B, T, V]; targets: integers [B, T] → float32 [B, T].
-    """
-    flat = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
-    return flat.view(targets.shape)
+    visible = mask
+    if mask is None or window is not None:
+        visible = causal_mask(T, S, device, window=window)[None, None]
+        visible = visible if mask is None else visible & mask
+    assert visible is not None
+    return visible if documents is None else visible & together(documents)

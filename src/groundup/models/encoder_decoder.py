@@ -22,9 +22,10 @@ from groundup.layers import (
     RMSNorm,
     Sinusoidal,
 )
+from groundup.layers.attend import causal_mask
+from groundup.layers.documents import borders, numbered, places, together
 from groundup.layers.norm import build_norm
-from groundup.models.decoder import (
-    Decoder,
+from groundup.models.block import (
     Placement,
     Positions,
     Readout,
@@ -32,15 +33,19 @@ from groundup.models.decoder import (
     cross_entropies,
     join,
 )
-from groundup.models.stack import Encoder, seen
+from groundup.models.decoder import Decoder, check_length
+from groundup.models.stack import Encoder, check_whole, pieces, seen
+
+Documents = tuple[Tensor, Tensor]  # of source and target
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderDecoder:
     """width: D. encoder_depth, depth: blocks of the encoder and of the decoder.
 
-    One vocabulary and one embedding serve source and target. attention: of all three kinds, by
-    itself and across. begin: the token that a target is begun with. The rest: as in `Decoder`.
+    One vocabulary and one embedding serve source and target. context: the longest of either, in
+    tokens. attention: of all three kinds, by itself and across; it has no window. begin: the token
+    that a target is begun with. The rest: as in `Decoder`.
     """
 
     vocab_size: int
@@ -58,6 +63,14 @@ class EncoderDecoder:
     logit_scale: float = 1.0
     head_bias: bool = False
     begin: int = 0
+
+    def __post_init__(self) -> None:
+        if self.encoder_depth < 1:
+            raise ValueError("encoder_depth must be positive")
+        if not 0 <= self.begin < self.vocab_size:
+            raise ValueError(f"begin ({self.begin}) must be a token of the vocabulary")
+        check_whole(self.blocks(encoder=True))
+        self.blocks(encoder=False)  # raises what a decoder's config does
 
     def build(self, seed: int) -> "EncoderDecoderModel":
         """A model with weights drawn from `seed`, in float32 on the CPU."""
@@ -113,22 +126,33 @@ class EncoderDecoderModel(nn.Module):
         target: Tensor,
         *,
         real: Tensor | None = None,
+        documents: Documents | None = None,
         implementation: Implementation = "sdpa",
     ) -> Tensor:
         """Logits of the token that follows each of the target's.
 
         source: integers [B, S]. target: integers [B, T], begun with `begin`. real: bool [B, S],
-        False where the source is padding. Returns [B, T, V].
+        False where the source is padding. documents: packed pairs, whose numbers are integers
+        [B, S] and [B, T]; a new document begins wherever the number changes, begun with `begin` in
+        the target, and the n-th of the target reads the n-th of the source. Returns [B, T, V].
+        Raises `InputError` where source or target is longer than the context.
         """
-        memory = self.encode(source, real, implementation=implementation)
-        return self.decode(target, memory, real, implementation=implementation)
+        packed = None if documents is None else documents[0]
+        memory = self.encode(source, real, documents=packed, implementation=implementation)
+        return self.decode(target, memory, real, documents=documents, implementation=implementation)
 
     def encode(
-        self, source: Tensor, real: Tensor | None = None, *, implementation: Implementation = "sdpa"
+        self,
+        source: Tensor,
+        real: Tensor | None = None,
+        *,
+        documents: Tensor | None = None,
+        implementation: Implementation = "sdpa",
     ) -> Tensor:
-        """What the decoder looks at: [B, S] → [B, S, D]."""
-        x = self._embed(source, self.encoder.positions)
-        return self.encoder_norm(self.encoder(x, real, implementation=implementation))
+        """What the decoder looks at: [B, S] → [B, S, D]. documents: the source's, [B, S]."""
+        x = self._embed(source, self.encoder.positions, documents)
+        x = self.encoder(x, real, documents=documents, implementation=implementation)
+        return self.encoder_norm(x)
 
     def decode(
         self,
@@ -136,34 +160,58 @@ class EncoderDecoderModel(nn.Module):
         memory: Tensor,
         real: Tensor | None = None,
         *,
+        documents: Documents | None = None,
         implementation: Implementation = "sdpa",
     ) -> Tensor:
         """target: [B, T]; memory: [B, S, D]; real: bool [B, S] → logits [B, T, V]."""
-        x = self._embed(target, self.positions)
         T = target.shape[1]
+        theirs, ours = (None, None) if documents is None else map(numbered, documents)
+        x = self._embed(target, self.positions, ours)
         view = self.positions.views[0](torch.arange(T, device=x.device), T)
-        mask = seen(real, memory.shape[1], memory.device)
+        before, mask = None, seen(real, memory.shape[1], memory.device)
+        if theirs is not None and ours is not None:
+            before = causal_mask(T, T, x.device) & together(ours)
+            mask = mask & (ours[:, None, :, None] == theirs[:, None, None, :])
         for block in self.blocks:
-            x = block(x, memory, view=view, mask=mask, implementation=implementation)
+            x = block(
+                x,
+                memory,
+                view=view,
+                before=before,
+                mask=mask,
+                documents=(pieces(real, theirs), ours),
+                implementation=implementation,
+            )
         logits = self.readout(x)
         return logits if self.head_bias is None else logits + self.head_bias
 
-    def losses(self, source: Tensor, target: Tensor, *, real: Tensor | None = None) -> Tensor:
+    def losses(
+        self,
+        source: Tensor,
+        target: Tensor,
+        *,
+        real: Tensor | None = None,
+        documents: Documents | None = None,
+        implementation: Implementation = "sdpa",
+    ) -> Tensor:
         """Negative log-likelihood of each of the target's tokens given those before it and the
         source, in nats: integers [B, S] and [B, T], without `begin` → float32 [B, T]."""
         begin = torch.full_like(target[:, :1], self.config.begin)
-        logits = self(source, torch.cat((begin, target[:, :-1]), dim=1), real=real)
+        begun = torch.cat((begin, target[:, :-1]), dim=1)
+        if documents is not None:
+            begun = begun.masked_fill(borders(documents[1]), self.config.begin)
+        logits = self(source, begun, real=real, documents=documents, implementation=implementation)
         return cross_entropies(logits, target)
 
     @torch.no_grad()
     def generate(
         self, source: Tensor, *, end: int, most: int, real: Tensor | None = None
     ) -> Tensor:
-        """The likeliest token after token, up to `most`: [B, S] → [B, ≤ most]. A row that has ended
-        goes on with `end`."""
+        """The likeliest token after token, up to `most` or to what the context holds: [B, S] →
+        [B, ≤ most]. A row that has ended goes on with `end`."""
         memory = self.encode(source, real)
         target = torch.full_like(source[:, :1], self.config.begin)
-        for _ in range(most):
+        for _ in range(min(most, self.config.context)):
             token = self.decode(target, memory, real)[:, -1].argmax(-1, keepdim=True)
             over = (target[:, 1:] == end).any(dim=1, keepdim=True)
             target = torch.cat((target, token.masked_fill(over, end)), dim=1)
@@ -171,9 +219,10 @@ class EncoderDecoderModel(nn.Module):
                 break
         return target[:, 1:]
 
-    def _embed(self, tokens: Tensor, positions: Positions) -> Tensor:
+    def _embed(self, tokens: Tensor, positions: Positions, documents: Tensor | None) -> Tensor:
+        check_length(tokens.shape[1], self.config.context)
         x = self.embedding(tokens) * self.config.embedding_scale
-        return positions.add(x, torch.arange(tokens.shape[1], device=tokens.device))
+        return positions.add(x, places(documents, tokens.shape[1], tokens.device))
 
     def initialize(self, generator: torch.Generator) -> None:
         """Draw matrices from N(0, 1/fan-in), and embeddings such that what enters the first block,
@@ -216,15 +265,25 @@ class CrossBlock(nn.Module):
         memory: Tensor,
         *,
         view: View,
+        before: Tensor | None,
         mask: Tensor,
+        documents: tuple[Tensor | None, Tensor | None],
         implementation: Implementation,
     ) -> Tensor:
-        """x: [B, T, D]; memory: [B, S, D]; mask: bool [1 or B, 1, 1, S] → [B, T, D]."""
+        """x: [B, T, D]; memory: [B, S, D] → [B, T, D].
+
+        before: bool [B, 1, T, T], what each position sees of x; None is causal. mask: bool [1 or B,
+        1, 1 or T, S], what it sees of the memory. documents: of the memory and of x.
+        """
         attended, _ = self.attention(
-            self.attention_norm(x), bias=view[1], implementation=implementation
+            self.attention_norm(x),
+            mask=before,
+            bias=view[1],
+            documents=documents[1],
+            implementation=implementation,
         )
         x = join(self.placement, x, attended, self.attention_post)
-        keys_values = self.cross.project(memory)
+        keys_values = self.cross.project(memory, documents[0])
         looked, _ = self.cross(
             self.cross_norm(x), borrowed=keys_values, mask=mask, implementation=implementation
         )

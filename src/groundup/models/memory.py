@@ -1,5 +1,5 @@
 """How much memory a model's training takes, without a byte of it: the model is built, and run
-forward, on torch's "meta" device, where tensors have shapes and formats but no numbers.
+forward, with tensors that have shapes and formats but no numbers.
 """
 
 from dataclasses import dataclass, replace
@@ -7,11 +7,15 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn import functional as F
 
 from groundup.layers import GLU, MoE
+from groundup.models.bert import BERTModel
 from groundup.models.decoder import Decoder, in_turn
-from groundup.models.families import Architecture, module_of
-from groundup.models.recurrent import RecurrentLM
+from groundup.models.encoder_decoder import EncoderDecoderModel
+from groundup.models.families import Architecture, Model, module_of
+from groundup.models.seq2seq import Seq2SeqModel
 
 
 class OptimizerConfig(Protocol):
@@ -24,7 +28,8 @@ class OptimizerConfig(Protocol):
 class TrainingMemory:
     """In bytes. weights, gradients, optimizer: float32, whatever the activations are.
 
-    activations: what the forward pass keeps for the backward pass.
+    activations: what the forward pass keeps for the backward pass, under autocast with the weights
+    in its format.
     """
 
     weights: int
@@ -46,25 +51,43 @@ def parameter_count(config: Architecture) -> int:
 
 
 def training_memory(
-    config: Decoder | RecurrentLM,
+    config: Architecture,
     *,
     batch: int,
     tokens: int,
+    source_tokens: int | None = None,
     optimizer: OptimizerConfig,
     dtype: torch.dtype = torch.float32,
 ) -> TrainingMemory:
-    """The memory of training on `batch` sequences of `tokens` tokens each, not compiled.
+    """The memory of training on `batch` sequences of `tokens` tokens each, not compiled, on a CPU.
 
-    dtype: of the activations; with another one than float32, autocast keeps a copy of the weights
-    in it, which is counted with them. Where experts are, each is counted as if it had its even
-    share of the tokens: the load decides, and it is not known beforehand.
+    source_tokens: of each source, for models that read one beside the target. dtype: of autocast;
+    with float32 there is none. Of BERT's tokens 15 % are masked. Where experts are, each is counted
+    as if it had its even share of the tokens: the load decides, and it is not known beforehand.
     """
+    autocast = dtype != torch.float32
     with torch.device("meta"):
-        model = module_of(_dense(config))
         state = optimizer.build(dict(module_of(config).named_parameters())).tensors()
-    model = model.to(dtype)
+    # The meta device knows no autocast. Tensors that only pretend to be on the CPU do, but their
+    # operations take ten times as long.
+    with FakeTensorMode() if autocast else torch.device("meta"):
+        model = module_of(_dense(config, autocast=autocast))
+        with torch.autocast("cpu", dtype, enabled=autocast):
+            activations = _kept(model, batch, tokens, source_tokens)
+    weights = 4 * parameter_count(config)
+    return TrainingMemory(
+        weights=weights,
+        gradients=weights,
+        optimizer=sum(tensor.numel() * tensor.element_size() for tensor in state.values()),
+        activations=activations,
+    )
+
+
+def _kept(model: Model, batch: int, tokens: int, source_tokens: int | None) -> int:
+    """Bytes of what autograd saves in a forward pass, the parameters left out."""
     own = {parameter.untyped_storage()._cdata for parameter in model.parameters()}
     kept: dict[int, int] = {}
+    alive: list[Tensor] = []
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
@@ -73,28 +96,37 @@ def training_memory(
             alive.append(tensor)  # or another storage could take its place
         return tensor
 
-    alive: list[Tensor] = []
-    ids = torch.zeros(batch, tokens, dtype=torch.int64, device="meta")
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        model.losses(ids, ids, implementation="blockwise").sum()  # pyright: ignore
-    weights = 4 * parameter_count(config)
-    copies = 0 if dtype == torch.float32 else dtype.itemsize * parameter_count(config)
-    return TrainingMemory(
-        weights=weights,
-        gradients=weights,
-        optimizer=sum(tensor.numel() * tensor.element_size() for tensor in state.values()),
-        activations=sum(kept.values()) + copies,
-    )
+        _loss(model, batch, tokens, source_tokens)
+    return sum(kept.values())
 
 
-def _dense(config: Decoder | RecurrentLM) -> Decoder | RecurrentLM:
-    """The config with a plain MLP of as many active units in place of each mixture. The residual
-    stream is left in the model's format: on this device there is no autocast to ask."""
-    if isinstance(config, RecurrentLM):
+def _loss(model: Model, batch: int, tokens: int, source_tokens: int | None) -> Tensor:
+    ids = torch.zeros(batch, tokens, dtype=torch.int64)
+    if isinstance(model, BERTModel):
+        predictions = model(ids, implementation="blockwise")
+        masked = max(1, round(0.15 * ids.numel()))  # which they are, does not matter here
+        logits = predictions.tokens.flatten(0, 1)[:masked]
+        return F.cross_entropy(logits.float(), ids.flatten()[:masked])
+    if isinstance(model, EncoderDecoderModel | Seq2SeqModel):
+        if source_tokens is None:
+            raise ValueError("source_tokens must be given for a model that reads a source")
+        source = torch.zeros(batch, source_tokens, dtype=torch.int64)
+        if isinstance(model, Seq2SeqModel):
+            return model.losses(source, ids).sum()
+        return model.losses(source, ids, implementation="blockwise").sum()
+    return model.losses(ids, ids, implementation="blockwise").sum()
+
+
+def _dense(config: Architecture, *, autocast: bool) -> Architecture:
+    """The config with a plain MLP of as many active units in place of each mixture. Without
+    autocast, the residual stream is in the model's format anyway."""
+    if not isinstance(config, Decoder):
         return config
     layers = [config.mlp_of(layer) for layer in range(config.depth)]
     dense = [
         GLU(hidden=mlp.active * mlp.hidden + mlp.shared) if isinstance(mlp, MoE) else mlp
         for mlp in layers
     ]
-    return replace(config, mlp=in_turn(dense), residual="float32")
+    residual = config.residual if autocast else "float32"
+    return replace(config, mlp=in_turn(dense), residual=residual)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from groundup.layers import GRU, LSTM, Implementation, RouterReport
 from groundup.layers.recurrent import Recurrent, RecurrentState
-from groundup.models.decoder import cross_entropies
+from groundup.models.block import cross_entropies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +61,16 @@ class RecurrentModel(nn.Module):
         """Nothing: a loop over positions is not worth compiling."""
         return []
 
-    def forward(
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits of the token that follows each position: integers [B, T] → [B, T, V]."""
+        return self.read(tokens)[0]
+
+    def read(
         self, tokens: Tensor, states: list[RecurrentState] | None = None
     ) -> tuple[Tensor, list[RecurrentState]]:
-        """Logits of the token that follows each position.
+        """The logits, and the states after the last position, for a text in pieces.
 
         tokens: integers [B, T]. states: of each layer, before the first position.
-        Returns [B, T, V], and the states after the last position.
         """
         x = self.embedding(tokens)
         after: list[RecurrentState] = []
@@ -90,7 +93,7 @@ class RecurrentModel(nn.Module):
 
         implementation, reports: as for a decoder; there is nothing to choose and to report.
         """
-        return cross_entropies(self(tokens)[0], targets)
+        return cross_entropies(self(tokens), targets)
 
     def logprobs(self, tokens: Tensor) -> Tensor:
         """Log-probability of each token but the first, given those before it: [B, T−1], in nats."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from groundup.layers import GRU, LSTM, Bahdanau, Luong
 from groundup.layers.recurrent import Bidirectional, RecurrentState
-from groundup.models.decoder import cross_entropies
+from groundup.models.block import cross_entropies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,8 @@ class Seq2Seq:
     def __post_init__(self) -> None:
         if min(self.source_vocab_size, self.vocab_size, self.width) < 1:
             raise ValueError("vocabularies and width must be positive")
+        if not 0 <= self.begin < self.vocab_size:
+            raise ValueError(f"begin ({self.begin}) must be a token of the vocabulary")
 
     def build(self, seed: int) -> "Seq2SeqModel":
         """A model with weights drawn from `seed`, in float32 on the CPU."""
@@ -63,15 +65,18 @@ class Seq2SeqModel(nn.Module):
     def tie(self) -> None:
         """There is nothing to tie."""
 
-    def forward(
-        self, source: Tensor, target: Tensor, real: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """source: integers [B, S]; target: integers [B, T], begun with `begin`; real: bool [B, S],
-        False where the source is padding.
+    def forward(self, source: Tensor, target: Tensor, *, real: Tensor | None = None) -> Tensor:
+        """Logits of the token that follows each of the target's.
 
-        Returns the logits of the token that follows each of the target's, [B, T, V], and where it
-        looked, [B, T, S].
+        source: integers [B, S]. target: integers [B, T], begun with `begin`. real: bool [B, S],
+        False where the source is padding. Returns [B, T, V].
         """
+        return self.look(source, target, real=real)[0]
+
+    def look(
+        self, source: Tensor, target: Tensor, *, real: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The logits, and at each of the target's tokens where it looked, [B, T, S]."""
         memory, state = self.encode(source, real)
         keys = self.attention.keys(memory)
         seen = torch.zeros_like(state.hidden)
@@ -93,7 +98,7 @@ class Seq2SeqModel(nn.Module):
         """Negative log-likelihood of each of the target's tokens given those before it and the
         source, in nats: integers [B, S] and [B, T], without `begin` → float32 [B, T]."""
         begin = torch.full_like(target[:, :1], self.config.begin)
-        logits, _ = self(source, torch.cat((begin, target[:, :-1]), dim=1), real)
+        logits = self(source, torch.cat((begin, target[:, :-1]), dim=1), real=real)
         return cross_entropies(logits, target)
 
     @torch.no_grad()
@@ -159,21 +164,3 @@ class Seq2SeqModel(nn.Module):
     def parameter_count(self) -> int:
         """Number of weights."""
         return sum(parameter.numel() for parameter in self.parameters())
-
-
-def forward_flops(config: Seq2Seq, source_tokens: int, tokens: int) -> int:
-    """FLOPs of matrix products in a forward pass over one pair of sequences."""
-    D, S, T, gates = config.width, source_tokens, tokens, config.cell.gates
-    early = isinstance(config.attention, Bahdanau)
-    memory = 2 * D if early else D
-    encoder = 2 * S * gates * D * (D + D)
-    bridge = D * D + (0 if early else S * 2 * D * D)
-    cell = T * gates * D * ((3 if early else 2) * D + D)
-    combine = T * (4 * D * 2 * D if early else 2 * D * D)
-    look = T * S * memory  # the weighted sum
-    if isinstance(config.attention, Bahdanau) or config.attention.score == "concat":
-        inner = config.attention.width if isinstance(config.attention, Bahdanau) else D
-        look += S * memory * inner + T * D * inner + T * S * inner
-    else:
-        look += T * S * D + (S * memory * D if config.attention.score == "general" else 0)
-    return 2 * (encoder + bridge + cell + combine + look + T * D * config.vocab_size)

@@ -54,9 +54,9 @@ def bits_per_byte(
         for rows in _windows(total, context, stride):
             block = torch.from_numpy(np.stack([stream[lo : hi + 1] for lo, _, hi in rows]))
             block = block.to(device.device)
-            losses = model.losses(block[:, :-1], block[:, 1:]).double().cpu()
-            for row, (lo, first, _) in zip(losses, rows, strict=True):
-                nats += float(row[first - lo :].sum())
+            logprobs = model.logprobs(block).double().cpu()
+            for row, (lo, first, _) in zip(logprobs, rows, strict=True):
+                nats -= float(row[first - lo :].sum())
             if advance is not None:
                 advance(sum(hi - first for _, first, hi in rows))
     model.train()

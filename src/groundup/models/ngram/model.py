@@ -65,23 +65,18 @@ class NGramModel:
         """The number of n-grams of each order."""
         return tuple(len(values) for values in self.log_probabilities)
 
-    def logprobs(self, tokens: Array, *, begin: bool = True) -> Array:
-        """Natural log-probability of each token given those before it in its row.
+    def logprobs(self, tokens: Array) -> Array:
+        """Log-probability of each token but the first, given those before it: [B, T−1], in nats.
 
-        tokens: integers [T] or [B, T]; the end token may be among them. Returns float32 of the
-        same shape. begin: each row follows the begin token, where the model has boundaries; False
-        is a row without anything known before it. Raises `InputError` for an unknown id.
+        tokens: integers [T] or [B, T], an array or a tensor; the begin token may be the first, as
+        it is of a document that is scored whole, and the end token anywhere. Raises `InputError`
+        for an unknown id.
         """
         tokens = np.asarray(tokens)
-        check_tokens(tokens, self.vocab_size + self.boundaries, "the tokens to score")
         rows = np.atleast_2d(tokens)
-        lead = int(begin and self.boundaries)
-        width = rows.shape[1] + lead
-        flat = np.empty((rows.shape[0], width), dtype=np.int64)
-        flat[:, lead:] = rows
-        if lead:
-            flat[:, 0] = self.vocab_size + 1
-        flat = flat.ravel()
+        self._check(rows, "the tokens to score")
+        width = rows.shape[1]
+        flat = rows.astype(np.int64).ravel()
         scores = np.empty(len(flat), dtype=np.float32)
         for start in range(0, len(flat), _CHUNK):
             before = min(start, self.order - 1)
@@ -89,19 +84,17 @@ class NGramModel:
             age = np.arange(start - before, stop) % width
             age = np.minimum(age, np.arange(len(age)))
             scores[start:stop] = self._score(flat[start - before : stop], age)[before:]
-        return scores.reshape(-1, width)[:, lead:].reshape(tokens.shape)
+        return scores.reshape(rows.shape)[:, 1:].reshape(*tokens.shape[:-1], -1)
 
-    def next_logprobs(self, context: Array, *, begin: bool = True) -> Array:
-        """Natural log-probability of every token that may follow the context.
+    def next_logprobs(self, context: Array) -> Array:
+        """Log-probability of every token that may follow the context, in nats.
 
-        context: integers [T], may be empty. Returns float32 [V], with boundaries [V + 1], the end
-        token last. begin: as in `logprobs`.
+        context: integers [T], may be empty; the begin token may be the first. Returns float32 [V],
+        with boundaries [V + 1], the end token last. Raises `InputError` for an unknown id.
         """
         context = np.asarray(context)
-        check_tokens(context, self.vocab_size + self.boundaries, "the context")
-        row = [self.vocab_size + 1] if begin and self.boundaries else []
-        row += [int(token) for token in context[len(context) - min(len(context), self.order - 1) :]]
-        row = row[max(0, len(row) - self.order + 1) :]
+        self._check(context[None], "the context")
+        row = [int(token) for token in context[max(0, len(context) - self.order + 1) :]]
         scores = np.array(self.log_probabilities[0][: self.vocab_size + self.boundaries])
         for length in range(1, len(row) + 1):
             at = self._id(row[len(row) - length :])
@@ -151,6 +144,11 @@ class NGramModel:
             ids = np.full(len(tokens), -1, dtype=np.int64)
             ids[ends] = found
         return scores
+
+    def _check(self, rows: Array, where: str) -> None:
+        """rows: [B, T], of which each may begin with the begin token."""
+        check_tokens(rows[:, :1], self.vocab_size + 2 * self.boundaries, where)
+        check_tokens(rows[:, 1:], self.vocab_size + self.boundaries, where)
 
     def _id(self, ngram: list[int]) -> int | None:
         at = ngram[0]
