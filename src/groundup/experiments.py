@@ -362,10 +362,8 @@ def _ngrams(
             model.save(stage / "model")
             validation = text.shards.validation
             measured = documents_within(validation, experiment.evaluation.max_bytes)
-            nats = -sum(
-                float(model.logprobs(tokens).astype(np.float64).sum())
-                for tokens in itertools.islice(_documents(validation, model.end), measured)
-            )
+            documents = itertools.islice(_documents(validation, model.begin, model.end), measured)
+            nats = -sum(float(model.logprobs(ids).sum(dtype=np.float64)) for ids in documents)
             text_bytes = int(validation.document_bytes[:measured].sum())
             return {
                 "bits_per_byte": nats / np.log(2) / text_bytes,
@@ -393,11 +391,14 @@ def _ngrams(
     return rows
 
 
-def _documents(shards: TokenShards, end: int | None = None) -> Iterator[np.ndarray]:
-    """The ids of each document, without the end of text that the shards have after it; `end` in its
-    place, where a model has one of its own."""
+def _documents(
+    shards: TokenShards, begin: int | None = None, end: int | None = None
+) -> Iterator[np.ndarray]:
+    """The ids of each document, without the end of text that the shards have after it; with a
+    model's own marks of its begin and end, where they are given."""
     start = 0
     for stop in shards.document_ends.tolist():
-        ids = shards.read(start, stop - start)
-        yield ids[:-1] if end is None else np.append(ids[:-1].astype(np.int64), end)
+        marks = ([] if mark is None else [mark] for mark in (begin, end))
+        before, after = (np.array(mark, np.int64) for mark in marks)
+        yield np.concatenate([before, shards.read(start, stop - start)[:-1], after])
         start = stop
