@@ -17,6 +17,14 @@ def source_files() -> list[str]:
     return [(library / f"{name}.py").read_text(encoding="utf-8") for name in names]
 
 
+@pytest.fixture(scope="session")
+def documents(tmp_path_factory: pytest.TempPathFactory, source_files: list[str]) -> Path:
+    folder = tmp_path_factory.mktemp("documents")
+    for number, text in enumerate(source_files):
+        (folder / f"{number}.py").write_text(text, encoding="utf-8")
+    return folder
+
+
 @pytest.fixture
 def cut_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object], int], None]:
     """Run a training that dies right after the checkpoint of the given step."""

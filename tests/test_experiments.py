@@ -48,14 +48,6 @@ def small(folder: Path, **changes: object) -> Experiment:
     )
 
 
-@pytest.fixture(scope="module")
-def documents(tmp_path_factory: pytest.TempPathFactory, source_files: list[str]) -> Path:
-    folder = tmp_path_factory.mktemp("documents")
-    for number, text in enumerate(source_files):
-        (folder / f"{number}.py").write_text(text, encoding="utf-8")
-    return folder
-
-
 def test_each_value_is_tried_alone() -> None:
     found = variants_of(
         BASE,
@@ -128,7 +120,7 @@ def test_every_variant_gets_the_same_flops(documents: Path, tmp_path: Path) -> N
     assert deeper["difference"]["mean"] == pytest.approx(expected)
     assert json.loads((tmp_path / "result.json").read_text()) == result
 
-    models = list(tmp_path.glob("trainings/*/seed-*/training/model/model.safetensors"))
+    models = list(tmp_path.glob("trainings/*/seed-*/pretrain/model/model.safetensors"))
     assert len(models) == 6
     times = [model.stat().st_mtime_ns for model in models]
     more = variants_of(base, ["model.norm=none,layernorm"], grid=False)

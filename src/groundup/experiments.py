@@ -4,7 +4,6 @@ Each training is a folder of its own, finished by its manifest. So a comparison 
 moment and run again, and grows by the trainings that it lacks.
 """
 
-import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,30 +13,27 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from groundup.align.chat import END_OF_TEXT
-from groundup.checkpoint import load_model
 from groundup.core.config import apply_overrides, to_dict
-from groundup.core.device import Device, select_device, tune_cpu
+from groundup.core.device import select_device, tune_cpu
 from groundup.core.errors import InputError
-from groundup.core.files import read_json, sha256_json, write_json
-from groundup.core.metrics import read_metrics
+from groundup.core.files import sha256_json, write_json
 from groundup.core.rundir import open_run
-from groundup.core.seeds import derive_seed
-from groundup.curate import Curate, open_source
 from groundup.data.shards import TokenShards
 from groundup.evals import documents_within
 from groundup.evals.interval import Estimate, estimate
-from groundup.models import DecoderModel, LanguageModel, RecurrentModel, training_flops
 from groundup.models.ngram import NGram, train_ngram
-from groundup.pipeline import Job, Shards, make_corpus, make_shards, make_tokenizer
+from groundup.pipeline import Job
 from groundup.recipes import Quickstart
 from groundup.recipes.experiment import Experiment
-from groundup.scaling import parse_budget
-from groundup.scaling.budget import usable_bytes
-from groundup.tokenizers import Tokenizer
-from groundup.train import Pretrain, bits_per_byte, pretrain
-from groundup.train.compile import can_compile
-from groundup.train.probe import machine_description, probe_step
+from groundup.train.probe import machine_description
+from groundup.training import (
+    Text,
+    affordable_steps,
+    consistent,
+    curated,
+    make_text,
+    train_model,
+)
 
 _ORDERS = (1, 2, 3, 4, 5)  # of the n-gram models
 # Settings that follow from others, which are what can be varied.
@@ -76,9 +72,9 @@ def variants_of(base: Experiment, vary: Sequence[str], *, grid: bool) -> list[Va
     if not axes:
         raise InputError("there is nothing to compare: give --vary KEY=VALUE,VALUE.")
     changes = list(itertools.product(*axes)) if grid else [(c,) for axis in axes for c in axis]
-    variants = [Variant(name="base", experiment=_consistent(base))]
+    variants = [Variant(name="base", experiment=consistent(base))]
     for change in changes:
-        experiment = _consistent(apply_overrides(base, list(change)))
+        experiment = consistent(apply_overrides(base, list(change)))
         if any(experiment == known.experiment for known in variants):
             continue
         name = ", ".join(part.removeprefix("model.") for part in change)
@@ -96,14 +92,6 @@ def _split(values: str) -> list[str]:
         else:
             parts[-1] += character
     return [part.strip() for part in parts]
-
-
-def _consistent(experiment: Experiment) -> Experiment:
-    """The model has as many tokens as the tokenizer."""
-    size = experiment.tokenizer.vocab_size
-    return dataclasses.replace(
-        experiment, model=dataclasses.replace(experiment.model, vocab_size=size)
-    )
 
 
 def compare(
@@ -128,17 +116,17 @@ def compare(
         for variant in variants:
             key = _text_key(variant.experiment)
             if key not in texts:
-                texts[key] = _text(variant.experiment, directory / f"text-{key}", console)
+                texts[key] = make_text(variant.experiment, directory / f"text-{key}", console)
             said = to_dict(variant.experiment)
             folder = directory / "trainings" / sha256_json(said)[:12]
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / "experiment.json", said)
-            steps = _steps(variant.experiment, folder)
+            steps = affordable_steps(variant.experiment, folder)
             for seed in range(seeds):
                 console.print(f"{variant.name}, seed {seed}", soft_wrap=True)
                 at = folder / f"seed-{seed}"
                 at.mkdir(exist_ok=True)
-                facts = _train(variant.experiment, texts[key], at, seed, steps, console)
+                facts = train_model(variant.experiment, texts[key], at, seed, steps, console)
                 trainings.setdefault(variant.name, []).append(facts)
         base = None if ngrams else trainings[variants[0].name]
         rows = [_row(variant, trainings[variant.name], base) for variant in variants]
@@ -185,118 +173,10 @@ def _estimated(value: Estimate) -> dict[str, float | None]:
     return {"mean": value.mean, "half_width": value.half_width}
 
 
-@dataclass(frozen=True)
-class Text:
-    """What models are trained on and measured with."""
-
-    tokenizer: Tokenizer
-    shards: Shards
-
-    @property
-    def end(self) -> int:
-        return self.tokenizer.special_tokens[END_OF_TEXT]
-
-
 def _text_key(experiment: Experiment) -> str:
     """The same for experiments that can share corpus, tokenizer and shards."""
-    curate = to_dict(_curated(experiment))
+    curate = to_dict(curated(experiment))
     return sha256_json([experiment.data, curate, to_dict(experiment.tokenizer)])[:8]
-
-
-def _curated(experiment: Experiment) -> Curate:
-    """With a bound of the text that the budget can use, where there is none."""
-    most = experiment.curate.max_bytes or usable_bytes(parse_budget(experiment.budget))
-    return dataclasses.replace(experiment.curate, max_bytes=most)
-
-
-def _text(experiment: Experiment, folder: Path, console: Console) -> Text:
-    """Corpus, tokenizer and shards, in a folder of their own."""
-    config = Quickstart(
-        data=experiment.data,
-        budget=experiment.budget,
-        seed=experiment.seed,
-        curate=_curated(experiment),
-        tokenizer=experiment.tokenizer,
-        device=experiment.device,
-        dtype=experiment.dtype,
-    )
-    folder.mkdir(exist_ok=True)
-    job = Job(config, folder, select_device(config.device, config.dtype), console)
-    corpus = make_corpus(job, open_source(config.data))
-    tokenizer = make_tokenizer(job, corpus)
-    return Text(tokenizer, make_shards(job, corpus, tokenizer))
-
-
-def _train(
-    experiment: Experiment, text: Text, folder: Path, seed: int, steps: int, console: Console
-) -> dict[str, Any]:
-    """One training in `folder`, or what is there of it; its facts.
-
-    Its time is that of the steps but the first, which compiles; validations do not count.
-    """
-    device = select_device(experiment.device, experiment.dtype)
-    config = dataclasses.replace(
-        _pretraining(experiment, device),
-        steps=steps,
-        seed=derive_seed(experiment.seed, "experiment", seed),
-    )
-    job = Job(Quickstart(data=experiment.data), folder, device, console)
-
-    def build(stage: Path) -> Mapping[str, Any]:
-        facts = pretrain(
-            config,
-            experiment.model,
-            text.shards.train,
-            text.shards.validation,
-            stage,
-            end_of_text=text.end,
-            device=device,
-            console=console,
-        )
-        model = load_model(stage / "model")
-        assert isinstance(model, DecoderModel | RecurrentModel)
-        model.to(device.device)
-        per_token = training_flops(experiment.model, experiment.model.context)
-        per_token /= experiment.model.context
-        validated = bits_per_byte(
-            model,
-            text.shards.validation,
-            device,
-            end_of_text=text.end,
-            documents=config.validation_documents,
-        )
-        curve = [*_curve(stage / "metrics.jsonl", facts["tokens"], validated)]
-        return {
-            **facts,
-            "flops": facts["tokens"] * per_token,
-            "seconds": curve[-1]["seconds"],
-            "bits_per_byte": _bits(experiment, model, text, device),
-            "curve": [{"flops": point.pop("tokens") * per_token, **point} for point in curve],
-        }
-
-    inputs = {
-        "shards": text.shards.fingerprint,
-        "model": to_dict(experiment.model),
-        "pretrain": to_dict(config),
-        "evaluation": to_dict(experiment.evaluation),
-    }
-    return dict(job.stage("training", inputs, build).facts)
-
-
-def _curve(path: Path, tokens: int, last: float) -> Iterator[dict[str, float]]:
-    """Tokens, seconds and bits per byte of each validation, and of one after the last step.
-
-    last: bits per byte of the finished model, on the documents of the validations.
-    """
-    seconds, before = 0.0, None
-    for record in read_metrics(path):
-        if "validation_bits_per_byte" in record:
-            bits = record["validation_bits_per_byte"]
-            yield {"tokens": record["tokens"], "seconds": seconds, "bits_per_byte": bits}
-        elif before is not None:
-            seconds += record["seconds"] - before
-        before = record["seconds"]
-    yield {"tokens": tokens, "seconds": seconds, "bits_per_byte": last}
 
 
 def _mean_curve(curves: Sequence[Sequence[Mapping[str, float]]]) -> list[dict[str, float]]:
@@ -305,46 +185,6 @@ def _mean_curve(curves: Sequence[Sequence[Mapping[str, float]]]) -> list[dict[st
         {key: float(np.mean([point[key] for point in points])) for key in points[0]}
         for points in zip(*curves, strict=True)
     ]
-
-
-def _pretraining(experiment: Experiment, device: Device) -> Pretrain:
-    compiles = {"auto": can_compile(device.device), "yes": True, "no": False}
-    return dataclasses.replace(experiment.pretrain, compile=compiles[experiment.compile])
-
-
-def _steps(experiment: Experiment, folder: Path) -> int:
-    """How many steps the budget pays for. A measured one is kept, so that all seeds train as long
-    as each other and a resumed training goes on as it was begun."""
-    device = select_device(experiment.device, experiment.dtype)
-    config = _pretraining(experiment, device)
-    budget = parse_budget(experiment.budget)
-    context = experiment.model.context
-    sequences = config.batch * config.accumulation
-    if budget.flops is not None:
-        steps = int(budget.flops / (sequences * training_flops(experiment.model, context)))
-    else:
-        kept = folder / "step_seconds.json"
-        if kept.exists():
-            step_seconds = read_json(kept)["step_seconds"]
-        else:
-            step_seconds = probe_step(config, experiment.model, device).step_seconds
-            write_json(kept, {"step_seconds": step_seconds})
-        steps = int((budget.seconds or 0.0) / step_seconds)
-    if steps < 1:
-        raise InputError(f"a budget of {experiment.budget} is less than one step: give more.")
-    return steps
-
-
-def _bits(experiment: Experiment, model: LanguageModel, text: Text, device: Device) -> float:
-    evaluation, validation = experiment.evaluation, text.shards.validation
-    return bits_per_byte(
-        model,
-        validation,
-        device,
-        end_of_text=text.end,
-        stride=min(evaluation.stride, model.config.context),
-        documents=documents_within(validation, evaluation.max_bytes),
-    )
 
 
 def _ngrams(
@@ -372,7 +212,7 @@ def _ngrams(
             }
 
         inputs = {"shards": text.shards.fingerprint, "order": order}
-        facts = job.stage("training", inputs, build).facts
+        facts = job.stage("pretrain", inputs, build).facts
         rows.append(
             {
                 "name": f"{order}-gram",

@@ -21,7 +21,7 @@ def groundup(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPr
 
 
 COMMANDS = ["quickstart", "chat", "generate", "report", "import", "export", "bench train"]
-COMMANDS += ["ablate", "ladder", "bench models", "bench ngram", "bench tokenizer"]
+COMMANDS += ["train", "ablate", "ladder", "bench models", "bench ngram", "bench tokenizer"]
 COMMANDS += ["tokenizer inspect", "tokenizer train", "tokenizer compare"]
 
 

@@ -15,6 +15,7 @@ from groundup.core.terminate import Terminated
 
 _COMMANDS = {
     "quickstart": "Train, align and measure a model: the whole pipeline, for a budget.",
+    "train": "Train one model on documents, for a budget.",
     "chat": "Talk to the model of a run.",
     "generate": "Continue a prompt with the model of a run.",
     "tokenizer": "Train tokenizers, compare them, and see what they make of a text.",

@@ -44,18 +44,19 @@ def command(
 ) -> None:
     """Train variants of a recipe with the same budget, and compare them.
 
-    RECIPE is `ablation`, FILE.py:FUNCTION, or a saved config.json of an Experiment. A finished
-    training is not done again, and a killed one goes on, so the same command resumes.
+    RECIPE is `ablation`, a rung of the ladder (`llama`, `gpt-2`, …), FILE.py:FUNCTION, or a saved
+    config.json of an Experiment. A finished training is not done again, and a killed one goes on,
+    so the same command resumes.
     """
     from groundup.core.config import apply_overrides
     from groundup.core.files import write_text
     from groundup.core.progress import make_console
     from groundup.experiments import compare, variants_of
-    from groundup.recipes.experiment import Experiment, ablation
+    from groundup.recipes.experiment import Experiment, experiments
     from groundup.recipes.load import load_recipe
     from groundup.report.trials import print_trials, trials_svg
 
-    base = load_recipe(recipe, Experiment, {"ablation": ablation()})
+    base = load_recipe(recipe, Experiment, experiments())
     given = {"budget": budget, "data": data}
     changes = [f"{key}={value}" for key, value in given.items() if value is not None]
     base = apply_overrides(base, [*changes, *overrides])

@@ -41,7 +41,7 @@ def open_run(directory: Path) -> Iterator[None]:
         yield
 
 
-def claim_config(directory: Path, config: Config, *, decided_later: str) -> Config:
+def claim_config(directory: Path, config: Config, *, decided_later: str | None = None) -> Config:
     """The config that the run goes on with: the saved one where there is one, else `config`.
 
     decided_later: the field that the run itself fills in (its plan), which `config` need not have.
@@ -53,7 +53,7 @@ def claim_config(directory: Path, config: Config, *, decided_later: str) -> Conf
         return config
     saved = load_config(type(config), path)
     asked, had = to_dict(config), to_dict(saved)
-    if asked[decided_later] is None:
+    if decided_later is not None and asked[decided_later] is None:
         asked[decided_later] = had[decided_later]
     changed = sorted(_differences(asked, had))
     if changed:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Terminated(KeyboardInterrupt):
-    """Work was ended by SIGTERM, after it was saved."""
+class Terminated(BaseException):
+    """Work was ended by SIGTERM, after it was saved. No error, so no handler of errors stops it."""
 
 
 @contextmanager

@@ -72,6 +72,13 @@ def _training(width: int) -> Pretrain:
     )
 
 
+def experiments() -> dict[str, Experiment]:
+    """What `groundup train` and `groundup ablate` know by name: `ablation`, and the ladder's rungs
+    in small letters."""
+    rungs = {name.lower(): experiment for name, experiment in ladder().items()}
+    return {"ablation": ablation(), **rungs}
+
+
 def ladder() -> dict[str, Experiment]:
     """The rungs of the field's history, oldest first, at about one number of weights that work on a
     token: 1.3 million beside embedding and head. The n-gram models before them have no config here.

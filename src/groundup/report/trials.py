@@ -74,6 +74,16 @@ def trials_svg(result: dict[str, Any]) -> str:
     return svg_file("trials", svg, f"Bits per byte of held-out text: {said}.")
 
 
+def training_svg(result: dict[str, Any]) -> str:
+    """The file of a plot of bits per byte of held-out text against the tokens of one training."""
+    share = result["tokens"] / result["flops"]
+    points = [(point["flops"] * share, point["bits_per_byte"]) for point in result["curve"]]
+    line = Line(points=points, dots=True)
+    svg = line_plot("training", [line], x="tokens", y=_BITS)
+    said = f"Bits per byte of held-out text against tokens; at last {points[-1][1]:.3f}."
+    return svg_file("training", svg, said)
+
+
 def curves_svg(result: dict[str, Any], *, against: str) -> str:
     """The file of a plot of bits per byte against "flops" or "seconds" while models train. What
     multiplies no matrices stands beside time as a point each, and beside FLOPs as a level, the best

@@ -1,0 +1,210 @@
+"""One model from documents, for a budget: the job of `groundup train`, and of every training in a
+comparison.
+
+    documents → corpus → tokenizer → shards → as many steps as the budget pays for → bits per byte
+
+Like the main job it goes on where it was killed, and a finished stage is not done again.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from groundup.align.chat import END_OF_TEXT
+from groundup.checkpoint import load_model
+from groundup.core.config import to_dict
+from groundup.core.device import Device, select_device, tune_cpu
+from groundup.core.errors import InputError
+from groundup.core.files import read_json, write_json
+from groundup.core.metrics import read_metrics
+from groundup.core.rundir import claim_config, open_run
+from groundup.core.seeds import derive_seed
+from groundup.curate import Curate, open_source
+from groundup.evals import documents_within
+from groundup.models import DecoderModel, LanguageModel, RecurrentModel, training_flops
+from groundup.pipeline import Job, Shards, make_corpus, make_shards, make_tokenizer
+from groundup.recipes import Quickstart
+from groundup.recipes.experiment import Experiment
+from groundup.scaling import parse_budget
+from groundup.scaling.budget import usable_bytes
+from groundup.tokenizers import Tokenizer
+from groundup.train import Pretrain, bits_per_byte, pretrain
+from groundup.train.compile import can_compile
+from groundup.train.probe import machine_description, probe_step
+
+
+@dataclass(frozen=True)
+class Text:
+    """What models are trained on and measured with."""
+
+    tokenizer: Tokenizer
+    shards: Shards
+
+    @property
+    def end(self) -> int:
+        return self.tokenizer.special_tokens[END_OF_TEXT]
+
+
+def run_training(experiment: Experiment, directory: Path, console: Console) -> dict[str, Any]:
+    """Train one model in `directory`, or do what is left of it; returns what it cost and gained."""
+    experiment = consistent(experiment)
+    open_source(experiment.data)  # what is not there is refused before anything is written
+    with open_run(directory):
+        claim_config(directory, experiment)
+        tune_cpu()
+        device = select_device(experiment.device, experiment.dtype)
+        write_json(directory / "machine.json", machine_description(device))
+        text = make_text(experiment, directory, console)
+        steps = affordable_steps(experiment, directory)
+        facts = train_model(experiment, text, directory, experiment.seed, steps, console)
+        result = {"run": str(directory), **facts}
+        write_json(directory / "result.json", result)
+    return result
+
+
+def consistent(experiment: Experiment) -> Experiment:
+    """The same, with as many tokens in the model as in the tokenizer."""
+    size = experiment.tokenizer.vocab_size
+    return dataclasses.replace(
+        experiment, model=dataclasses.replace(experiment.model, vocab_size=size)
+    )
+
+
+def curated(experiment: Experiment) -> Curate:
+    """With a bound of the text that the budget can use, where there is none."""
+    most = experiment.curate.max_bytes or usable_bytes(parse_budget(experiment.budget))
+    return dataclasses.replace(experiment.curate, max_bytes=most)
+
+
+def make_text(experiment: Experiment, folder: Path, console: Console) -> Text:
+    """Corpus, tokenizer and shards, in `folder`."""
+    config = Quickstart(
+        data=experiment.data,
+        budget=experiment.budget,
+        seed=experiment.seed,
+        curate=curated(experiment),
+        tokenizer=experiment.tokenizer,
+        device=experiment.device,
+        dtype=experiment.dtype,
+    )
+    folder.mkdir(exist_ok=True)
+    job = Job(config, folder, select_device(config.device, config.dtype), console)
+    corpus = make_corpus(job, open_source(config.data))
+    tokenizer = make_tokenizer(job, corpus)
+    return Text(tokenizer, make_shards(job, corpus, tokenizer))
+
+
+def affordable_steps(experiment: Experiment, folder: Path) -> int:
+    """How many steps the budget pays for. A measured one is kept in `folder`, so that all seeds
+    train as long as each other and a resumed training goes on as it was begun."""
+    device = select_device(experiment.device, experiment.dtype)
+    config = _pretraining(experiment, device)
+    budget = parse_budget(experiment.budget)
+    context = experiment.model.context
+    sequences = config.batch * config.accumulation
+    if budget.flops is not None:
+        steps = int(budget.flops / (sequences * training_flops(experiment.model, context)))
+    else:
+        kept = folder / "step_seconds.json"
+        if kept.exists():
+            step_seconds = read_json(kept)["step_seconds"]
+        else:
+            step_seconds = probe_step(config, experiment.model, device).step_seconds
+            write_json(kept, {"step_seconds": step_seconds})
+        steps = int((budget.seconds or 0.0) / step_seconds)
+    if steps < 1:
+        raise InputError(f"a budget of {experiment.budget} is less than one step: give more.")
+    return steps
+
+
+def train_model(
+    experiment: Experiment, text: Text, folder: Path, seed: int, steps: int, console: Console
+) -> dict[str, Any]:
+    """One training in `folder`, or what is there of it; its facts, with its curve.
+
+    Its time is that of the steps but the first, which compiles; validations do not count.
+    """
+    device = select_device(experiment.device, experiment.dtype)
+    config = dataclasses.replace(
+        _pretraining(experiment, device),
+        steps=steps,
+        seed=derive_seed(experiment.seed, "experiment", seed),
+    )
+    job = Job(Quickstart(data=experiment.data), folder, device, console)
+
+    def build(stage: Path) -> Mapping[str, Any]:
+        facts = pretrain(
+            config,
+            experiment.model,
+            text.shards.train,
+            text.shards.validation,
+            stage,
+            end_of_text=text.end,
+            device=device,
+            console=console,
+        )
+        model = load_model(stage / "model")
+        assert isinstance(model, DecoderModel | RecurrentModel)
+        model.to(device.device)
+        per_token = training_flops(experiment.model, experiment.model.context)
+        per_token /= experiment.model.context
+        validated = bits_per_byte(
+            model,
+            text.shards.validation,
+            device,
+            end_of_text=text.end,
+            documents=config.validation_documents,
+        )
+        curve = [*_curve(stage / "metrics.jsonl", facts["tokens"], validated)]
+        return {
+            **facts,
+            "flops": facts["tokens"] * per_token,
+            "seconds": curve[-1]["seconds"],
+            "bits_per_byte": _measured(experiment, model, text, device),
+            "curve": [{"flops": point.pop("tokens") * per_token, **point} for point in curve],
+        }
+
+    inputs = {
+        "shards": text.shards.fingerprint,
+        "model": to_dict(experiment.model),
+        "pretrain": to_dict(config),
+        "evaluation": to_dict(experiment.evaluation),
+    }
+    return dict(job.stage("pretrain", inputs, build).facts)
+
+
+def _pretraining(experiment: Experiment, device: Device) -> Pretrain:
+    compiles = {"auto": can_compile(device.device), "yes": True, "no": False}
+    return dataclasses.replace(experiment.pretrain, compile=compiles[experiment.compile])
+
+
+def _curve(path: Path, tokens: int, last: float) -> Iterator[dict[str, float]]:
+    """Tokens, seconds and bits per byte of each validation, and of one after the last step.
+
+    last: bits per byte of the finished model, on the documents of the validations.
+    """
+    seconds, before = 0.0, None
+    for record in read_metrics(path):
+        if "validation_bits_per_byte" in record:
+            bits = record["validation_bits_per_byte"]
+            yield {"tokens": record["tokens"], "seconds": seconds, "bits_per_byte": bits}
+        elif before is not None:
+            seconds += record["seconds"] - before
+        before = record["seconds"]
+    yield {"tokens": tokens, "seconds": seconds, "bits_per_byte": last}
+
+
+def _measured(experiment: Experiment, model: LanguageModel, text: Text, device: Device) -> float:
+    evaluation, validation = experiment.evaluation, text.shards.validation
+    return bits_per_byte(
+        model,
+        validation,
+        device,
+        end_of_text=text.end,
+        stride=min(evaluation.stride, model.config.context),
+        documents=documents_within(validation, evaluation.max_bytes),
+    )
