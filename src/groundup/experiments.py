@@ -21,7 +21,7 @@ from groundup.core.rundir import open_run
 from groundup.data.shards import TokenShards
 from groundup.evals import documents_within
 from groundup.evals.interval import Estimate, estimate
-from groundup.models.ngram import NGram, train_ngram
+from groundup.models.ngram import NGram, NGramModel, train_ngram
 from groundup.pipeline import Job
 from groundup.recipes import Quickstart
 from groundup.recipes.experiment import Experiment
@@ -105,8 +105,9 @@ def compare(
     """Train every variant with every seed, and n-gram models on the same text where asked for.
 
     Returns, and writes as `result.json`, a row for each variant: the bits per byte of held-out text
-    with a 95 % interval over the seeds, what it cost, and its curve, the mean of the seeds'; and,
-    where there are no n-gram models, its difference from the first variant's seed by seed.
+    with a 95 % interval over the seeds, what it cost, and its curve, the mean of the seeds' (of an
+    n-gram model: `validation`, what a curve would end with); and, where there are no n-gram models,
+    its difference from the first variant's seed by seed.
     """
     with open_run(directory):
         tune_cpu()
@@ -200,13 +201,12 @@ def _ngrams(
             config = NGram(order=order, vocab_size=text.tokenizer.vocab_size)
             model = train_ngram(config, _documents(text.shards.train))
             model.save(stage / "model")
-            validation = text.shards.validation
-            measured = documents_within(validation, experiment.evaluation.max_bytes)
-            documents = itertools.islice(_documents(validation, model.begin, model.end), measured)
-            nats = -sum(float(model.logprobs(ids).sum(dtype=np.float64)) for ids in documents)
-            text_bytes = int(validation.document_bytes[:measured].sum())
+            shards, evaluation = text.shards.validation, experiment.evaluation
             return {
-                "bits_per_byte": nats / np.log(2) / text_bytes,
+                "bits_per_byte": _ngram_bits(
+                    model, shards, documents_within(shards, evaluation.max_bytes)
+                ),
+                "validation": _ngram_bits(model, shards, experiment.pretrain.validation_documents),
                 "parameters": sum(model.sizes),
                 "tokens": len(text.shards.train),
             }
@@ -226,9 +226,17 @@ def _ngrams(
                 "flops": 0.0,
                 "seconds": facts["seconds"],
                 "curve": [],
+                "validation": facts["validation"],
             }
         )
     return rows
+
+
+def _ngram_bits(model: NGramModel, shards: TokenShards, documents: int) -> float:
+    """Bits per byte of the first so many documents."""
+    rows = itertools.islice(_documents(shards, model.begin, model.end), documents)
+    nats = -sum(float(model.logprobs(ids).sum(dtype=np.float64)) for ids in rows)
+    return nats / np.log(2) / int(shards.document_bytes[:documents].sum())
 
 
 def _documents(

@@ -30,8 +30,8 @@ RESULT = {
     "budget": "2e13",
     "seeds": 2,
     "rows": [
-        row("1-gram", 3.9, curve=[], flops=0.0, difference=None),
-        row("5-gram", 1.9, curve=[], flops=0.0, difference=None),
+        row("1-gram", 3.9, validation=3.8, curve=[], flops=0.0, difference=None),
+        row("5-gram", 1.9, validation=1.8, curve=[], flops=0.0, difference=None),
         row("base", 1.5, difference=None),
         row("norm=<script>none</script>", 1.6),
     ],
@@ -51,9 +51,10 @@ def test_the_curves_name_every_model_that_trains(against: str) -> None:
     svg = curves_svg(RESULT, against=against)
     ElementTree.fromstring(svg)
     assert "base" in svg
-    assert ">5-gram<" in svg.replace("\n", "")
-    # beside FLOPs, of which they have none, the best of them alone
-    assert (">1-gram<" in svg.replace("\n", "")) == (against == "seconds")
+    assert "norm=" in svg
+    # beside FLOPs, of which counts have none, the best of them alone
+    assert (">1-gram to 5-gram<" in svg.replace("\n", "")) == (against == "seconds")
+    assert (">5-gram<" in svg.replace("\n", "")) == (against == "flops")
 
 
 def test_the_table_has_intervals_and_differences(capsys: pytest.CaptureFixture[str]) -> None:

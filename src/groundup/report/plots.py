@@ -28,6 +28,7 @@ _VARIABLES = {
 _MARKERS = "sD^vPX"  # of single points
 # Drawn narrow, so that the labels can be read where a phone scales it down to its width.
 _WIDTH, _HEIGHT, _FONT = 420, 250, 12.5
+_MOST_INSIDE, _LEGEND_COLUMNS = 4, 3  # more series than that are named below the axes
 _ROUND = [1, 2, 5, 10]  # ticks stand at these, times a power of ten
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -112,13 +113,16 @@ def line_plot(
     from_zero: bool = False,
     percent: bool = False,
     log_x: bool = False,
+    top: float | None = None,
 ) -> Markup:
     """Curves over a common axis. name: unique in the page. x, y: labels of the axes.
 
-    log_x: the axis is logarithmic.
+    log_x: the axis is logarithmic. top: of the other axis, for curves that come from far above.
     """
+    series = len(lines) + len(points)
+    below = -(-series // _LEGEND_COLUMNS) if series > _MOST_INSIDE else 0  # rows of the legend
     with rc_context(_style(name)):
-        figure, axes = _axes(_HEIGHT)
+        figure, axes = _axes(_HEIGHT + (120 + 18 * below if below else 0))
         for index, line in enumerate(lines):
             color = _SERIES[index % len(_SERIES)]
             xs, ys = zip(*line.points, strict=True)
@@ -150,8 +154,13 @@ def line_plot(
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         if from_zero:
             axes.set_ylim(bottom=0)
-        if len(lines) + len(points) > 1:
-            axes.legend(handlelength=1.2, labelcolor=_INK)
+        if top is not None:
+            axes.set_ylim(top=top)
+        look: dict[str, Any] = {"handlelength": 1.2, "labelcolor": _INK}
+        if below:
+            figure.legend(loc="outside lower center", ncols=_LEGEND_COLUMNS, **look)
+        elif series > 1:
+            axes.legend(**look)
         return _inline(name, figure)
 
 

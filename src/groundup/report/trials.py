@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from groundup.report.formats import duration, quantity, visible
-from groundup.report.plots import Level, Line, Point, Spread, estimate_plot, line_plot
+from groundup.report.plots import Level, Line, Spread, estimate_plot, line_plot
 from groundup.report.svg_file import svg_file
 
 _BITS = "bits per byte of held-out text, less is better"
@@ -86,8 +86,9 @@ def training_svg(result: dict[str, Any]) -> str:
 
 def curves_svg(result: dict[str, Any], *, against: str) -> str:
     """The file of a plot of bits per byte against "flops" or "seconds" while models train. What
-    multiplies no matrices stands beside time as a point each, and beside FLOPs as a level, the best
-    alone."""
+    multiplies no matrices stands beside time as a line of its own, and beside FLOPs as a level, the
+    best alone. Curves and these are measured on the documents of the validations, the table's
+    figures on more. The axis ends a little above the worst of what they came to."""
     rows = result["rows"]
     lines = [
         Line(
@@ -97,18 +98,24 @@ def curves_svg(result: dict[str, Any], *, against: str) -> str:
         for row in rows
         if row["curve"]
     ]
-    counted = {visible(row["name"]): row for row in rows if not row["curve"]}
-    points, levels = [], []
-    if against == "seconds":
-        points = [
-            Point(label=label, x=row["seconds"], y=row["bits_per_byte"]["mean"])
-            for label, row in counted.items()
-        ]
+    last = [
+        row["curve"][-1]["bits_per_byte"] if row["curve"] else row["validation"] for row in rows
+    ]
+    top = 1.1 * max(last)
+    counted = [
+        (row["seconds"], row["validation"], visible(row["name"]))
+        for row in rows
+        if not row["curve"]
+    ]
+    levels = []
+    if counted and against == "seconds":
+        label = f"{counted[0][2]} to {counted[-1][2]}"
+        lines.append(Line(label=label, points=[point[:2] for point in counted], dots=True))
     elif counted:
-        best = min(counted, key=lambda label: counted[label]["bits_per_byte"]["mean"])
-        levels = [Level(label=best, y=counted[best]["bits_per_byte"]["mean"])]
+        _, bits, label = min(counted, key=lambda point: point[1])
+        levels = [Level(label=label, y=bits)]
     name = f"curves-{against}"
-    label = {"flops": "FLOPs", "seconds": "seconds"}[against]
-    svg = line_plot(name, lines, x=label, y=_BITS, points=points, levels=levels, log_x=True)
-    said = "; ".join(f"{row['name']} {row['bits_per_byte']['mean']:.3f}" for row in rows)
-    return svg_file(name, svg, f"Bits per byte of held-out text against {label}; at last {said}.")
+    axis = {"flops": "FLOPs", "seconds": "seconds"}[against]
+    svg = line_plot(name, lines, x=axis, y=_BITS, levels=levels, log_x=True, top=top)
+    said = "; ".join(f"{row['name']} {end:.3f}" for row, end in zip(rows, last, strict=True))
+    return svg_file(name, svg, f"Bits per byte of held-out text against {axis}; at last {said}.")
