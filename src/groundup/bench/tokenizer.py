@@ -7,11 +7,13 @@ in turn, round after round.
 import importlib.util
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ _PEERS = ("gigatoken", "fastokens", "tiktoken", "tokenizers")
 _TRAINERS = ("tokenizers", "rustbpe")
 _SLOW = ("tiktoken", "tokenizers")  # one round is enough
 _DOCUMENT = 1 << 16  # bytes, to the next line end
+_TURNS = 25
 _VOCAB = {"gpt2": 50_257, "cl100k": 100_000}
 _TRAINING = ((50_000_000, 32_000), (5_000_000, 10_000), (130_000, 756))
 
@@ -45,6 +48,7 @@ def bench_tokenizer(text: Path, *, quick: bool) -> dict[str, Any]:
     if first >= len(documents):
         raise InputError(f"{text} is too short: {2 * encoded:,} bytes are the least.")
     rows: list[dict[str, Any]] = []
+    limits: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         texts = Path(folder) / "texts"
         texts.write_bytes(b"\0".join(documents[:first]))
@@ -55,6 +59,9 @@ def bench_tokenizer(text: Path, *, quick: bool) -> dict[str, Any]:
             job = {"texts": str(texts), "tokenizer": str(tokenizer), "pattern": pattern}
             rows += _encoding_rows(job, size, rounds, quick=quick)
             rows += _decoding_rows(job, size)
+            pair = _two_processes_over_one(job)
+            name = f"two processes side by side, {pattern}"
+            limits.append({"name": name, "value": pair, "unit": "× one"})
         rows += _training_rows(Path(folder) / "train", documents, quick=quick)
     return {
         "bench": "tokenizer",
@@ -63,7 +70,7 @@ def bench_tokenizer(text: Path, *, quick: bool) -> dict[str, Any]:
         "idle": idle,
         "absent": [name for name in (*_PEERS, "rustbpe") if not _installed(name)],
         "rows": rows,
-        "limits": _limits(),
+        "limits": [*_limits(), *limits],
     }
 
 
@@ -112,6 +119,52 @@ def _encoding_rows(
             yield row(case, name, "the same ids", "", same, higher=True)
         if quick:
             return
+
+
+def _two_processes_over_one(job: dict[str, Any]) -> float:
+    """How much more two encoders that share nothing do on two processors: what no threads can beat.
+
+    Processors share memory, heat and sometimes a core, so it may be less than 2. In turns, since a
+    machine's speed also changes with time: one alone, both, one alone, …; of the medians.
+    """
+    processors = sorted(os.sched_getaffinity(0))[:2] if hasattr(os, "sched_getaffinity") else [0, 0]
+    command = [sys.executable, "-m", "groundup.bench.tokenizer_subject"]
+    plan = {**job, "task": "turns", "form": "array", "threads": 1, "subject": OURS}
+    with ExitStack() as running:
+        encoders = [
+            running.enter_context(
+                subprocess.Popen(
+                    [*command, json.dumps({**plan, "processor": processor})],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for processor in processors
+        ]
+        for encoder in encoders:
+            _answer(encoder)  # it is ready
+        alone, together = [], []
+        for _ in range(_TURNS):
+            alone.append(_turn(encoders[:1]))
+            together.append(_turn(encoders))
+    return len(encoders) * statistics.median(alone) / statistics.median(together)
+
+
+def _turn(encoders: list[subprocess.Popen[str]]) -> float:
+    """Seconds of the slowest, all at once."""
+    for encoder in encoders:
+        assert encoder.stdin
+        encoder.stdin.write("\n")
+        encoder.stdin.flush()
+    return max(_answer(encoder) for encoder in encoders)
+
+
+def _answer(encoder: subprocess.Popen[str]) -> float:
+    assert encoder.stdout
+    if not (line := encoder.stdout.readline()):
+        raise InputError(f"an encoder ended with {encoder.wait()} while it was measured.")
+    return float(line)
 
 
 def _decoding_rows(job: dict[str, Any], size: int) -> Iterator[dict[str, Any]]:

@@ -24,7 +24,7 @@ WARM_CALLS = 5
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:
     """The task's times in seconds, and for encoding the ids' checksum and the memory's growth."""
-    texts = [text.decode() for text in Path(job["texts"]).read_bytes().split(b"\0")]
+    texts = _texts(job)
     if job["task"] == "train":
         return {"cold": _seconds(_trainer(job, texts))[0]}
     run, flatten = _ENCODERS[job["subject"]](job)
@@ -42,6 +42,18 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         "tokens": len(ids),
         "checksum": zlib.crc32(ids.tobytes()),
     }
+
+
+def take_turns(job: dict[str, Any]) -> None:
+    """Prints the seconds of a first encoding, and then those of one a line of the input."""
+    texts, (run, _) = _texts(job), _ENCODERS[job["subject"]](job)
+    print(_seconds(lambda: run(texts))[0], flush=True)
+    for _ in sys.stdin:
+        print(_seconds(lambda: run(texts))[0], flush=True)
+
+
+def _texts(job: dict[str, Any]) -> list[str]:
+    return [text.decode() for text in Path(job["texts"]).read_bytes().split(b"\0")]
 
 
 def _peak(*, reset: bool = False) -> float:
@@ -180,5 +192,8 @@ def _trainer(job: dict[str, Any], texts: list[str]) -> Callable[[], Any]:
 if __name__ == "__main__":
     settings = json.loads(sys.argv[1])
     if settings["threads"] == 1 and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    print(json.dumps(measure(settings)))
+        os.sched_setaffinity(0, {settings.get("processor", min(os.sched_getaffinity(0)))})
+    if settings["task"] == "turns":
+        take_turns(settings)
+    else:
+        print(json.dumps(measure(settings)))
