@@ -1,20 +1,24 @@
 """Training throughput at nanoGPT's shape for characters: 6 layers of width 384, 16 × 256 tokens.
 
 nanoGPT is run from a checkout that the user has: its own `train.py`, on a CPU in float32 as it
-stands, plain and compiled; and its model in the same plain loop under bfloat16 autocast, which its
-script does not offer on a CPU. Ours does more work a step than that: its optimizer is Muon.
+stands, plain and compiled; and its model in `plain_loop`, which has bfloat16. Without a checkout
+the peer is transformers' GPT-2 in that loop. Ours does more work a step: its optimizer is Muon.
 """
 
+import importlib.util
 import pickle
 import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from groundup.bench.plain_loop import PlainLoop, checkout_of_nanogpt, measured
 from groundup.bench.result import OURS, machine_is_idle, row, versions
 from groundup.core.device import Device, select_device, tune_cpu
 from groundup.core.errors import InputError
@@ -27,34 +31,14 @@ from groundup.train.probe import machine_description, peak_flops, probe_step
 
 _CASE = "10.8 M parameters, 16 × 256 tokens"
 _BATCH, _CONTEXT, _VOCAB = 16, 256, 65
-_PLAIN_LOOP = """
-import sys, time, torch
-sys.path.insert(0, sys.argv[1])
-from model import GPT, GPTConfig
-steps = int(sys.argv[2])
-torch.manual_seed(0)
-config = GPTConfig(block_size=256, vocab_size=65, n_layer=6, n_head=6, n_embd=384, dropout=0.0,
-                   bias=False)
-model = GPT(config)
-optimizer = model.configure_optimizers(0.1, 1e-3, (0.9, 0.99), "cpu")
-inputs, targets = torch.randint(65, (2, 16, 256))
-for step in range(steps):
-    start = time.perf_counter()
-    with torch.autocast("cpu", torch.bfloat16):
-        loss = model(inputs, targets)[1]
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    print(f"time {1e3 * (time.perf_counter() - start):.2f}ms", flush=True)
-"""
 
 
 def bench_train(nanogpt: Path | None, *, quick: bool) -> dict[str, Any]:
-    """The result: tokens/s of ours and of nanoGPT's ways, one after the other, in rounds.
+    """The result: tokens/s of ours and of its peers, one after the other, in rounds.
 
     Raises `InputError` where the folder holds no nanoGPT or its script fails.
     """
+    checkout = nanogpt and checkout_of_nanogpt(nanogpt)
     tune_cpu()
     device = select_device()
     idle = machine_is_idle()
@@ -66,9 +50,8 @@ def bench_train(nanogpt: Path | None, *, quick: bool) -> dict[str, Any]:
         rate, share = _ours(device, steps, peak)
         rates.setdefault(OURS, []).append(rate)
         shares.append(share)
-        if nanogpt is not None:
-            for name, seconds in _nanogpt(nanogpt, steps, quick=quick):
-                rates.setdefault(name, []).append(_BATCH * _CONTEXT / seconds)
+        for name, seconds in _peers(checkout, steps, quick=quick):
+            rates.setdefault(name, []).append(_BATCH * _CONTEXT / seconds)
     rows = [
         row(_CASE, subject, "throughput", "tokens/s", values, higher=True)
         for subject, values in rates.items()
@@ -77,7 +60,7 @@ def bench_train(nanogpt: Path | None, *, quick: bool) -> dict[str, Any]:
     return {
         "bench": "train",
         "machine": machine_description(device),
-        "versions": versions("groundup", "torch", "numpy"),
+        "versions": versions("groundup", "torch", "numpy", "transformers"),
         "idle": idle,
         "rows": rows,
         "limits": [
@@ -110,11 +93,22 @@ def _ours(device: Device, steps: int, peak: float) -> tuple[float, float]:
     return probe.tokens_per_second, probe.flops_per_second / peak
 
 
+def _peers(nanogpt: Path | None, steps: int, *, quick: bool) -> Iterator[tuple[str, float]]:
+    """(name, seconds a step) of each."""
+    loop = PlainLoop(vocab_size=_VOCAB, batch=_BATCH, context=_CONTEXT)
+    if nanogpt is not None:
+        yield "nanoGPT's model, plain loop", _plain(replace(loop, checkout=str(nanogpt)))
+        yield from _nanogpt(nanogpt, steps, quick=quick)
+    elif importlib.util.find_spec("transformers"):
+        yield "transformers' GPT-2, plain loop", _plain(loop)
+
+
+def _plain(loop: PlainLoop) -> float:
+    return next(line["step_seconds"] for line in measured(loop))
+
+
 def _nanogpt(checkout: Path, steps: int, *, quick: bool) -> list[tuple[str, float]]:
-    """(name, seconds a step) of each way to run it."""
-    checkout = checkout.resolve()
-    if not (checkout / "train.py").is_file() or not (checkout / "model.py").is_file():
-        raise InputError(f"{checkout} is no checkout of nanoGPT: it has no train.py and model.py.")
+    """(name, seconds a step) of each way to run its own script."""
     with tempfile.TemporaryDirectory() as folder:
         _write_characters(Path(folder))
         own = [
@@ -133,10 +127,7 @@ def _nanogpt(checkout: Path, steps: int, *, quick: bool) -> list[tuple[str, floa
             "--log_interval=1",
             f"--max_iters={steps}",
         ]
-        ways = {
-            "nanoGPT, bfloat16 autocast": ["-c", _PLAIN_LOOP, str(checkout), str(steps)],
-            "nanoGPT train.py": [*own, "--compile=False"],
-        }
+        ways = {"nanoGPT train.py": [*own, "--compile=False"]}
         if not quick:
             ways["nanoGPT train.py, compiled"] = [*own, "--compile=True"]
         return [(name, _step_seconds(arguments, checkout)) for name, arguments in ways.items()]
