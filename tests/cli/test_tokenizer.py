@@ -224,7 +224,7 @@ def test_one_long_document_is_divided(
         (["inspect", "short.txt", "--limit", "-1"], "--limit"),
         (["train", "none", "--out", "t.json"], "none does not exist"),
         (["train", "binary.bin", "--out", "t.json"], "holds no document"),
-        (["train", "latin.txt", "--out", "t.json"], "holds no text"),
+        (["train", "latin.txt", "--out", "t.json"], "latin.txt is not valid utf-8"),
         (["train", "empty.txt", "--out", "t.json"], "holds no text"),
         (["train", "short.txt", "--out", "t.json"], "a vocabulary of at most 267"),
         (["train", "short.txt", "--out", "t.json", "--vocab-size", "5"], "too small"),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from groundup.core.errors import InputError
 from groundup.core.progress import Advance
 from groundup.curate.cut import cut_document
 from groundup.curate.deduplicate import content_digest
@@ -26,11 +27,18 @@ class Corpus:
         self.rejected: dict[str, str] = {}
 
     def documents(self, advance: Advance) -> Iterator[Document]:
-        """May be asked for again. `advance` is told of every document."""
+        """May be asked for again. `advance` is told of every document. Raises `InputError`, at the
+        end, where none could be read."""
+        found = False
         for source in self._sources:
             for document in source.documents(self._reject, advance):
+                found = True
                 yield document
                 advance()
+        if self.rejected and not found:
+            (name, reason), *others = self.rejected.items()
+            more = f" ({len(others):,} more were left out, too)" if others else ""
+            raise InputError(f"there is no text to read: {name} {reason}{more}.")
 
     def texts(self, advance: Advance) -> Iterator[str]:
         """As `documents`."""

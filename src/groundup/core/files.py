@@ -81,7 +81,7 @@ def read_json(path: Path) -> Any:
         raise ArtifactError(f"{path} does not exist.") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ArtifactError(
-            f"{path} is not valid JSON ({error}): delete it and run its stage again."
+            f"{path} is not valid JSON ({error}): it is cut off or damaged; make it again."
         ) from error
 
 
