@@ -78,7 +78,7 @@ def train(
 ) -> Training[DecoderModel]:
     """The loop that every training has."""
     training = start(guard)
-    console = Console(file=output or io.StringIO(), width=1000)
+    console = Console(file=output or io.StringIO())
     with Journal(directory, training, save_seconds, retention, console) as journal:
         rest: Iterator[list[Batch]] = (
             [batch(step, factors)] for step in range(training.step + 1, STEPS + 1)

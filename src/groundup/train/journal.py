@@ -86,7 +86,8 @@ class Journal:
                 "the learning rate, and start under another name."
             )
         done = self._roll_back(result.step) if incident.action == "rollback" else "skipped"
-        self._console.print(f"  step {result.step} was {done}: {incident.reason}; {kept}.")
+        line = f"  step {result.step} was {done}: {incident.reason}; {kept}."
+        self._console.print(line, markup=False, soft_wrap=True)
 
     def save(self, *, force: bool) -> None:
         """Begin a checkpoint if the last one is `save_seconds` old, if its step is one to keep for
