@@ -1,20 +1,24 @@
 """Checkpoints come back to the same bits; damaged and foreign ones are refused."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
 from groundup.checkpoint import (
+    Retention,
     latest_checkpoint,
     load_checkpoint,
     load_decoder,
     load_model,
     save_checkpoint,
     save_model,
+    take_snapshot,
 )
 from groundup.core.errors import ArtifactError
+from groundup.core.files import write_json
 from groundup.layers import GLU, GatedDelta, GroupedQuery, Latent, Mamba2, MoE, NoPE
 from groundup.models import Decoder, DecoderModel
 from groundup.optim import AdamW, ByRole, Muon
@@ -41,11 +45,15 @@ def stepped(config: Decoder, seed: int) -> tuple[DecoderModel, ByRoleState]:
     return model, optimizer
 
 
+def save(folder: Path, model: DecoderModel, optimizer: ByRoleState, step: int, state: dict) -> None:
+    save_checkpoint(folder, take_snapshot(model, optimizer, step, state), Retention())
+
+
 @pytest.mark.parametrize("tied", [False, True])
 def test_a_round_trip_is_bit_exact(tmp_path: Path, tied: bool) -> None:
     config = dataclasses.replace(CONFIG, tied=tied)
     model, optimizer = stepped(config, 0)
-    save_checkpoint(tmp_path, model, optimizer, 7, {"seconds": 1.5})
+    save(tmp_path, model, optimizer, 7, {"seconds": 1.5})
     other, other_optimizer = stepped(config, 1)
     newest = latest_checkpoint(tmp_path)
     assert newest is not None
@@ -59,18 +67,21 @@ def test_a_round_trip_is_bit_exact(tmp_path: Path, tied: bool) -> None:
 def test_only_the_newest_checkpoint_is_kept(tmp_path: Path) -> None:
     model, optimizer = stepped(CONFIG, 0)
     for step in (5, 10, 200):
-        save_checkpoint(tmp_path, model, optimizer, step, {})
+        save(tmp_path, model, optimizer, step, {})
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000200"]
 
 
 def test_an_unfinished_checkpoint_is_not_looked_at(tmp_path: Path) -> None:
     model, optimizer = stepped(CONFIG, 0)
-    save_checkpoint(tmp_path, model, optimizer, 5, {})
-    (tmp_path / "step-00000009.partial").mkdir()
+    save(tmp_path, model, optimizer, 5, {})
+    whole_but_for_its_name = tmp_path / "step-00000009.partial"
+    shutil.copytree(tmp_path / "step-00000005", whole_but_for_its_name)
     (tmp_path / "step-00000008").mkdir()  # no manifest
     newest = latest_checkpoint(tmp_path)
     assert newest is not None
     assert newest.name == "step-00000005"
+    save(tmp_path, model, optimizer, 6, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000006"]
     assert latest_checkpoint(tmp_path / "none") is None
 
 
@@ -92,9 +103,19 @@ def test_damage_is_named(tmp_path: Path) -> None:
         load_model(tmp_path / "model")
 
 
+def test_a_newer_format_is_refused_whatever_it_holds(tmp_path: Path) -> None:
+    model, optimizer = stepped(CONFIG, 0)
+    save(tmp_path, model, optimizer, 1, {})
+    newest = latest_checkpoint(tmp_path)
+    assert newest is not None
+    write_json(newest / "manifest.json", {"format": 2, "contents": []})
+    with pytest.raises(ArtifactError, match="has format 2, this groundup reads 1: upgrade"):
+        load_checkpoint(newest, model, optimizer)
+
+
 def test_another_model_is_refused_by_tensor(tmp_path: Path) -> None:
     model, optimizer = stepped(CONFIG, 0)
-    save_checkpoint(tmp_path, model, optimizer, 1, {})
+    save(tmp_path, model, optimizer, 1, {})
     newest = latest_checkpoint(tmp_path)
     assert newest is not None
     deeper, deeper_optimizer = stepped(dataclasses.replace(CONFIG, depth=3), 0)

@@ -10,6 +10,8 @@ import pytest
 from groundup.core.errors import ArtifactError
 from groundup.core.manifest import MANIFEST, read_manifest, run_stage
 
+DROPPED = object()
+
 
 def build(directory: Path) -> Mapping[str, Any]:
     (directory / "out.txt").write_text("result")
@@ -81,6 +83,8 @@ def test_the_fingerprint_follows_files_and_inputs_only(tmp_path: Path) -> None:
     ("change", "sentence"),
     [
         ({"format": 99}, "upgrade groundup"),
+        ({"format": 99, "files": DROPPED}, "upgrade groundup"),
+        ({"files": DROPPED}, "is not a groundup manifest"),
         ({"kind": "shards"}, "holds a shards, not a demo"),
     ],
 )
@@ -89,6 +93,7 @@ def test_another_format_or_kind_is_refused(
 ) -> None:
     run_stage(tmp_path, kind="demo", inputs={}, build=build)
     path = tmp_path / MANIFEST
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    changed = {**json.loads(path.read_text()), **change}
+    path.write_text(json.dumps({key: v for key, v in changed.items() if v is not DROPPED}))
     with pytest.raises(ArtifactError, match=sentence):
         read_manifest(tmp_path, "demo")

@@ -3,25 +3,27 @@
 import dataclasses
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from groundup.checkpoint import load_decoder
+from groundup.checkpoint import Retention, load_decoder
 from groundup.core.device import Device
 from groundup.core.errors import DivergedError
 from groundup.core.files import sha256_file
 from groundup.core.metrics import read_metrics
 from groundup.core.progress import make_console
 from groundup.core.terminate import Terminated
+from groundup.data.batches import Batches
 from groundup.data.shards import TokenShards, write_shards
 from groundup.layers import GLU, GroupedQuery, MoE
 from groundup.models import Decoder
 from groundup.optim import EMA, AdamW, ByRole, Muon
 from groundup.tokenizers import BPE
-from groundup.train import Journal, Pretrain, pretrain
+from groundup.train import Guard, Journal, Pretrain, pretrain
 
 TOKENIZER = BPE.learned([], "gpt2", ["<|endoftext|>"])
 DEVICES = [Device(torch.device("cpu"), dtype) for dtype in (torch.float32, torch.bfloat16)]
@@ -166,8 +168,37 @@ def test_micro_batches_are_averaged(shards: TokenShards, tmp_path: Path) -> None
 
 def test_divergence_is_one_sentence(shards: TokenShards, tmp_path: Path) -> None:
     wild = ByRole(matrices=Muon(lr=1e30), embedding=AdamW(lr=1e30), rest=AdamW(lr=1e30))
-    with pytest.raises(DivergedError, match="training diverged at step 2"):
+    with pytest.raises(DivergedError, match="training diverged at step 7 .* since step 2"):
         run(dataclasses.replace(CONFIG, optimizer=wild), shards, tmp_path, DEVICES[0])
+
+
+def test_steps_that_are_refused_do_not_change_how_a_run_resumes(
+    shards: TokenShards, tmp_path: Path, cut_off: Callable[[Callable[[], object], int], None]
+) -> None:
+    """With a bound so low that ordinary steps are spikes, and experts, whose biases roll back."""
+    guard = Guard(on_spike="rollback", deviations=0.5, window=4, patience=4)
+    saving = {"save_seconds": 1e9, "retention": Retention(every=3)}
+    config = dataclasses.replace(CONFIG, guard=guard, validations=1, **saving)
+    run(config, shards, tmp_path / "whole", DEVICES[0], EXPERTS)
+    cut_off(lambda: run(config, shards, tmp_path / "cut", DEVICES[0], EXPERTS), 8)
+    run(config, shards, tmp_path / "cut", DEVICES[0], EXPERTS)
+
+    records = [
+        [{key: record[key] for key in record if key != "seconds"} for record in lines]
+        for lines in (read_metrics(tmp_path / name / "metrics.jsonl") for name in ("whole", "cut"))
+    ]
+    assert records[0] == records[1]
+    refused = [record["step"] for record in records[0] if "incident" in record]
+    assert min(refused) <= 8 < max(refused)
+    whole, cut = (tmp_path / name / "model" / "model.safetensors" for name in ("whole", "cut"))
+    assert sha256_file(whole) == sha256_file(cut)
+
+    kept = load_file(tmp_path / "cut" / "incidents" / f"step-{refused[0]:08d}.safetensors")
+    batches = Batches(shards=shards, batch=4, context=32, seed=0)
+    for number in range(2):
+        tokens, targets = batches.read(2 * (refused[0] - 1) + number)
+        assert (kept[f"{number}.tokens"].numpy() == tokens).all()
+        assert (kept[f"{number}.targets"].numpy() == targets).all()
 
 
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"batch": 0}, {"accumulation": 0}])

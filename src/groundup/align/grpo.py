@@ -27,7 +27,7 @@ from torch import Tensor
 
 from groundup.align.chat import Example
 from groundup.align.sft import MaskedBatch, collate
-from groundup.checkpoint import save_model
+from groundup.checkpoint import Retention, save_model
 from groundup.core.device import Device
 from groundup.core.progress import progress_bar
 from groundup.core.seeds import derive_seed
@@ -37,7 +37,7 @@ from groundup.layers import Implementation
 from groundup.models import DecoderModel
 from groundup.optim import ByRole, Schedule
 from groundup.tokenizers import Tokenizer
-from groundup.train import Journal, Training, steps
+from groundup.train import Guard, Journal, Training, steps
 from groundup.verifiers.verifier import Problem, Verdict, Verifier, verify_batch
 
 # Micro-batches are padded to a multiple of this: libraries prepare, and keep, a kernel per width.
@@ -48,7 +48,7 @@ _WIDTH_STEP = 32
 class GRPO:
     """steps: updates. prompts: requests a step. group: answers a request. micro_batch: answers a
     forward pass. max_tokens: the longest answer. beta: weight of the divergence.
-    attention: as in pretraining.
+    attention, save_seconds, retention, guard: as in pretraining.
     shaping: share of the reward that an answer earns for how far it came; the rest is for passing.
     """
 
@@ -65,6 +65,8 @@ class GRPO:
     schedule: Schedule = Schedule(kind="constant", warmup=0.05)
     clip: float = 1.0
     save_seconds: float = 20.0
+    retention: Retention = Retention()
+    guard: Guard = Guard()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -72,6 +74,7 @@ class GRPO:
             raise ValueError("a group needs at least two answers to compare")
         if self.prompts * self.group % self.micro_batch:
             raise ValueError("micro_batch must divide prompts × group")
+        self.guard.check(self.retention)
 
 
 @dataclass(frozen=True)
@@ -122,19 +125,20 @@ def grpo(
         steps=config.steps,
         device=device,
         clip=config.clip,
+        guard=config.guard,
     )
 
     def loss_of(model: DecoderModel, rollouts: Rollouts) -> tuple[Tensor, dict[str, float]]:
         return policy_loss(model, rollouts, config.beta, config.attention)
 
     with (
-        Journal(directory, training, config.save_seconds) as journal,
+        Journal(directory, training, config.save_seconds, config.retention, console) as journal,
         progress_bar(console, f"GRPO, seed {config.seed}", config.steps) as advance,
     ):
         advance(training.step)
         batches = roll_out(config, training, reference, tasks, verifier, tokenizer, stop)
         for result in steps(training, batches, loss_of):
-            journal.write(loss=result.loss, gradient_norm=result.gradient_norm, **result.notes)
+            journal.record(result)
             advance(1, f"passes {result.notes['score']:.0%}, KL {result.notes['kl']:.3f}")
             journal.save(force=result.step == config.steps)
         seconds = journal.seconds

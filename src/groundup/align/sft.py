@@ -17,7 +17,7 @@ from rich.console import Console
 from torch import Tensor
 
 from groundup.align.chat import Example
-from groundup.checkpoint import save_model
+from groundup.checkpoint import Retention, save_model
 from groundup.core.device import Device
 from groundup.core.errors import InputError
 from groundup.core.progress import progress_bar
@@ -26,15 +26,15 @@ from groundup.data.shuffle import permute
 from groundup.layers import Implementation
 from groundup.models import DecoderModel
 from groundup.optim import ByRole, Schedule
-from groundup.train import Journal, Training, steps
+from groundup.train import Guard, Journal, Training, steps
 from groundup.train.compile import compile_model
 
 
 @dataclass(frozen=True, kw_only=True)
 class SFT:
-    """steps: optimizer steps. batch: rows a step. compile, attention: as in pretraining.
+    """steps: optimizer steps. batch: rows a step.
 
-    save_seconds: between checkpoints.
+    compile, attention, save_seconds, retention, guard: as in pretraining.
     """
 
     steps: int
@@ -45,7 +45,12 @@ class SFT:
     schedule: Schedule = Schedule(decay=1.0)
     clip: float = 1.0
     save_seconds: float = 20.0
+    retention: Retention = Retention()
+    guard: Guard = Guard()
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.guard.check(self.retention)
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,7 @@ def fine_tune(
         steps=config.steps,
         device=device,
         clip=config.clip,
+        guard=config.guard,
     )
 
     def loss_of(model: DecoderModel, batch: MaskedBatch) -> tuple[Tensor, dict[str, float]]:
@@ -94,7 +100,7 @@ def fine_tune(
         return (losses * batch.weight).sum() / batch.weight.sum(), {}
 
     with (
-        Journal(directory, training, config.save_seconds) as journal,
+        Journal(directory, training, config.save_seconds, config.retention, console) as journal,
         progress_bar(console, "fine-tune", config.steps) as advance,
     ):
         advance(training.step)
@@ -106,11 +112,7 @@ def fine_tune(
             for _ in range(training.step, config.steps)
         )
         for result in steps(training, batches, loss_of):
-            journal.write(
-                loss=result.loss,
-                lr=config.optimizer.matrices.lr * result.scale,
-                gradient_norm=result.gradient_norm,
-            )
+            journal.record(result, lr=config.optimizer.matrices.lr * result.scale)
             advance(1, f"loss {result.loss:.3f}")
             journal.save(force=result.step == config.steps)
         seconds = journal.seconds

@@ -7,24 +7,27 @@
         state.json              step and anything else that the loop needs to go on
         manifest.json           checksums, written last
 
-A checkpoint is written under a temporary name and renamed when it is whole; the one before it is
-removed only after that, so there is always one to go on from. No pickle is read or written.
+A checkpoint is written under a temporary name and renamed when it is whole; older ones are removed
+only after that, so there is always one to go on from. No pickle is read or written.
 """
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
+from groundup.checkpoint.retention import Retention
 from groundup.core.config import load_config, save_config
 from groundup.core.errors import ArtifactError, InputError
 from groundup.core.files import PARTIAL, read_json, sync, write_json
 from groundup.core.manifest import MANIFEST, read_manifest, verify, write_manifest
+from groundup.core.tensors import write_tensors
 from groundup.models import DecoderModel
 from groundup.models.families import Architecture, Model, module_of
 from groundup.optim import Optimizer
@@ -33,26 +36,53 @@ CHECKPOINT = "checkpoint"
 _STEP = "step-"
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of a training after a step, in memory of its own: the training can go on.
+
+    state: anything else that the loop needs to go on, as JSON.
+    """
+
+    step: int
+    config: Architecture
+    weights: Mapping[str, Tensor]
+    optimizer: Mapping[str, Tensor]
+    state: Mapping[str, Any]
+
+
+def take_snapshot(
+    model: Model, optimizer: Optimizer, step: int, state: Mapping[str, Any]
+) -> Snapshot:
+    """Copy weights and optimizer state to memory of the host, which takes as many bytes again."""
+    copies = _copied(own_tensors(model)), _copied(optimizer.tensors())
+    return Snapshot(step, model.config, *copies, dict(state))
+
+
 def save_model(directory: Path, model: Model, facts: Mapping[str, Any]) -> None:
     """Write a model to use, without optimizer state, as a finished artifact."""
-    _save(directory, model, None, facts)
+    _save(directory, model.config, {"model": own_tensors(model)}, facts, facts)
 
 
-def save_checkpoint(
-    folder: Path, model: Model, optimizer: Optimizer, step: int, facts: Mapping[str, Any]
-) -> None:
-    """Write `folder/step-N`, then remove the older checkpoints beside it."""
-    directory = folder / f"{_STEP}{step:08d}"
-    _save(directory, model, optimizer, {"step": step, **facts})
-    for older in folder.glob(f"{_STEP}*"):
-        if older != directory:
-            shutil.rmtree(older)
+def save_checkpoint(folder: Path, snapshot: Snapshot, retention: Retention) -> None:
+    """Write `folder/step-N`, then remove those beside it that are not to be kept."""
+    tensors = {"model": snapshot.weights, "optimizer": snapshot.optimizer}
+    state = {"step": snapshot.step, **snapshot.state}
+    facts = {"step": snapshot.step}
+    _save(checkpoint_path(folder, snapshot.step), snapshot.config, tensors, state, facts)
+    finished = [int(path.name.removeprefix(_STEP)) for path in _finished(folder)]
+    kept = {checkpoint_path(folder, step) for step in retention.kept(finished)}
+    for path in folder.glob(f"{_STEP}*"):  # what a killed run has left unfinished too
+        if path not in kept:
+            shutil.rmtree(path)
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    return folder / f"{_STEP}{step:08d}"
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
     """The newest finished checkpoint in `folder`; None where there is none."""
-    finished = [path for path in folder.glob(f"{_STEP}*") if (path / MANIFEST).exists()]
-    return max(finished, default=None)
+    return max(_finished(folder), default=None)
 
 
 def load_checkpoint(directory: Path, model: Model, optimizer: Optimizer) -> dict[str, Any]:
@@ -95,26 +125,39 @@ def own_tensors(model: Model) -> dict[str, Tensor]:
 
 
 def _save(
-    directory: Path, model: Model, optimizer: Optimizer | None, facts: Mapping[str, Any]
+    directory: Path,
+    config: Architecture,
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    state: Mapping[str, Any],
+    facts: Mapping[str, Any],
 ) -> None:
     partial = directory.with_name(directory.name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    save_config(partial / "config.json", model.config)
-    _write_tensors(partial / "model.safetensors", own_tensors(model))
-    if optimizer is not None:
-        _write_tensors(partial / "optimizer.safetensors", optimizer.tensors())
-    write_json(partial / "state.json", dict(facts))
-    write_manifest(partial, kind=CHECKPOINT, inputs={}, facts=facts)
+    try:
+        save_config(partial / "config.json", config)
+        for name, group in tensors.items():
+            write_tensors(partial / f"{name}.safetensors", group)
+        write_json(partial / "state.json", dict(state))
+        write_manifest(partial, kind=CHECKPOINT, inputs={}, facts=facts)
+    except BaseException:
+        shutil.rmtree(
+            partial, ignore_errors=True
+        )  # on a full disk, half a checkpoint is in the way
+        raise
     if directory.exists():
         shutil.rmtree(directory)
     partial.rename(directory)
     sync(directory.parent)
 
 
-def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
-    sync(path)
+def _finished(folder: Path) -> list[Path]:
+    names = f"{_STEP}{'[0-9]' * 8}"  # without those that are being written
+    return [path for path in folder.glob(names) if (path / MANIFEST).exists()]
+
+
+def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

@@ -15,13 +15,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from groundup.checkpoint.checkpoint import own_tensors
 from groundup.core.config import from_dict, to_dict
 from groundup.core.errors import ConfigError, InputError
-from groundup.core.files import read_json, sync, write_json
+from groundup.core.files import read_json, write_json
+from groundup.core.tensors import write_tensors
 from groundup.models import Decoder
 from groundup.models.decoder import in_turn
 from groundup.models.families import FAMILIES, Architecture, Model, module_of
@@ -308,9 +308,8 @@ def _write_shards(
     names: dict[str, str] = {}
     for number, shard in enumerate(shards, start=1):
         name = f"model-{number:05d}-of-{len(shards):05d}.safetensors" if several else _WEIGHTS
-        written = {key: tensors[key].to(dtype).contiguous() for key in shard}
-        save_file(written, directory / name, metadata={"format": "pt"})
-        sync(directory / name)
+        written = {key: tensors[key].to(dtype) for key in shard}
+        write_tensors(directory / name, written, metadata={"format": "pt"})
         names.update(dict.fromkeys(shard, name))
     if several:
         size = sum(t.numel() for t in tensors.values()) * dtype.itemsize

@@ -42,9 +42,11 @@ class MissingExtraError(GroundupError):
 
 _OS_SENTENCES = {
     errno.ENOSPC: "the disk is full: free some space and run the same command again; "
-    "finished stages are kept",
+    "finished stages and the last checkpoint are kept",
     errno.EDQUOT: "the disk quota is used up: free some space and run the same command again; "
-    "finished stages are kept",
+    "finished stages and the last checkpoint are kept",
+    errno.EFBIG: "the file would be larger than the system allows: raise the limit (ulimit -f), or "
+    "choose a folder on another file system, and run the same command again",
     errno.EROFS: "the file system is read-only: choose another folder",
     errno.EACCES: "permission denied: check the folder's owner and mode, or choose another folder",
     errno.EPERM: "permission denied: check the folder's owner and mode, or choose another folder",

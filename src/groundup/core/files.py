@@ -4,6 +4,7 @@ Every write goes to a temporary sibling, is flushed to the disk, and takes the f
 rename (POSIX `rename(2)` is atomic within a file system).
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from typing import IO, Any
 from groundup.core.errors import ArtifactError
 
 PARTIAL = ".partial"  # suffix of a file that is being written; readers never look at these
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -26,7 +28,7 @@ def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + PARTIAL)
     try:
-        with _open(partial, mode) as file:
+        with naming(path), _open(partial, mode) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -35,6 +37,18 @@ def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
         partial.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """A context that writes to an open file: an error for lack of room does not say by itself
+    which file it was, and leaves this context with the name of `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def _open(path: Path, mode: str) -> IO[Any]:

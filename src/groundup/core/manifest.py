@@ -73,15 +73,15 @@ def read_manifest(directory: Path, kind: str) -> Manifest:
     if not path.exists():
         raise ArtifactError(f"{directory} holds no finished {kind} (no {MANIFEST}).")
     raw = read_json(path)
+    if isinstance(raw, dict) and raw.get("format", FORMAT) != FORMAT:  # its keys may be others
+        raise ArtifactError(
+            f"{path} has format {raw['format']}, this groundup reads {FORMAT}: upgrade groundup."
+        )
     if (
         not isinstance(raw, dict)
         or not {"format", "kind", "inputs", "files", "facts"} <= raw.keys()
     ):
         raise ArtifactError(f"{path} is not a groundup manifest: delete {directory} and run again.")
-    if raw["format"] != FORMAT:
-        raise ArtifactError(
-            f"{path} has format {raw['format']}, this groundup reads {FORMAT}: upgrade groundup."
-        )
     if raw["kind"] != kind:
         raise ArtifactError(f"{directory} holds a {raw['kind']}, not a {kind}.")
     return Manifest(kind=raw["kind"], inputs=raw["inputs"], files=raw["files"], facts=raw["facts"])

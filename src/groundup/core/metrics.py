@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from groundup.core.errors import ArtifactError
-from groundup.core.files import write_text
+from groundup.core.files import naming, write_text
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -49,11 +49,13 @@ class MetricsWriter:
 
     def write(self, **record: Any) -> None:
         """Append one record; it is in the file when this returns."""
-        self._file.write(_line(record))
-        self._file.flush()
+        with naming(self.path):
+            self._file.write(_line(record))
+            self._file.flush()
 
     def close(self) -> None:
-        self._file.close()
+        with naming(self.path):
+            self._file.close()
 
     def __enter__(self) -> "MetricsWriter":
         return self

@@ -8,13 +8,13 @@ step. A resumed run ends with the same bits as one that was never stopped.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from rich.console import Console
 from torch import Tensor
 
-from groundup.checkpoint import save_model
+from groundup.checkpoint import Retention, save_model
 from groundup.core.device import Device
 from groundup.core.progress import progress_bar
 from groundup.core.seeds import derive_seed
@@ -25,11 +25,17 @@ from groundup.models import Decoder, LanguageModel, RecurrentLM
 from groundup.optim import EMA, ByRole, Schedule
 from groundup.train.bits_per_byte import bits_per_byte
 from groundup.train.compile import compile_model
+from groundup.train.guard import Guard
 from groundup.train.journal import Journal
 from groundup.train.routing import rebalance, router_notes
 from groundup.train.step import Training, steps
 
-MicroBatch = tuple[Tensor, Tensor]
+
+class MicroBatch(NamedTuple):
+    """tokens, and the targets that follow them: int64 [B, T] each, on the device."""
+
+    tokens: Tensor
+    targets: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +45,8 @@ class Pretrain:
     compile: compile blocks and readout. attention: how training computes it (see layers).
     validations: how many times the loss on held-out text is measured on the way.
     validation_documents: on how many held-out documents.
-    save_seconds: time between checkpoints.
+    save_seconds: time between checkpoints. retention: which of them stay.
+    guard: what is done where a step's loss or gradient is not finite, or a spike.
     ema: where given, what is measured and kept at the end is an average of the weights.
     balance_rate: how far a step moves the biases of a mixture's experts (see `layers.moe`).
     """
@@ -55,6 +62,8 @@ class Pretrain:
     validations: int = 8
     validation_documents: int = 16
     save_seconds: float = 20.0
+    retention: Retention = Retention()
+    guard: Guard = Guard()
     ema: EMA | None = None
     balance_rate: float = 0.001
     seed: int = 0
@@ -62,6 +71,7 @@ class Pretrain:
     def __post_init__(self) -> None:
         if min(self.steps, self.batch, self.accumulation) < 1:
             raise ValueError("steps, batch and accumulation must be at least 1")
+        self.guard.check(self.retention)
 
 
 def start_training(
@@ -81,6 +91,7 @@ def start_training(
         steps=config.steps,
         device=device,
         clip=config.clip,
+        guard=config.guard,
     )
 
 
@@ -95,7 +106,7 @@ def micro_batches(
 
 def _tensors(batches: Batches, index: int, device: Device) -> MicroBatch:
     tokens, targets = batches.read(index)
-    return (
+    return MicroBatch(
         torch.from_numpy(tokens).to(device.device),
         torch.from_numpy(targets).to(device.device),
     )
@@ -132,23 +143,18 @@ def pretrain(
 
     validate_every = max(1, config.steps // max(1, config.validations))
     with (
-        Journal(directory, training, config.save_seconds) as journal,
+        Journal(directory, training, config.save_seconds, config.retention, console) as journal,
         progress_bar(console, "pretrain", config.steps) as advance,
     ):
         advance(training.step)
         for result in steps(
             training, micro_batches(config, batches, training.step, device), loss_of
         ):
-            rebalance(training.model, loads, config.balance_rate)
+            if result.incident is None:
+                rebalance(training.model, loads, config.balance_rate)
             loads.clear()
             tokens = result.step * tokens_per_step
-            journal.write(
-                tokens=tokens,
-                loss=result.loss,
-                lr=config.optimizer.matrices.lr * result.scale,
-                gradient_norm=result.gradient_norm,
-                **result.notes,
-            )
+            journal.record(result, tokens=tokens, lr=config.optimizer.matrices.lr * result.scale)
             advance(1, f"loss {result.loss:.3f}")
             last = result.step == config.steps
             journal.save(force=last)

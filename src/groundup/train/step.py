@@ -4,7 +4,6 @@ for result in steps(training, batches, loss_of):
     log, save, validate
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -13,9 +12,9 @@ import torch
 from torch import Tensor
 
 from groundup.core.device import Device
-from groundup.core.errors import DivergedError
 from groundup.models import LanguageModel
 from groundup.optim import Optimizer, Schedule, clip_gradients
+from groundup.train.guard import Guard, Incident, Watch
 
 Batch = TypeVar("Batch")
 Network = TypeVar("Network", bound=LanguageModel)
@@ -25,7 +24,8 @@ Network = TypeVar("Network", bound=LanguageModel)
 class Training(Generic[Network]):
     """Everything that a step reads and changes.
 
-    steps: how many the schedule is made for. step: how many have been done.
+    steps: how many the schedule is made for. step: how many have been done. guard: which steps are
+    refused; watch: what it has seen.
     """
 
     model: Network
@@ -34,7 +34,12 @@ class Training(Generic[Network]):
     steps: int
     device: Device
     clip: float = 1.0
+    guard: Guard = Guard()
     step: int = 0
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.guard)
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class StepResult:
     """What a step did. step: counted from 1. loss: mean over its micro-batches, before the update.
 
     gradient_norm: before clipping. scale: the schedule's factor. notes: what the loss adds.
+    incident: why the step was refused; None for one that was made.
     """
 
     step: int
@@ -49,6 +55,7 @@ class StepResult:
     gradient_norm: float
     scale: float
     notes: dict[str, float] = field(default_factory=dict)
+    incident: Incident | None = None
 
 
 def steps(
@@ -60,7 +67,9 @@ def steps(
 
     An element is a sequence of micro-batches, whose gradients are averaged (accumulation).
     loss_of: (model, micro-batch) → scalar loss and notes; it runs under the device's autocast.
-    Raises `DivergedError`, before anything is changed, where a gradient is not finite.
+    A step that the training's guard refuses leaves weights and optimizer as they are; it counts all
+    the same, as data and learning rate hang on it, and its result says why. What else is to be done
+    is the journal's part.
     """
     model, optimizer = training.model, training.optimizer
     for micro_batches in batches:
@@ -72,20 +81,19 @@ def steps(
             losses.append(loss.detach())
             notes.append(note)
         norm = clip_gradients(model.parameters(), training.clip)
-        if not math.isfinite(norm):
-            raise DivergedError(
-                f"training diverged at step {training.step + 1} (its gradient is {norm}): lower "
-                "the learning rate, and start under another name."
-            )
+        mean = float(torch.stack(losses).mean())
+        incident = training.watch.judge(training.step + 1, mean, norm, micro_batches)
         scale = training.schedule.scale(training.step, training.steps)
-        with training.device.autocast():
-            optimizer.step(scale)
+        if incident is None:
+            with training.device.autocast():
+                optimizer.step(scale)
         model.zero_grad(set_to_none=True)
         training.step += 1
         yield StepResult(
             step=training.step,
-            loss=float(torch.stack(losses).mean()),
+            loss=mean,
             gradient_norm=norm,
             scale=scale,
             notes={key: sum(n[key] for n in notes) / len(notes) for key in notes[0]},
+            incident=incident,
         )
