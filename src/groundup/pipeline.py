@@ -371,6 +371,7 @@ def evaluate(
                 end_of_text=end,
                 stride=config.stride,
                 documents=documents,
+                document_mask=job.plan.pretrain.document_mask,
                 advance=advance,
             )
         engine = Engine(network, job.device, stop=[end])

@@ -158,6 +158,7 @@ def train_model(
             device,
             end_of_text=text.end,
             documents=config.validation_documents,
+            document_mask=config.document_mask,
         )
         curve = [*_curve(stage / "metrics.jsonl", facts["tokens"], validated)]
         return {
@@ -207,4 +208,5 @@ def _measured(experiment: Experiment, model: LanguageModel, text: Text, device: 
         end_of_text=text.end,
         stride=min(evaluation.stride, model.config.context),
         documents=documents_within(validation, evaluation.max_bytes),
+        document_mask=experiment.pretrain.document_mask,
     )

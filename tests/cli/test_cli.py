@@ -22,7 +22,7 @@ def groundup(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPr
 
 COMMANDS = ["quickstart", "chat", "generate", "report", "import", "export", "bench train"]
 COMMANDS += ["train", "ablate", "ladder", "bench models", "bench ngram", "bench tokenizer"]
-COMMANDS += ["tokenizer inspect", "tokenizer train", "tokenizer compare"]
+COMMANDS += ["bench data", "tokenizer inspect", "tokenizer train", "tokenizer compare"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

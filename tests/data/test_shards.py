@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from groundup.core.errors import ArtifactError, InputError
+from groundup.core.files import read_json, write_json
 from groundup.data.shards import TokenShards, write_file_shards, write_shards
 from groundup.tokenizers import BPE
 from groundup.tokenizers.parts import text_parts
@@ -37,6 +38,10 @@ def test_the_stream_is_the_documents_in_order(
     for start in range(len(stream)):
         assert shards.read(start, min(7, len(stream) - start)).tolist() == stream[start:][:7]
     assert [stream[end - 1] for end in shards.document_ends] == [END] * len(TEXTS)
+    numbers = [number for number, text in enumerate(TEXTS) for _ in [*TOKENIZER.encode(text), END]]
+    for start in range(len(stream)):
+        count = min(7, len(stream) - start)
+        assert shards.documents(start, count).tolist() == numbers[start:][:count]
 
 
 def test_files_are_encoded_in_parts_as_they_are_whole(
@@ -73,6 +78,8 @@ def test_reading_past_the_end_is_an_error(tmp_path: Path, stream: list[int]) -> 
     write_shards(tmp_path, TEXTS, TOKENIZER, end_of_text=END)
     with pytest.raises(IndexError):
         TokenShards(tmp_path, TOKENIZER.fingerprint).read(len(stream), 1)
+    with pytest.raises(IndexError):
+        TokenShards(tmp_path, TOKENIZER.fingerprint).documents(0, len(stream) + 1)
 
 
 def test_another_tokenizer_is_refused(tmp_path: Path) -> None:
@@ -86,6 +93,12 @@ def test_a_truncated_shard_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tokens-00000.bin"
     path.write_bytes(path.read_bytes()[:-2])
     with pytest.raises(ArtifactError, match="truncated"):
+        TokenShards(tmp_path, TOKENIZER.fingerprint)
+    path.write_bytes(path.read_bytes() + b"ab")
+    TokenShards(tmp_path, TOKENIZER.fingerprint)
+    index = tmp_path / "tokens-00000.idx"
+    index.write_bytes(index.read_bytes()[:-1])
+    with pytest.raises(ArtifactError, match="tokens-00000.idx has .* truncated"):
         TokenShards(tmp_path, TOKENIZER.fingerprint)
     path.unlink()
     with pytest.raises(ArtifactError, match="missing"):
@@ -111,6 +124,27 @@ def test_documents_are_written_as_they_come(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert facts["tokens"] > 20_000_000
     assert peak < 16_000_000
+
+
+def test_a_billion_tokens_open_and_read_in_constant_memory(tmp_path: Path) -> None:
+    """2 GB of tokens and an index of 16 MB, of which opening and reading keep next to nothing."""
+    write_shards(tmp_path, ["a"], TOKENIZER, end_of_text=END)
+    (shard,) = (info := read_json(tmp_path / "shards.json"))["shards"]
+    shard |= {"tokens": 10**9, "documents": 10**6}
+    write_json(tmp_path / "shards.json", info)
+    with open(tmp_path / "tokens-00000.bin", "r+b") as file:
+        file.truncate(2 * 10**9)  # sparse: it takes no place on the disk
+    index = np.zeros((10**6, 2), dtype="<u8")
+    index[:, 0] = np.arange(1000, 10**9 + 1, 1000)
+    index.tofile(tmp_path / "tokens-00000.idx")
+    tracemalloc.start()
+    shards = TokenShards(tmp_path, TOKENIZER.fingerprint)
+    assert len(shards) == 10**9
+    assert len(shards.read(999_999_000, 1000)) == 1000
+    assert shards.documents(500_000_998, 4).tolist() == [500_000, 500_000, 500_001, 500_001]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
 
 
 def test_a_lone_surrogate_is_one_sentence(tmp_path: Path) -> None:

@@ -18,7 +18,9 @@ from groundup.core.metrics import read_metrics
 from groundup.core.progress import make_console
 from groundup.core.terminate import Terminated
 from groundup.data.batches import Batches
+from groundup.data.mixture import Source
 from groundup.data.shards import TokenShards, write_shards
+from groundup.data.windows import Windows
 from groundup.layers import GLU, GroupedQuery, MoE
 from groundup.models import Decoder
 from groundup.optim import EMA, AdamW, ByRole, Muon
@@ -58,13 +60,17 @@ def shards(tmp_path_factory: pytest.TempPathFactory, source_files: list[str]) ->
 
 
 def run(
-    config: Pretrain, shards: TokenShards, directory: Path, device: Device, model: Decoder = MODEL
+    config: Pretrain,
+    train: TokenShards | list[Source],
+    directory: Path,
+    device: Device,
+    model: Decoder = MODEL,
 ) -> dict:
     return pretrain(
         config,
         model,
-        shards,
-        shards,
+        train,
+        train if isinstance(train, TokenShards) else train[0].shards,
         directory,
         end_of_text=256,
         device=device,
@@ -87,6 +93,22 @@ def test_a_run_that_is_cut_off_ends_with_the_same_bits(
     for record in (*lines[0], *lines[1]):
         del record["seconds"]
     assert lines[0] == lines[1]
+
+
+def test_a_mixture_of_masked_documents_goes_on_with_the_same_bits(
+    shards: TokenShards, tmp_path: Path, cut_off
+) -> None:
+    write_shards(tmp_path / "other", ["other text " * 90] * 3, TOKENIZER, end_of_text=256)
+    other = TokenShards(tmp_path / "other", TOKENIZER.fingerprint)
+    sources = [Source(shards=shards, weight=0.75), Source(shards=other, weight=0.25)]
+    config = dataclasses.replace(CONFIG, steps=5, validations=1, document_mask=True)
+    whole = run(config, sources, tmp_path / "whole", DEVICES[0])
+    cut_off(lambda: run(config, sources, tmp_path / "cut", DEVICES[0]), 3)
+    assert run(config, sources, tmp_path / "cut", DEVICES[0])["epochs"] == whole["epochs"]
+    models = [tmp_path / name / "model" / "model.safetensors" for name in ("whole", "cut")]
+    assert sha256_file(models[0]) == sha256_file(models[1])
+    other_windows = (len(other) - 1) // 32 - 1
+    assert whole["epochs"] == pytest.approx(5 * 8 * 0.25 / other_windows)
 
 
 def test_sigterm_saves_and_ends_the_loop(
@@ -194,9 +216,9 @@ def test_steps_that_are_refused_do_not_change_how_a_run_resumes(
     assert sha256_file(whole) == sha256_file(cut)
 
     kept = load_file(tmp_path / "cut" / "incidents" / f"step-{refused[0]:08d}.safetensors")
-    batches = Batches(shards=shards, batch=4, context=32, seed=0)
+    batches = Batches(samples=Windows(shards=shards, context=32, seed=0), batch=4)
     for number in range(2):
-        tokens, targets = batches.read(2 * (refused[0] - 1) + number)
+        tokens, targets, _ = batches.read(2 * (refused[0] - 1) + number)
         assert (kept[f"{number}.tokens"].numpy() == tokens).all()
         assert (kept[f"{number}.targets"].numpy() == targets).all()
 

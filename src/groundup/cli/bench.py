@@ -182,3 +182,23 @@ def ngram(text: Path, quick: bool, as_json: bool) -> None:
         click.echo(json.dumps(result))
     else:
         print_result(result)
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  groundup bench data --quick
+  groundup bench data --json > data.json"""
+)
+@click.option("--quick", is_flag=True, help="Few rounds, nothing compiled: within a minute.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def data(quick: bool, as_json: bool) -> None:
+    """Opening a billion tokens and reading batches of them, beside nanoGPT's way and torch's."""
+    from groundup.bench.data import bench_data
+    from groundup.bench.result import print_result
+
+    result = bench_data(quick=quick)
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        print_result(result)

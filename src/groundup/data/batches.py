@@ -1,60 +1,79 @@
-"""Batches from token shards: which windows make up step i is a function of (seed, i) alone.
+"""Batches: which samples make up step i is a function of i alone, at any number of processes.
 
-The shards are read as one long stream, cut into windows of `context` tokens. Every epoch shifts
-the cuts by a random offset and visits the windows in a new random order. The data position of a
-checkpoint is its step number; there is nothing else to save.
+The data position of a checkpoint is its step number; there is nothing else to save. Each process
+reads its own rows of one global batch.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from groundup.core.errors import InputError
-from groundup.core.seeds import derive_seed
 from groundup.data.shards import TokenShards
-from groundup.data.shuffle import permute
+
+
+class Batch(NamedTuple):
+    """tokens, and the targets that follow them: int64 [B, T] each. documents: which document each
+    target is of, int64 [B, T], where it was asked for."""
+
+    tokens: np.ndarray
+    targets: np.ndarray
+    documents: np.ndarray | None
+
+
+class Samples(Protocol):
+    """An endless row of windows of `context` tokens: `Windows` of one corpus, or a `Mixture`."""
+
+    @property
+    def context(self) -> int: ...
+
+    def epochs(self, samples: int) -> float:
+        """How many times the first `samples` samples visit what is visited most."""
+        ...
+
+    def locate(self, samples: np.ndarray) -> list[tuple[TokenShards, int]]:
+        """The shards of each sample, and where in them its window begins. samples: int64 [n]."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batches:
-    """shards: the tokens. batch: B sequences a step. context: T tokens a sequence."""
+    """batch: sequences a step, of all processes together.
 
-    shards: TokenShards
+    documents: also say which document each position is of, for a model that keeps them apart. The
+    end-of-text token between two documents is where the second begins, as it is in generation: its
+    target is the second's first token.
+    rank, world: which of how many processes reads; it gets B = batch / world rows.
+    """
+
+    samples: Samples
     batch: int
-    context: int
-    seed: int
+    documents: bool = False
+    rank: int = 0
+    world: int = 1
 
     def __post_init__(self) -> None:
-        if self.windows < 1:
+        if self.batch % self.world:
             raise InputError(
-                f"the training set has {len(self.shards)} tokens, less than one window of "
-                f"{self.context} + 1: give more text, or a shorter context."
+                f"a batch of {self.batch} sequences cannot be shared by {self.world} processes: "
+                f"choose a multiple of {self.world}."
             )
-
-    @property
-    def windows(self) -> int:
-        """Windows in an epoch: a shift of up to `context` must leave them all inside."""
-        room = len(self.shards) - 1
-        return max(room // self.context - 1, min(room // self.context, 1))
+        if not 0 <= self.rank < self.world:
+            raise ValueError(f"rank {self.rank} is not one of {self.world}")
 
     def epochs(self, steps: int) -> float:
         """How many times `steps` steps visit each window."""
-        return steps * self.batch / self.windows
+        return self.samples.epochs(steps * self.batch)
 
-    def read(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens and the tokens that follow them: int64 [B, T] each."""
-        samples = step * self.batch + np.arange(self.batch)
-        windows = [self._window(int(sample)) for sample in samples]
-        block = np.stack([self.shards.read(start, self.context + 1) for start in windows])
-        block = block.astype(np.int64)
-        return block[:, :-1], block[:, 1:]
-
-    def _window(self, sample: int) -> int:
-        epoch, index = divmod(sample, self.windows)
-        shuffled = int(permute(np.array([index]), self.windows, self._key("order", epoch))[0])
-        slack = len(self.shards) - 1 - self.windows * self.context
-        shift = self._key("shift", epoch) % (min(slack, self.context) + 1)
-        return shift + shuffled * self.context
-
-    def _key(self, purpose: str, epoch: int) -> int:
-        return derive_seed(self.seed, purpose, epoch)
+    def read(self, step: int) -> Batch:
+        """This process's rows of a step's batch."""
+        rows = self.batch // self.world
+        first = step * self.batch + self.rank * rows
+        places = self.samples.locate(np.arange(first, first + rows))
+        T = self.samples.context
+        block = np.stack([shards.read(start, T + 1) for shards, start in places], dtype=np.int64)
+        documents = None
+        if self.documents:
+            documents = np.stack([shards.documents(start + 1, T) for shards, start in places])
+        return Batch(block[:, :-1], block[:, 1:], documents)

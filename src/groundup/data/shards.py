@@ -9,6 +9,7 @@ about `shard_tokens` and at least one document.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from groundup.tokenizers import Tokenizer
 
 FORMAT = 1
 _INFO = "shards.json"
+_INDEX = np.dtype("<u8")
 
 
 def write_shards(
@@ -77,7 +79,7 @@ def _write(
         name = f"tokens-{len(shards):05d}"
         parts = chain([first], encoded)
         index = _write_ids(directory / f"{name}.bin", parts, shard_tokens, advance)
-        write_bytes(directory / f"{name}.idx", np.asarray(index, dtype="<u8").tobytes())
+        write_bytes(directory / f"{name}.idx", np.asarray(index, dtype=_INDEX).tobytes())
         shards.append({"name": name, "tokens": index[-1][0], "documents": len(index)})
         text_bytes += sum(size for _, size in index)
     if not shards:
@@ -118,7 +120,11 @@ def _write_ids(
 
 
 class TokenShards:
-    """The shards of a directory as one long stream of tokens."""
+    """The shards of a directory as one long stream of tokens.
+
+    Tokens and index stay on disk and are mapped into memory: opening costs a few system calls a
+    shard, whatever it holds.
+    """
 
     def __init__(self, directory: Path, tokenizer_fingerprint: str):
         """Raises `ArtifactError` for a truncated shard, or one of another tokenizer or format."""
@@ -127,14 +133,16 @@ class TokenShards:
             raise ArtifactError(
                 f"{directory} was encoded with another tokenizer: encode the corpus again."
             )
-        dtype = np.dtype(info["dtype"])
-        self._maps = [_map(directory, shard, dtype) for shard in info["shards"]]
-        self._starts = np.cumsum([0, *(len(tokens) for tokens in self._maps)])
-        index = [_index(directory, shard) for shard in info["shards"]]
-        ends = [part[:, 0] + start for part, start in zip(index, self._starts, strict=False)]
-        # Where each document ends in the stream, in tokens; and its UTF-8 bytes.
-        self.document_ends = np.concatenate(ends)
-        self.document_bytes = np.concatenate([part[:, 1] for part in index])
+        self.directory = directory
+        shards, dtype = info["shards"], np.dtype(info["dtype"])
+        self._tokens = [_map(directory / f"{s['name']}.bin", dtype, s["tokens"]) for s in shards]
+        self._index = [
+            _map(directory / f"{s['name']}.idx", _INDEX, 2 * s["documents"]).reshape(-1, 2)
+            for s in shards
+        ]
+        # Where each shard begins in the stream, in tokens and in documents.
+        self._starts = np.cumsum([0, *map(len, self._tokens)])
+        self._documents = np.cumsum([0, *map(len, self._index)])
 
     def __len__(self) -> int:
         """Number of tokens."""
@@ -142,23 +150,50 @@ class TokenShards:
 
     @property
     def n_documents(self) -> int:
-        return len(self.document_ends)
+        return int(self._documents[-1])
+
+    @cached_property
+    def document_ends(self) -> np.ndarray:
+        """Where each document ends in the stream, in tokens: int64, all of them in memory."""
+        parts = zip(self._index, self._starts[:-1], strict=True)
+        return np.concatenate([part[:, 0].astype(np.int64) + start for part, start in parts])
+
+    @cached_property
+    def document_bytes(self) -> np.ndarray:
+        """UTF-8 bytes of each document: int64, all of them in memory."""
+        return np.concatenate([part[:, 1].astype(np.int64) for part in self._index])
 
     def read(self, start: int, count: int) -> np.ndarray:
         """Tokens start … start + count − 1, across shard borders: a new array [count].
 
         Raises `IndexError` where that reaches beyond the stream.
         """
+        spans = self._spans(start, count)
+        parts = [self._tokens[shard][first:last] for shard, first, last in spans]
+        return np.concatenate(parts) if parts else np.empty(0, dtype=self._tokens[0].dtype)
+
+    def documents(self, start: int, count: int) -> np.ndarray:
+        """Which document, from 0, each of these tokens is of, its end of text included: int64
+        [count]. Raises `IndexError` as `read` does."""
+        parts = [np.empty(0, dtype=np.int64)]
+        for shard, first, last in self._spans(start, count):
+            ends = self._index[shard][:, 0]
+            tokens = np.arange(first, last, dtype=ends.dtype)  # one type, or the ends are copied
+            low, high = np.searchsorted(ends, tokens[[0, -1]], side="right")
+            inside = np.searchsorted(ends[low:high], tokens, side="right")
+            parts.append(self._documents[shard] + low + inside)
+        return np.concatenate(parts)
+
+    def _spans(self, start: int, count: int) -> Iterator[tuple[int, int, int]]:
+        """The shards that hold these tokens; and in each, the first and the one after the last."""
         if start < 0 or start + count > len(self):
             raise IndexError(f"tokens {start} to {start + count} of {len(self)}")
-        parts = []
         shard = int(np.searchsorted(self._starts, start, side="right")) - 1
         while count > 0:
-            offset = start - int(self._starts[shard])
-            part = self._maps[shard][offset : offset + count]
-            parts.append(part)
-            start, count, shard = start + len(part), count - len(part), shard + 1
-        return np.concatenate(parts) if parts else np.empty(0, dtype=self._maps[0].dtype)
+            first = start - int(self._starts[shard])
+            last = min(first + count, len(self._tokens[shard]))
+            yield shard, first, last
+            start, count, shard = start + last - first, count - (last - first), shard + 1
 
 
 def _read_info(directory: Path) -> dict[str, Any]:
@@ -174,16 +209,10 @@ def _read_info(directory: Path) -> dict[str, Any]:
     return info
 
 
-def _map(directory: Path, shard: dict[str, Any], dtype: np.dtype) -> np.ndarray:
-    path = directory / f"{shard['name']}.bin"
-    _check_size(path, shard["tokens"] * dtype.itemsize)
-    return np.memmap(path, dtype=dtype, mode="r")
-
-
-def _index(directory: Path, shard: dict[str, Any]) -> np.ndarray:
-    path = directory / f"{shard['name']}.idx"
-    _check_size(path, shard["documents"] * 16)
-    return np.fromfile(path, dtype="<u8").astype(np.int64).reshape(-1, 2)
+def _map(path: Path, dtype: np.dtype, count: int) -> np.ndarray:
+    """`count` numbers of a file, mapped. Raises `ArtifactError` where it holds more or fewer."""
+    _check_size(path, count * dtype.itemsize)
+    return np.memmap(path, dtype=dtype, mode="r").view(np.ndarray)  # whose slices cost less
 
 
 def _check_size(path: Path, size: int) -> None:

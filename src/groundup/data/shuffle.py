@@ -1,14 +1,17 @@
 """A random permutation of 0 … n−1 that is computed index by index, in constant memory.
 
-A four-round Feistel network permutes the smallest even power of two that covers n; an index that
-lands outside 0 … n−1 is sent through again until it lands inside (cycle walking; Black and Rogaway
-2002, "Ciphers with arbitrary finite domains"). Nothing is stored, so a shuffle of 10¹² windows
-costs no more than one of 10, and a resumed run needs only its position.
+A four-round Feistel network over two digits permutes 0 … w·h − 1, of which n leaves out less than w
+(the generalised Feistel cipher of Black and Rogaway 2002, "Ciphers with arbitrary finite domains");
+an index that lands outside 0 … n−1 is sent through again until it lands inside (cycle walking).
+Nothing is stored, so a shuffle of 10¹² windows costs no more than one of 10, and a resumed run
+needs only its position.
 """
+
+import math
 
 import numpy as np
 
-_ROUNDS = 4
+_ROUNDS = 4  # even, so that the digits end where they began
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ / golden ratio: odd, with well-spread bits
 
 
@@ -17,21 +20,21 @@ def permute(indices: np.ndarray, size: int, seed: int) -> np.ndarray:
 
     indices: integers in [0, size), any shape. Returns int64 of the same shape.
     """
-    half = max(1, ((size - 1).bit_length() + 1) // 2)  # bits of each Feistel half
-    result = _feistel(indices.astype(np.uint64), half, seed)
+    width = math.isqrt(size - 1) + 1
+    digits = np.uint64(-(-size // width)), np.uint64(width)  # how many values each has
+    result = _feistel(indices.astype(np.uint64), digits, seed)
     while (outside := result >= size).any():
-        result[outside] = _feistel(result[outside], half, seed)
+        result[outside] = _feistel(result[outside], digits, seed)
     return result.astype(np.int64)
 
 
-def _feistel(values: np.ndarray, half: int, seed: int) -> np.ndarray:
-    mask = np.uint64((1 << half) - 1)
-    shift = np.uint64(half)
-    left, right = values >> shift, values & mask
+def _feistel(values: np.ndarray, digits: tuple[np.uint64, np.uint64], seed: int) -> np.ndarray:
+    left, right = np.divmod(values, digits[1])
     for number in range(_ROUNDS):
         key = np.uint64((seed + number * 0x632BE59BD9B4E019) % (1 << 64))
-        left, right = right, left ^ (_hash(right ^ key) & mask)
-    return (left << shift) | right
+        random = _hash(right ^ key) >> np.uint64(1)  # the sum must not pass 2⁶⁴
+        left, right = right, (left + random) % digits[number % 2]
+    return left * digits[1] + right
 
 
 def _hash(values: np.ndarray) -> np.ndarray:

@@ -41,9 +41,13 @@ def measure_text(
     end_of_text: int,
     stride: int,
     documents: int,
+    document_mask: bool = False,
     advance: Advance | None = None,
 ) -> dict[str, Any]:
-    """Bits per byte of the first `documents` documents: the model's, gzip's and xz's."""
+    """Bits per byte of the first `documents` documents: the model's, gzip's and xz's.
+
+    document_mask: as in `bits_per_byte`.
+    """
     bits = bits_per_byte(
         model,
         shards,
@@ -51,6 +55,7 @@ def measure_text(
         end_of_text=end_of_text,
         stride=min(stride, model.config.context),
         documents=documents,
+        document_mask=document_mask,
         advance=advance,
     )
     ids = shards.read(0, int(shards.document_ends[documents - 1]))

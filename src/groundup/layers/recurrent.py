@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from groundup.layers.documents import borders
+
 
 @dataclass(frozen=True, kw_only=True)
 class GRU:
@@ -57,18 +59,25 @@ class Recurrent(nn.Module):
         state: RecurrentState | None = None,
         *,
         real: Tensor | None = None,
+        documents: Tensor | None = None,
         backwards: bool = False,
     ) -> tuple[Tensor, RecurrentState]:
         """x: [B, T, D_in] → what the cell shows at each position, [B, T, D], and its last state.
 
-        real: bool [B, T]; the state passes over a position that is not. backwards: from the last
-        position to the first.
+        real: bool [B, T]; the state passes over a position that is not. documents: integers
+        [B, T], read forwards; where the number changes, the state begins anew. backwards: from the
+        last position to the first.
         """
+        assert documents is None or not backwards, "a border is where a document begins"
         state = self.begin(x) if state is None else state
+        crossed = None if documents is None else borders(documents)
         shown: list[Tensor] = []
         inputs = self.input(x).unbind(dim=1)  # indexing would cost a whole gradient a position
         order = range(x.shape[1])
         for t in reversed(order) if backwards else order:
+            if crossed is not None:
+                anew = crossed[:, t, None]
+                state = RecurrentState(*(part.masked_fill(anew, 0.0) for part in state))
             new = self.cell(inputs[t], state)
             if real is not None:
                 here = real[:, t, None]

@@ -61,22 +61,31 @@ class RecurrentModel(nn.Module):
         """Nothing: a loop over positions is not worth compiling."""
         return []
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Logits of the token that follows each position: integers [B, T] → [B, T, V]."""
-        return self.read(tokens)[0]
+    def forward(self, tokens: Tensor, *, documents: Tensor | None = None) -> Tensor:
+        """Logits of the token that follows each position: integers [B, T] → [B, T, V].
+
+        documents: integers [B, T]; a new one begins wherever the number changes, and knows nothing
+        of those before.
+        """
+        return self.read(tokens, documents=documents)[0]
 
     def read(
-        self, tokens: Tensor, states: list[RecurrentState] | None = None
+        self,
+        tokens: Tensor,
+        states: list[RecurrentState] | None = None,
+        *,
+        documents: Tensor | None = None,
     ) -> tuple[Tensor, list[RecurrentState]]:
         """The logits, and the states after the last position, for a text in pieces.
 
-        tokens: integers [B, T]. states: of each layer, before the first position.
+        tokens: integers [B, T]. states: of each layer, before the first position. documents: as in
+        `forward`.
         """
         x = self.embedding(tokens)
         after: list[RecurrentState] = []
         for layer, cell in enumerate(self.blocks):
             assert isinstance(cell, Recurrent)
-            y, state = cell(x, None if states is None else states[layer])
+            y, state = cell(x, None if states is None else states[layer], documents=documents)
             x = y + x if layer else y
             after.append(state)
         return self.head(x), after
@@ -86,14 +95,16 @@ class RecurrentModel(nn.Module):
         tokens: Tensor,
         targets: Tensor,
         *,
+        documents: Tensor | None = None,
         implementation: Implementation = "sdpa",  # noqa: ARG002
         reports: list[RouterReport] | None = None,  # noqa: ARG002
     ) -> Tensor:
         """Negative log-likelihood of each target, in nats: integers [B, T] twice → float32 [B, T].
 
-        implementation, reports: as for a decoder; there is nothing to choose and to report.
+        documents: as in `forward`. implementation, reports: as for a decoder; there is nothing to
+        choose and to report.
         """
-        return cross_entropies(self(tokens), targets)
+        return cross_entropies(self(tokens, documents=documents), targets)
 
     def logprobs(self, tokens: Tensor) -> Tensor:
         """Log-probability of each token but the first, given those before it: [B, T−1], in nats."""

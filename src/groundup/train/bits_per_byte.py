@@ -30,6 +30,7 @@ def bits_per_byte(
     end_of_text: int,
     stride: int | None = None,
     documents: int | None = None,
+    document_mask: bool = False,
     advance: Advance | None = None,
 ) -> float:
     """Bits per byte of the text in `shards`, every token of it counted once.
@@ -40,7 +41,8 @@ def bits_per_byte(
     stride is the context: fastest, and pessimistic. The end-of-text tokens count as predictions
     and have no bytes.
 
-    documents: only the first so many documents (None: all).
+    documents: only the first so many documents (None: all). document_mask: each document is
+    predicted from itself alone, as by a model that was trained so.
     """
     context = model.config.context
     stride = stride or context
@@ -54,13 +56,20 @@ def bits_per_byte(
         for rows in _windows(total, context, stride):
             block = torch.from_numpy(np.stack([stream[lo : hi + 1] for lo, _, hi in rows]))
             block = block.to(device.device)
-            logprobs = model.logprobs(block).double().cpu()
-            for row, (lo, first, _) in zip(logprobs, rows, strict=True):
-                nats -= float(row[first - lo :].sum())
+            seen = _documents(shards, rows).to(device.device) if document_mask else None
+            losses = model.losses(block[:, :-1], block[:, 1:], documents=seen).double().cpu()
+            for row, (lo, first, _) in zip(losses, rows, strict=True):
+                nats += float(row[first - lo :].sum())
             if advance is not None:
                 advance(sum(hi - first for _, first, hi in rows))
     model.train()
     return nats / math.log(2) / text_bytes
+
+
+def _documents(shards: TokenShards, rows: list[tuple[int, int, int]]) -> torch.Tensor:
+    """Which document each target is of, integers [windows, T]: the stream's token i + 1 is the
+    shards' token i."""
+    return torch.from_numpy(np.stack([shards.documents(lo, hi - lo) for lo, _, hi in rows]))
 
 
 def _windows(total: int, context: int, stride: int) -> Iterator[list[tuple[int, int, int]]]:

@@ -5,11 +5,12 @@ optimizer state and the step number; everything else (batches, learning rate) is
 step. A resumed run ends with the same bits as one that was never stopped.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from rich.console import Console
 from torch import Tensor
@@ -19,7 +20,10 @@ from groundup.core.device import Device
 from groundup.core.progress import progress_bar
 from groundup.core.seeds import derive_seed
 from groundup.data.batches import Batches
+from groundup.data.mixture import Mixture, Source
+from groundup.data.prefetch import prefetched
 from groundup.data.shards import TokenShards
+from groundup.data.windows import Windows
 from groundup.layers import Implementation, RouterReport
 from groundup.models import Decoder, LanguageModel, RecurrentLM
 from groundup.optim import EMA, ByRole, Schedule
@@ -32,16 +36,18 @@ from groundup.train.step import Training, steps
 
 
 class MicroBatch(NamedTuple):
-    """tokens, and the targets that follow them: int64 [B, T] each, on the device."""
+    """As `data.batches.Batch`, on the device: int64 [B, T] each."""
 
     tokens: Tensor
     targets: Tensor
+    documents: Tensor | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pretrain:
     """steps: optimizer steps. batch: sequences a micro-batch. accumulation: micro-batches a step.
 
+    document_mask: no text sees those before it in its window; else a window is one text.
     compile: compile blocks and readout. attention: how training computes it (see layers).
     validations: how many times the loss on held-out text is measured on the way.
     validation_documents: on how many held-out documents.
@@ -57,6 +63,7 @@ class Pretrain:
     schedule: Schedule = Schedule()
     accumulation: int = 1
     clip: float = 1.0
+    document_mask: bool = False
     compile: bool = True
     attention: Implementation = "blockwise"
     validations: int = 8
@@ -105,17 +112,26 @@ def micro_batches(
 
 
 def _tensors(batches: Batches, index: int, device: Device) -> MicroBatch:
-    tokens, targets = batches.read(index)
+    tokens, targets, documents = batches.read(index)
     return MicroBatch(
-        torch.from_numpy(tokens).to(device.device),
-        torch.from_numpy(targets).to(device.device),
+        _tensor(tokens, device),
+        _tensor(targets, device),
+        None if documents is None else _tensor(documents, device),
     )
+
+
+def _tensor(array: np.ndarray, device: Device) -> Tensor:
+    """On the device. A GPU fetches it from pinned memory while the processor goes on."""
+    tensor = torch.from_numpy(array)
+    if device.device.type != "cuda":
+        return tensor.to(device.device)
+    return tensor.contiguous().pin_memory().to(device.device, non_blocking=True)
 
 
 def pretrain(
     config: Pretrain,
     model_config: Decoder | RecurrentLM,
-    train: TokenShards,
+    train: TokenShards | Sequence[Source],
     validation: TokenShards,
     directory: Path,
     *,
@@ -125,10 +141,16 @@ def pretrain(
 ) -> dict[str, Any]:
     """Train a model from scratch, or go on where a killed run left it; returns the run's facts.
 
-    Writes `metrics.jsonl`, checkpoints while it runs, and at the end `model/`.
+    train: one corpus, or several to be mixed by their weights. Writes `metrics.jsonl`, checkpoints
+    while it runs, and at the end `model/`.
     """
+    window = {"context": model_config.context, "seed": config.seed}
     batches = Batches(
-        shards=train, batch=config.batch, context=model_config.context, seed=config.seed
+        samples=Windows(shards=train, **window)
+        if isinstance(train, TokenShards)
+        else Mixture(sources=tuple(train), **window),
+        batch=config.batch,
+        documents=config.document_mask,
     )
     tokens_per_step = config.batch * config.accumulation * model_config.context
     training = start_training(config, model_config, device)
@@ -137,19 +159,24 @@ def pretrain(
 
     def loss_of(model: LanguageModel, batch: MicroBatch) -> tuple[Tensor, dict[str, float]]:
         reports: list[RouterReport] = []
-        losses = model.losses(*batch, implementation=config.attention, reports=reports)
+        losses = model.losses(
+            batch.tokens,
+            batch.targets,
+            documents=batch.documents,
+            implementation=config.attention,
+            reports=reports,
+        )
         loads.append([report.load for report in reports])
         return losses.mean() + sum(report.loss for report in reports), router_notes(reports)
 
     validate_every = max(1, config.steps // max(1, config.validations))
     with (
         Journal(directory, training, config.save_seconds, config.retention, console) as journal,
+        prefetched(micro_batches(config, batches, training.step, device)) as loaded,
         progress_bar(console, "pretrain", config.steps) as advance,
     ):
         advance(training.step)
-        for result in steps(
-            training, micro_batches(config, batches, training.step, device), loss_of
-        ):
+        for result in steps(training, loaded, loss_of):
             if result.incident is None:
                 rebalance(training.model, loads, config.balance_rate)
             loads.clear()
@@ -166,6 +193,7 @@ def pretrain(
                         device,
                         end_of_text=end_of_text,
                         documents=config.validation_documents,
+                        document_mask=config.document_mask,
                     )
                 journal.write(tokens=tokens, validation_bits_per_byte=bits)
         seconds = journal.seconds

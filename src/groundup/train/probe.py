@@ -15,7 +15,7 @@ from torch import Tensor
 
 from groundup.core.device import Device
 from groundup.models import Decoder, LanguageModel, RecurrentLM, training_flops
-from groundup.train.pretrain import Pretrain, start_training
+from groundup.train.pretrain import MicroBatch, Pretrain, start_training
 from groundup.train.step import steps
 
 
@@ -57,13 +57,21 @@ def probe_step(
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(model.vocab_size, shape, generator=generator).to(device.device)
 
-    def loss_of(network: LanguageModel, batch: Tensor) -> tuple[Tensor, dict[str, float]]:
-        return network.losses(batch, batch, implementation=config.attention).mean(), {}
+    batch = MicroBatch(tokens, tokens, torch.zeros_like(tokens) if config.document_mask else None)
+
+    def loss_of(network: LanguageModel, batch: MicroBatch) -> tuple[Tensor, dict[str, float]]:
+        losses = network.losses(
+            batch.tokens,
+            batch.targets,
+            documents=batch.documents,
+            implementation=config.attention,
+        )
+        return losses.mean(), {}
 
     start = last = time.perf_counter()
     training = start_training(config, model, device)
     setup, times = 0.0, []
-    for result in steps(training, [[tokens] * config.accumulation] * (repeats + 2), loss_of):
+    for result in steps(training, [[batch] * config.accumulation] * (repeats + 2), loss_of):
         _wait(device)
         now = time.perf_counter()
         if result.step == 1:
