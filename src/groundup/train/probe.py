@@ -1,4 +1,5 @@
-"""What this machine can do, measured in seconds: its matrix rate, and the time of a training step.
+"""What this machine can do, measured in seconds: its matrix rate, the rate of its memory, and the
+time of a training step.
 
 Utilisation is a share of a measured peak, never of a table's: an unknown device cannot report more
 than it can do.
@@ -7,6 +8,7 @@ than it can do.
 import platform
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,14 +38,29 @@ def peak_flops(device: Device, *, size: int = 2048, seconds: float = 1.0) -> flo
     """
     a = torch.randn(size, size, device=device.device).to(device.compute_dtype)
     out = torch.empty_like(a)
+    return 2 * size**3 / _shortest(lambda: torch.mm(a, a, out=out), device, seconds)
+
+
+def peak_bandwidth(device: Device, *, size: int = 1 << 28, seconds: float = 1.0) -> float:
+    """The best rate of a copy, in bytes read and written a second.
+
+    size: bytes of the source; larger than caches are, or it is their rate.
+    """
+    source = torch.ones(size, dtype=torch.uint8, device=device.device)
+    target = torch.zeros_like(source)
+    return 2 * size / _shortest(lambda: target.copy_(source), device, seconds)
+
+
+def _shortest(work: Callable[[], object], device: Device, seconds: float) -> float:
+    """Seconds of the fastest of as many repetitions as the time allows, and of one at the least."""
     best = float("inf")
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or best == float("inf"):
         start = time.perf_counter()
-        torch.mm(a, a, out=out)
-        _wait(device)
+        work()
+        wait(device)
         best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best
+    return best
 
 
 def probe_step(
@@ -64,7 +81,7 @@ def probe_step(
     training = start_training(config, model, device)
     setup, times = 0.0, []
     for result in steps(training, [[tokens] * config.accumulation] * (repeats + 2), loss_of):
-        _wait(device)
+        wait(device)
         now = time.perf_counter()
         if result.step == 1:
             setup = now - start
@@ -105,6 +122,7 @@ def _processor(device: Device) -> str:
     return platform.processor() or platform.machine()
 
 
-def _wait(device: Device) -> None:
+def wait(device: Device) -> None:
+    """Until the device has done what it was given."""
     if device.device.type == "cuda":
         torch.cuda.synchronize(device.device)
