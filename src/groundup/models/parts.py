@@ -46,8 +46,8 @@ def _parts_of_block(config: Decoder, layer: int, block: Block) -> Iterator[tuple
 def part_flops(
     config: Decoder | RecurrentLM, tokens: int, *, causal: bool = True
 ) -> dict[str, int]:
-    """FLOPs of each part in a forward pass over one sequence, counted as `forward_flops` does, whose
-    sum they are. Parts that multiply no matrices are left out."""
+    """FLOPs of each part in a forward pass over one sequence, which `forward_flops` is the sum of.
+    Parts that multiply no matrices are left out."""
     flops: Counter[str] = Counter()
     width = config.width
     flops[READOUT] = 2 * tokens * width * config.vocab_size

@@ -1,9 +1,9 @@
 """Which part of a model is at work, at any moment of a forward and a backward pass.
 
 A module begins its forward pass where it is called, and ends it where it returns. It begins its
-backward pass where the gradient of an output is known, and ends it where that of its input is: hooks
-stand at these borders. Autograd runs what was done last first, so that a module's operations lie
-together in the backward pass as they did in the forward pass.
+backward pass where the gradient of an output is known, and ends it where that of its input is.
+Hooks stand at these borders. Of what is ready, autograd runs first what was done last, so that a
+module's operations lie together in the backward pass as they did in the forward pass.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,8 +20,8 @@ BETWEEN = "between the parts"  # residual additions, masks, losses that are no p
 
 @contextmanager
 def at_borders(model: LanguageModel, moved: Callable[[str], None]) -> Iterator[None]:
-    """Within the context, call `moved` with the part, as `parts_of` names it, or `BETWEEN`, whenever
-    work passes to it. The model must run as plain PyTorch: there are no borders in compiled code.
+    """A context in which `moved` is called with the part that work passes to, whenever it does: a
+    name of `parts_of`, or `BETWEEN`. The model must not be compiled: its code knows no borders.
     """
     at_work: nn.Module | None = None
 

@@ -3,9 +3,10 @@
 Nothing is left out and nothing counted twice, so that the accounts sum to the whole.
 """
 
+import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
@@ -53,6 +54,12 @@ def phase_of(stopwatch: Stopwatch[str], name: str) -> Iterator[None]:
     stopwatch.enter(REST)
 
 
+def median_of(times: Sequence[dict[Account, float]]) -> dict[Account, float]:
+    """The one whose sum is the median, the lower of two: its accounts still sum to a whole."""
+    totals = [sum(accounts.values()) for accounts in times]
+    return times[totals.index(statistics.median_low(totals))]
+
+
 class Traffic(TorchDispatchMode, Generic[Account]):
     """Bytes that the operators within the context would move, if each read all its inputs from
     memory and wrote all its outputs there. What a cache keeps, moves less; views move nothing.
@@ -70,7 +77,11 @@ class Traffic(TorchDispatchMode, Generic[Account]):
         self._account = account
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None  # noqa: ARG002
+        self,
+        func: Any,
+        types: Any,
+        args: Any = (),
+        kwargs: Any = None,
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         if self._account is not None and not (func.is_view or func in _FREE):
