@@ -34,7 +34,11 @@ RESULT: dict[str, Any] = {
         "flops_per_second": 42e9,
         "share_of_peak": 0.42,
     },
-    "parts": [part("embedding", 0.001, 0.002, 0), part("GLU", 0.06, 0.137, 4e9)],
+    "parts": [
+        {**part("positions", 0.001, 0.0, 0), "bytes": {"forward": 0, "backward": 0}},
+        part("embedding", 0.001, 0.002, 0),
+        part("GLU", 0.06, 0.137, 4e9),
+    ],
     "memory": {
         "predicted": {**KINDS, "activations": 361_000_000},
         "measured": {**KINDS, "activations": 362_000_000, "process": 500_000_000},
@@ -48,9 +52,10 @@ def test_the_tables_say_time_memory_and_utilisation(capsys: pytest.CaptureFixtur
     shown = " ".join(capsys.readouterr().out.split())
     assert "A step takes 250 ms: 16.4 k tokens/s." in shown
     assert "utilisation is 42 %: 42.0 GFLOP/s of 100 GFLOP/s" in shown
+    assert "By phase, compiled" in shown
     assert "backward 130 52 %" in shown
     # 12 GFLOP in 197 ms, 12 GFLOP of 300 MB
-    assert "GLU 60 137 98 % 12 60.9 61 % 40" in shown
+    assert "positions 1 0 0.5 % embedding 1 2 1.5 % GLU 60 137 98 % 12 60.9 61 % 40" in shown
     assert "activations 361 MB 362 MB" in shown
     assert "all 400 MB 500 MB" in shown
     assert all(how in shown for how in RESULT["how"].values())

@@ -106,6 +106,7 @@ def test_the_folder_holds_a_trace_with_the_phases_and_two_plots(folder: Path) ->
     [
         (["--set", "pretrain.batch=100000000"], "a step needs about .* GB of memory and .* free"),
         (["--set", "model.attention.kv_heads=3"], "model.attention.kv_heads"),
+        (["--set", "tokenizer.vocab_size=2"], "a vocabulary of 2 is too small"),
         (["--steps", "0"], "0 is not in the range"),
     ],
 )

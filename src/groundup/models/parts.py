@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from torch import nn
 
 from groundup.models import LanguageModel
-from groundup.models.block import Block
+from groundup.models.block import Block, PositionView
 from groundup.models.decoder import Decoder
 from groundup.models.recurrent import RecurrentLM, RecurrentModel
 
@@ -26,8 +26,11 @@ def parts_of(model: LanguageModel) -> Iterator[tuple[str, nn.Module]]:
         yield from ((type(model.config.cell).__name__, cell) for cell in model.blocks)
         yield READOUT, model.head
         return
-    for module in (model.positions.added, *model.positions.views):
-        yield POSITIONS, module
+    yield POSITIONS, model.positions.added
+    for view in model.positions.views:
+        assert isinstance(view, PositionView)
+        if view.rotation is not None or view.bias is not None:
+            yield POSITIONS, view
     for layer, block in enumerate(model.blocks):
         assert isinstance(block, Block)
         yield from _parts_of_block(model.config, layer, block)

@@ -95,7 +95,8 @@ def time_svg(result: dict[str, Any]) -> str:
 
 
 def _phases(step: dict[str, Any]) -> Table:
-    table = _table("By phase", "", "ms", "share")
+    title = "By phase, compiled" if step["compiled"] else "By phase"
+    table = _table(title, "", "ms", "share")
     for name, seconds in step["phases"].items():
         table.add_row(name, _milliseconds(seconds), percent(seconds / step["seconds"]))
     table.add_row("step", _milliseconds(step["seconds"]), percent(1), style="bold")
@@ -107,20 +108,26 @@ def _parts(parts: list[dict[str, Any]]) -> Table:
     for heading in ("GFLOP", "GFLOP/s", "of the\npeak", "FLOPs\na byte"):
         table.add_column(heading, justify="right")
     for part in parts:
-        seconds, flops = part["seconds"], sum(part["flops"].values())
-        counted = [
-            f"{flops / 1e9:.3g}",
-            f"{part['flops_per_second'] / 1e9:.3g}",
-            percent(part["share_of_peak"]),
-            f"{flops / sum(part['bytes'].values()):.3g}",
-        ]
         table.add_row(
             part["part"],
-            *(_milliseconds(seconds[way]) for way in _WAYS),
+            *(_milliseconds(part["seconds"][way]) for way in _WAYS),
             percent(part["share"]),
-            *(counted if flops else []),
+            *_counted(part),
         )
     return table
+
+
+def _counted(part: dict[str, Any]) -> list[str]:
+    """What follows from FLOPs; nothing for a part that multiplies no matrices."""
+    flops = sum(part["flops"].values())
+    if not flops:
+        return []
+    return [
+        f"{flops / 1e9:.3g}",
+        f"{part['flops_per_second'] / 1e9:.3g}",
+        percent(part["share_of_peak"]),
+        f"{flops / sum(part['bytes'].values()):.3g}",
+    ]
 
 
 def _memory(memory: dict[str, dict[str, int | None]]) -> Table:

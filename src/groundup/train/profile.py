@@ -72,6 +72,10 @@ def profile_training(
     repeats: steps that are timed; figures are those of the step with the median time. Writes one
     step's trace to `directory`. Raises `InputError` where the memory does not suffice.
     """
+    if model.vocab_size < 3:
+        raise InputError(
+            f"a vocabulary of {model.vocab_size} is too small to profile: 3 is the least."
+        )
     config = dataclasses.replace(config, steps=_WARM_UP + repeats + 1)  # one is traced
     predicted = _predict(config, model, device)
     with progress_bar(console, "profile", 4) as advance:
@@ -180,7 +184,7 @@ def _reading(
 
 def _random_batches(config: Pretrain, model: Decoder | RecurrentLM, folder: Path) -> Batches:
     """Batches from shards in `folder`: a text of random characters, each of which is a token."""
-    size = max(1, min(model.vocab_size, 1 << 20) - 2)  # <unk> and end of text are tokens too
+    size = min(model.vocab_size, 1 << 20) - 2  # <unk> and end of text are tokens too
     end = "<|end|>"
     tokenizer = Pieces([chr(_FIRST_CHARACTER + i) for i in range(size)], CHARACTER, [end])
     used = config.steps * config.accumulation * config.batch * model.context
