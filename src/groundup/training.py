@@ -102,7 +102,7 @@ def affordable_steps(experiment: Experiment, folder: Path) -> int:
     """How many steps the budget pays for. A measured one is kept in `folder`, so that all seeds
     train as long as each other and a resumed training goes on as it was begun."""
     device = select_device(experiment.device, experiment.dtype)
-    config = _pretraining(experiment, device)
+    config = pretraining(experiment, device)
     budget = parse_budget(experiment.budget)
     context = experiment.model.context
     sequences = config.batch * config.accumulation
@@ -130,7 +130,7 @@ def train_model(
     """
     device = select_device(experiment.device, experiment.dtype)
     config = dataclasses.replace(
-        _pretraining(experiment, device),
+        pretraining(experiment, device),
         steps=steps,
         seed=derive_seed(experiment.seed, "experiment", seed),
     )
@@ -178,7 +178,8 @@ def train_model(
     return dict(job.stage("pretrain", inputs, build).facts)
 
 
-def _pretraining(experiment: Experiment, device: Device) -> Pretrain:
+def pretraining(experiment: Experiment, device: Device) -> Pretrain:
+    """The training that is asked for, compiled where `auto` means that on the device."""
     compiles = {"auto": can_compile(device.device), "yes": True, "no": False}
     return dataclasses.replace(experiment.pretrain, compile=compiles[experiment.compile])
 

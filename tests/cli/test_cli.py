@@ -21,8 +21,9 @@ def groundup(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPr
 
 
 COMMANDS = ["quickstart", "chat", "generate", "report", "import", "export", "bench train"]
-COMMANDS += ["train", "ablate", "ladder", "bench models", "bench ngram", "bench tokenizer"]
-COMMANDS += ["bench data", "tokenizer inspect", "tokenizer train", "tokenizer compare"]
+COMMANDS += ["train", "profile", "ablate", "ladder", "bench models", "bench ngram", "bench learn"]
+COMMANDS += ["bench data", "bench tokenizer"]
+COMMANDS += ["tokenizer inspect", "tokenizer train", "tokenizer compare"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -22,7 +22,7 @@ from groundup.models import Decoder, RecurrentLM
 from groundup.models.bert import BERT, BERTModel
 from groundup.models.encoder_decoder import EncoderDecoderModel
 from groundup.models.families import PRESETS, Architecture, Model
-from groundup.models.memory import parameter_count, training_memory
+from groundup.models.memory import bytes_saved, parameter_count, training_memory
 from groundup.models.seq2seq import Seq2Seq, Seq2SeqModel
 from groundup.models.t5 import t5
 from groundup.models.transformer import transformer
@@ -112,6 +112,12 @@ def test_activations_are_what_a_real_forward_pass_keeps(kind: str, dtype: torch.
         dtype=dtype,
     )
     assert found.activations == pytest.approx(sum(kept.values()), rel=0.001)
+
+
+def test_what_is_saved_by_hand() -> None:
+    """x for the gradient of the matrix, and what the ReLU returns, which the square needs too."""
+    linear, x = torch.nn.Linear(3, 4, bias=False), torch.ones(2, 3)
+    assert bytes_saved(linear, lambda: linear(x).relu().square()) == 4 * (2 * 3 + 2 * 4)
 
 
 def test_two_texts_need_both_lengths() -> None:

@@ -4,7 +4,17 @@ from xml.etree import ElementTree
 import pytest
 from markupsafe import Markup
 
-from groundup.report.plots import Interval, Level, Line, bar_plot, interval_plot, line_plot
+from groundup.report.plots import (
+    Interval,
+    Level,
+    Line,
+    Point,
+    Stack,
+    bar_plot,
+    interval_plot,
+    line_plot,
+    stack_plot,
+)
 
 POINTS = [(0.0, 3.0), (2e6, 2.0), (4e6, 1.5)]
 DRAWINGS = {
@@ -14,6 +24,23 @@ DRAWINGS = {
         x="tokens",
         y="nats",
         levels=[Level(label="gzip", y=2.5)],
+    ),
+    "logarithms": line_plot(
+        "logarithms",
+        [Line(points=[(1, 1e9), (100, 1e11)], label="roof")],
+        x="FLOPs a byte",
+        y="FLOP/s",
+        points=[Point(label="a point", x=10, y=2e9)],
+        log_x=True,
+        log_y=True,
+    ),
+    "stacks": stack_plot(
+        "stacks",
+        [
+            Stack(label="step", pieces={"forward": 1, "backward": 3}, said="4 ms"),
+            Stack(label="part", pieces={"backward": 2}, said="2 ms"),
+        ],
+        x="milliseconds",
     ),
     "bars": bar_plot("bars", [("1", 256), ("2", 900)], x="bytes", y="tokens"),
     "intervals": interval_plot(
@@ -70,6 +97,8 @@ def test_labels_are_text() -> None:
         return [element.text or "" for element in ElementTree.fromstring(svg).iter("text")]
 
     assert {"tokens", "nats", "gzip", "b", "4M"} <= set(texts(DRAWINGS["lines"]))
+    assert {"1G", "10G", "2", "a point"} <= set(texts(DRAWINGS["logarithms"]))
+    assert {"step", "part", "4 ms", "backward"} <= set(texts(DRAWINGS["stacks"]))
     assert {"1", "2", "bytes", "tokens"} <= set(texts(DRAWINGS["bars"]))
     assert {"Base", "25.0%", "share"} <= set(texts(DRAWINGS["intervals"]))
 
@@ -95,3 +124,16 @@ def test_an_interval_is_drawn_from_its_low_to_its_high_end() -> None:
     (first, last) = spans[1]  # from 0 to 1: the scale
     expected = [first + share * (last - first) for share in shares[0]]
     assert spans[0] == pytest.approx(expected, abs=0.01)
+
+
+def test_the_pieces_of_a_stack_stand_side_by_side_in_one_colour_each() -> None:
+    """In the order of drawing: forward and backward of the first row, backward of the second."""
+    svg = str(DRAWINGS["stacks"])
+    bars = re.findall(
+        r'<path d="M ([\d.]+) [^L]*L ([\d.]+) [^"]*" clip[^>]* style="fill: (var[^"]+)"', svg
+    )
+    (a, b, one), (c, d, two), (e, f, again) = [(float(x), float(y), z) for x, y, z in bars]
+    assert one != two == again
+    assert (a, b) == (e, c)
+    assert d - c == pytest.approx(3 * (b - a), rel=0.01)
+    assert f - e == pytest.approx(2 * (b - a), rel=0.01)

@@ -24,6 +24,7 @@ _COMMANDS = {
     "export": "Write the model of a run in Hugging Face's format.",
     "ablate": "Train variants of a recipe with the same budget, and compare them.",
     "ladder": "Train the field's history with one budget, and draw it.",
+    "profile": "Measure where a recipe's training step spends time and memory.",
     "bench": "Measure this machine and groundup, side by side with its peers.",
 }
 

@@ -2,11 +2,12 @@
 forward, with tensors that have shapes and formats but no numbers.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
@@ -73,7 +74,7 @@ def training_memory(
     with FakeTensorMode() if autocast else torch.device("meta"):
         model = module_of(_dense(config, autocast=autocast))
         with torch.autocast("cpu", dtype, enabled=autocast):
-            activations = _kept(model, batch, tokens, source_tokens)
+            activations = bytes_saved(model, lambda: _loss(model, batch, tokens, source_tokens))
     weights = 4 * parameter_count(config)
     return TrainingMemory(
         weights=weights,
@@ -83,22 +84,23 @@ def training_memory(
     )
 
 
-def _kept(model: Model, batch: int, tokens: int, source_tokens: int | None) -> int:
-    """Bytes of what autograd saves in a forward pass, the parameters left out."""
+def bytes_saved(model: nn.Module, forward: Callable[[], object]) -> int:
+    """Bytes of what autograd saves in a forward pass of the model, each storage once, the
+    parameters left out."""
     own = {parameter.untyped_storage()._cdata for parameter in model.parameters()}
-    kept: dict[int, int] = {}
+    saved: dict[int, int] = {}
     alive: list[Tensor] = []
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         if storage._cdata not in own:
-            kept[storage._cdata] = storage.nbytes()
+            saved[storage._cdata] = storage.nbytes()
             alive.append(tensor)  # or another storage could take its place
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        _loss(model, batch, tokens, source_tokens)
-    return sum(kept.values())
+        forward()
+    return sum(saved.values())
 
 
 def _loss(model: Model, batch: int, tokens: int, source_tokens: int | None) -> Tensor:

@@ -7,14 +7,16 @@ SVG drawn here names no host and holds no identifier that another one on the pag
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
 _INK, _MUTED, _RULE = "#000001", "#000002", "#000003"
@@ -28,7 +30,9 @@ _VARIABLES = {
 _MARKERS = "sD^vPX"  # of single points
 # Drawn narrow, so that the labels can be read where a phone scales it down to its width.
 _WIDTH, _HEIGHT, _FONT = 420, 250, 12.5
-_MOST_INSIDE, _LEGEND_COLUMNS = 4, 3  # more series than that are named below the axes
+_MOST_INSIDE = 4  # more series than that are named below the axes
+_LEGEND_COLUMNS, _LEGEND_CHARACTERS = 3, 42  # of a row there, else it has a column less
+_LEGEND: dict[str, Any] = {"handlelength": 1.2, "labelcolor": _INK}
 _ROUND = [1, 2, 5, 10]  # ticks stand at these, times a power of ten
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -102,6 +106,15 @@ class Spread:
     half_width: float | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """A whole in pieces, by their names. said: the whole in figures."""
+
+    label: str
+    pieces: Mapping[str, float]
+    said: str
+
+
 def line_plot(
     name: str,
     lines: Sequence[Line],
@@ -113,14 +126,16 @@ def line_plot(
     from_zero: bool = False,
     percent: bool = False,
     log_x: bool = False,
+    log_y: bool = False,
     top: float | None = None,
 ) -> Markup:
     """Curves over a common axis. name: unique in the page. x, y: labels of the axes.
 
-    log_x: the axis is logarithmic. top: of the other axis, for curves that come from far above.
+    log_x, log_y: the axis is logarithmic. top: of the y axis, for curves that come from far above.
     """
     series = len(lines) + len(points)
-    below = -(-series // _LEGEND_COLUMNS) if series > _MOST_INSIDE else 0  # rows of the legend
+    columns = _columns([item.label for item in (*lines, *points)])
+    below = -(-series // columns) if series > _MOST_INSIDE else 0  # rows of the legend
     with rc_context(_style(name)):
         figure, axes = _axes(_HEIGHT + (120 + 18 * below if below else 0))
         for index, line in enumerate(lines):
@@ -143,10 +158,12 @@ def line_plot(
             marker = _MARKERS[index % len(_MARKERS)]
             axes.plot(point.x, point.y, marker, color=color, label=point.label, ms=7)
         _label(axes, x, y)
+        if log_y:
+            axes.set_yscale("log")
+            _logarithmic(axes.yaxis)
         if log_x:
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.xaxis.set_minor_locator(NullLocator())
+            _logarithmic(axes.xaxis)
         else:
             axes.xaxis.set_major_locator(MaxNLocator(5, steps=_ROUND))
         axes.xaxis.set_major_formatter(_tick)
@@ -156,11 +173,10 @@ def line_plot(
             axes.set_ylim(bottom=0)
         if top is not None:
             axes.set_ylim(top=top)
-        look: dict[str, Any] = {"handlelength": 1.2, "labelcolor": _INK}
         if below:
-            figure.legend(loc="outside lower center", ncols=_LEGEND_COLUMNS, **look)
+            figure.legend(loc="outside lower center", ncols=columns, **_LEGEND)
         elif series > 1:
-            axes.legend(**look)
+            axes.legend(**_LEGEND)
         return _inline(name, figure)
 
 
@@ -232,6 +248,40 @@ def estimate_plot(name: str, estimates: Sequence[Spread], *, x: str) -> Markup:
         return _inline(name, figure)
 
 
+def stack_plot(name: str, stacks: Sequence[Stack], *, x: str) -> Markup:
+    """A row for each whole, the first on top, its pieces side by side in the colours of their names
+    and the whole in figures."""
+    names = list(dict.fromkeys(piece for stack in stacks for piece in stack.pieces))
+    columns = _columns(names)
+    below = -(-len(names) // columns)  # rows of the legend
+    with rc_context(_style(name)):
+        figure, axes = _axes(60 + 28 * len(stacks) + 22 * below)
+        for row, stack in enumerate(stacks):
+            end = 0.0
+            for piece, size in stack.pieces.items():
+                color = _SERIES[names.index(piece) % len(_SERIES)]
+                axes.barh(row, size, left=end, height=0.6, color=color)
+                end += size
+            axes.annotate(
+                stack.said,
+                (1, row),
+                xycoords=("axes fraction", "data"),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+            )
+        axes.set_yticks(range(len(stacks)), [stack.label for stack in stacks])
+        axes.set_ylim(len(stacks) - 0.5, -0.5)
+        axes.set_xlabel(x)
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=_ROUND))
+        axes.xaxis.set_major_formatter(_tick)
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", labelcolor=_INK)
+        handles = [Patch(color=_SERIES[i % len(_SERIES)], label=n) for i, n in enumerate(names)]
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns, **_LEGEND)
+        return _inline(name, figure)
+
+
 def _style(name: str) -> dict[Any, Any]:
     """The salt makes the identifiers inside an SVG repeatable, and its own."""
     return {**_STYLE, "svg.hashsalt": name}
@@ -253,6 +303,18 @@ def _label(axes: Axes, x: str, y: str) -> None:
     axes.yaxis.set_major_formatter(_tick)
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=_ROUND))
     axes.grid(visible=False, axis="x")
+
+
+def _columns(names: Sequence[str]) -> int:
+    """Of a legend below the axes."""
+    widest = sum(sorted(map(len, names))[-_LEGEND_COLUMNS:])
+    return _LEGEND_COLUMNS - (widest > _LEGEND_CHARACTERS)
+
+
+def _logarithmic(axis: Axis) -> None:
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(_tick)
 
 
 def _tick(value: float, _position: float) -> str:

@@ -111,6 +111,21 @@ def micro_batches(
         yield [_tensors(batches, index, device) for index in indices]
 
 
+def batch_loss(
+    config: Pretrain, model: LanguageModel, batch: MicroBatch
+) -> tuple[Tensor, list[RouterReport]]:
+    """What a micro-batch is trained for: the mean of its tokens' losses, and its routers' own."""
+    reports: list[RouterReport] = []
+    losses = model.losses(
+        batch.tokens,
+        batch.targets,
+        documents=batch.documents,
+        implementation=config.attention,
+        reports=reports,
+    )
+    return losses.mean() + sum(report.loss for report in reports), reports
+
+
 def _tensors(batches: Batches, index: int, device: Device) -> MicroBatch:
     tokens, targets, documents = batches.read(index)
     return MicroBatch(
@@ -158,16 +173,9 @@ def pretrain(
     loads: list[list[Tensor]] = []  # of each router, in each micro-batch of the step
 
     def loss_of(model: LanguageModel, batch: MicroBatch) -> tuple[Tensor, dict[str, float]]:
-        reports: list[RouterReport] = []
-        losses = model.losses(
-            batch.tokens,
-            batch.targets,
-            documents=batch.documents,
-            implementation=config.attention,
-            reports=reports,
-        )
+        loss, reports = batch_loss(config, model, batch)
         loads.append([report.load for report in reports])
-        return losses.mean() + sum(report.loss for report in reports), router_notes(reports)
+        return loss, router_notes(reports)
 
     validate_every = max(1, config.steps // max(1, config.validations))
     with (

@@ -1,4 +1,5 @@
-"""What this machine can do, measured in seconds: its matrix rate, and the time of a training step.
+"""What this machine can do, measured in seconds: its matrix rate, the rate of its memory, and the
+time of a training step.
 
 Utilisation is a share of a measured peak, never of a table's: an unknown device cannot report more
 than it can do.
@@ -7,6 +8,7 @@ than it can do.
 import platform
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from torch import Tensor
 
 from groundup.core.device import Device
 from groundup.models import Decoder, LanguageModel, RecurrentLM, training_flops
-from groundup.train.pretrain import MicroBatch, Pretrain, start_training
+from groundup.train.pretrain import MicroBatch, Pretrain, batch_loss, start_training
 from groundup.train.step import steps
 
 
@@ -36,14 +38,29 @@ def peak_flops(device: Device, *, size: int = 2048, seconds: float = 1.0) -> flo
     """
     a = torch.randn(size, size, device=device.device).to(device.compute_dtype)
     out = torch.empty_like(a)
+    return 2 * size**3 / _shortest(lambda: torch.mm(a, a, out=out), device, seconds)
+
+
+def peak_bandwidth(device: Device, *, size: int = 1 << 28, seconds: float = 1.0) -> float:
+    """The best rate of a copy, in bytes read and written a second.
+
+    size: bytes of the source; larger than caches are, or it is their rate.
+    """
+    source = torch.ones(size, dtype=torch.uint8, device=device.device)
+    target = torch.zeros_like(source)
+    return 2 * size / _shortest(lambda: target.copy_(source), device, seconds)
+
+
+def _shortest(work: Callable[[], object], device: Device, seconds: float) -> float:
+    """Seconds of the fastest of as many repetitions as the time allows, and of one at the least."""
     best = float("inf")
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or best == float("inf"):
         start = time.perf_counter()
-        torch.mm(a, a, out=out)
-        _wait(device)
+        work()
+        wait(device)
         best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best
+    return best
 
 
 def probe_step(
@@ -56,23 +73,16 @@ def probe_step(
     shape = (config.batch, model.context)
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(model.vocab_size, shape, generator=generator).to(device.device)
-
     batch = MicroBatch(tokens, tokens, torch.zeros_like(tokens) if config.document_mask else None)
 
     def loss_of(network: LanguageModel, batch: MicroBatch) -> tuple[Tensor, dict[str, float]]:
-        losses = network.losses(
-            batch.tokens,
-            batch.targets,
-            documents=batch.documents,
-            implementation=config.attention,
-        )
-        return losses.mean(), {}
+        return batch_loss(config, network, batch)[0], {}
 
     start = last = time.perf_counter()
     training = start_training(config, model, device)
     setup, times = 0.0, []
     for result in steps(training, [[batch] * config.accumulation] * (repeats + 2), loss_of):
-        _wait(device)
+        wait(device)
         now = time.perf_counter()
         if result.step == 1:
             setup = now - start
@@ -113,6 +123,7 @@ def _processor(device: Device) -> str:
     return platform.processor() or platform.machine()
 
 
-def _wait(device: Device) -> None:
+def wait(device: Device) -> None:
+    """Until the device has done what it was given."""
     if device.device.type == "cuda":
         torch.cuda.synchronize(device.device)

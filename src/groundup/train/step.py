@@ -5,11 +5,13 @@ for result in steps(training, batches, loss_of):
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
+from torch.profiler import record_function
 
 from groundup.core.device import Device
 from groundup.models import LanguageModel
@@ -62,11 +64,14 @@ def steps(
     training: Training[Network],
     batches: Iterable[Sequence[Batch]],
     loss_of: Callable[[Network, Batch], tuple[Tensor, dict[str, float]]],
+    phase: Callable[[str], AbstractContextManager[object]] = record_function,
 ) -> Iterator[StepResult]:
     """Do one optimizer step for each element of `batches`, and yield what it did.
 
     An element is a sequence of micro-batches, whose gradients are averaged (accumulation).
     loss_of: (model, micro-batch) → scalar loss and notes; it runs under the device's autocast.
+    phase: the context of a step's "forward", "backward" and "optimizer"; by default ranges of those
+    names in a trace of PyTorch's profiler.
     A step that the training's guard refuses leaves weights and optimizer as they are; it counts all
     the same, as data and learning rate hang on it, and its result says why. What else is to be done
     is the journal's part.
@@ -75,17 +80,19 @@ def steps(
     for micro_batches in batches:
         losses, notes = [], []
         for micro_batch in micro_batches:
-            with training.device.autocast():
+            with phase("forward"), training.device.autocast():
                 loss, note = loss_of(model, micro_batch)
-            (loss / len(micro_batches)).backward()
+            with phase("backward"):
+                (loss / len(micro_batches)).backward()
             losses.append(loss.detach())
             notes.append(note)
-        norm = clip_gradients(model.parameters(), training.clip)
+        with phase("optimizer"):
+            norm = clip_gradients(model.parameters(), training.clip)
         mean = float(torch.stack(losses).mean())
         incident = training.watch.judge(training.step + 1, mean, norm, micro_batches)
         scale = training.schedule.scale(training.step, training.steps)
         if incident is None:
-            with training.device.autocast():
+            with phase("optimizer"), training.device.autocast():
                 optimizer.step(scale)
         model.zero_grad(set_to_none=True)
         training.step += 1
