@@ -105,9 +105,9 @@ def affordable_steps(experiment: Experiment, folder: Path) -> int:
     config = pretraining(experiment, device)
     budget = parse_budget(experiment.budget)
     context = experiment.model.context
-    sequences = config.batch * config.accumulation
     if budget.flops is not None:
-        steps = int(budget.flops / (sequences * training_flops(experiment.model, context)))
+        micro_batch = config.batch * training_flops(experiment.model, context)
+        steps = config.steps_within(int(budget.flops / micro_batch))
     else:
         kept = folder / "step_seconds.json"
         if kept.exists():
@@ -115,7 +115,8 @@ def affordable_steps(experiment: Experiment, folder: Path) -> int:
         else:
             step_seconds = probe_step(config, experiment.model, device).step_seconds
             write_json(kept, {"step_seconds": step_seconds})
-        steps = int((budget.seconds or 0.0) / step_seconds)
+        micro_batches = (budget.seconds or 0.0) / step_seconds * config.accumulation
+        steps = config.steps_within(int(micro_batches))
     if steps < 1:
         raise InputError(f"a budget of {experiment.budget} is less than one step: give more.")
     return steps

@@ -21,7 +21,16 @@ def groundup(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPr
 
 
 COMMANDS = ["quickstart", "chat", "generate", "report", "import", "export", "bench train"]
-COMMANDS += ["train", "profile", "ablate", "ladder", "bench models", "bench ngram", "bench learn"]
+COMMANDS += [
+    "train",
+    "profile",
+    "coordinates",
+    "ablate",
+    "ladder",
+    "bench models",
+    "bench ngram",
+    "bench learn",
+]
 COMMANDS += ["bench data", "bench tokenizer"]
 COMMANDS += ["tokenizer inspect", "tokenizer train", "tokenizer compare"]
 

@@ -49,11 +49,11 @@ def test_a_saved_state_goes_on_to_the_same_bits(matrices: Muon | SOAP | Adam | L
         generator = torch.Generator().manual_seed(0)
         names = {"embedding.weight": (5, 4), "blocks.0.w": (4, 6), "blocks.0.norm.weight": (4,)}
         parameters = {n: torch.randn(shape, generator=generator) for n, shape in names.items()}
-        state = EMA(decay=0.5).around(config, parameters)
+        state = EMA(decay=0.5).around(config).build(parameters)
         for step in range(7):
             if interrupt and step == 3:
                 saved = {name: tensor.clone() for name, tensor in state.tensors().items()}
-                state = EMA(decay=0.5).around(config, parameters)
+                state = EMA(decay=0.5).around(config).build(parameters)
                 state.load(saved)
             for parameter in parameters.values():
                 parameter.grad = torch.randn(parameter.shape, generator=generator)

@@ -8,7 +8,7 @@ from groundup.optim import EMA, AdamW
 
 def test_it_is_a_mean_first_and_then_exponential() -> None:
     weight = torch.zeros(3)
-    state = EMA(decay=0.75).around(AdamW(lr=0.1), {"w": weight})
+    state = EMA(decay=0.75).around(AdamW(lr=0.1)).build({"w": weight})
     generator = torch.Generator().manual_seed(0)
     seen = []
     for _ in range(12):
@@ -26,7 +26,7 @@ def test_it_is_a_mean_first_and_then_exponential() -> None:
 
 def test_the_trained_weights_come_back_after_an_error() -> None:
     weight = torch.ones(2)
-    state = EMA().around(AdamW(lr=0.1), {"w": weight})
+    state = EMA().around(AdamW(lr=0.1)).build({"w": weight})
     weight.grad = torch.ones(2)
     state.step(1.0)
     weight.mul_(2)

@@ -5,9 +5,12 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from groundup.checkpoint import Retention, load_decoder
@@ -109,6 +112,57 @@ def test_a_mixture_of_masked_documents_goes_on_with_the_same_bits(
     assert sha256_file(models[0]) == sha256_file(models[1])
     other_windows = (len(other) - 1) // 32 - 1
     assert whole["epochs"] == pytest.approx(5 * 8 * 0.25 / other_windows)
+
+
+@pytest.mark.parametrize(
+    ("weights", "device"),
+    [
+        ("bfloat16_alone", DEVICES[1]),
+        ("bfloat16", DEVICES[1]),
+        ("float32", Device(torch.device("cpu"), torch.float16)),
+    ],
+    ids=["by chance", "copies", "float16"],
+)
+def test_what_is_left_to_chance_goes_on_with_the_same_bits(
+    shards: TokenShards, tmp_path: Path, cut_off, weights: Any, device: Device
+) -> None:
+    """Dropout, and rounding by chance; and all else that a step can do."""
+    config = dataclasses.replace(
+        CONFIG, weights=weights, recompute="blocks", z_loss=1e-4, batch_warmup=0.5, ema=EMA()
+    )
+    model = dataclasses.replace(MODEL, dropout=0.2)
+    whole = run(config, shards, tmp_path / "whole", device, model)
+    cut_off(lambda: run(config, shards, tmp_path / "cut", device, model), 4)
+    run(config, shards, tmp_path / "cut", device, model)
+    models = [tmp_path / name / "model" / "model.safetensors" for name in ("whole", "cut")]
+    assert sha256_file(models[0]) == sha256_file(models[1])
+    records = [
+        [record for record in read_metrics(tmp_path / name / "metrics.jsonl") if "loss" in record]
+        for name in ("whole", "cut")
+    ]
+    assert [r["tokens"] for r in records[0]] == [r["tokens"] for r in records[1]]
+    assert records[0][-1]["tokens"] == whole["tokens"]
+    assert records[0][-1]["loss"] < records[0][0]["loss"]
+
+
+@given(st.integers(1, 8), st.floats(0, 1), st.integers(1, 300))
+def test_a_batch_that_grows_keeps_within_the_budget(
+    accumulation: int, share: float, micro_batches: int
+) -> None:
+    """It never shrinks, ends whole, and one more step would be too much."""
+    config = dataclasses.replace(CONFIG, accumulation=accumulation, batch_warmup=share)
+    steps = config.steps_within(micro_batches)
+    if not steps:
+        assert micro_batches < accumulation
+        return
+    config = dataclasses.replace(config, steps=steps)
+    sizes = [config.micro_batches_of(step) for step in range(steps)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] >= 1
+    assert sizes[-1] == accumulation
+    assert sum(sizes) == config.micro_batches_before(steps) <= micro_batches
+    longer = dataclasses.replace(config, steps=steps + 1)
+    assert longer.micro_batches_before(steps + 1) > micro_batches
 
 
 def test_sigterm_saves_and_ends_the_loop(

@@ -82,7 +82,7 @@ def fine_tune(
         raise InputError(
             f"none of the {len(examples)} examples fits the model's context of {context} tokens."
         )
-    model.to(device.device)
+    model.to(device.device).train()
     if config.compile:
         compile_model(model)
     training = Training(

@@ -100,12 +100,12 @@ def load_checkpoint(directory: Path, model: Model, optimizer: Optimizer) -> dict
 
 
 def load_model(directory: Path) -> Model:
-    """The model in `directory`, whatever it was saved for."""
+    """The model in `directory`, whatever it was saved for, ready to be used: without dropout."""
     verify(directory, read_manifest(directory, CHECKPOINT))
     config = load_config(cast(type[Architecture], Architecture), directory / "config.json")
     model = module_of(config)
     _load_weights(directory, model)
-    return model
+    return model.eval()
 
 
 def load_decoder(directory: Path) -> DecoderModel:

@@ -16,6 +16,7 @@ from groundup.core.terminate import Terminated
 _COMMANDS = {
     "quickstart": "Train, align and measure a model: the whole pipeline, for a budget.",
     "train": "Train one model on documents, for a budget.",
+    "watch": "Follow a training that goes on.",
     "chat": "Talk to the model of a run.",
     "generate": "Continue a prompt with the model of a run.",
     "tokenizer": "Train tokenizers, compare them, and see what they make of a text.",
@@ -25,6 +26,7 @@ _COMMANDS = {
     "ablate": "Train variants of a recipe with the same budget, and compare them.",
     "ladder": "Train the field's history with one budget, and draw it.",
     "profile": "Measure where a recipe's training step spends time and memory.",
+    "coordinates": "Check that learning rates transfer across width.",
     "bench": "Measure this machine and groundup, side by side with its peers.",
 }
 

@@ -125,6 +125,25 @@ def models(only: tuple[str, ...], quick: bool, as_json: bool) -> None:
 
 @command.command(
     epilog="""\b
+Example:
+  groundup bench optimizers --quick"""
+)
+@click.option("--quick", is_flag=True, help="Fewer weights and steps: within a minute.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def optimizers(quick: bool, as_json: bool) -> None:
+    """A step of each optimizer, beside torch's and beside what the memory allows."""
+    from groundup.bench.optimizers import bench_optimizers
+    from groundup.bench.result import print_result
+
+    result = bench_optimizers(quick=quick)
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        print_result(result)
+
+
+@command.command(
+    epilog="""\b
 Examples:
   groundup bench tokenizer --text corpus.txt --quick
   groundup bench tokenizer --text corpus.txt --plot tokenizer.svg"""

@@ -10,11 +10,24 @@ import ctypes
 import os
 import sys
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
+from groundup.core.errors import InputError
+
 # glibc's mallopt parameters (malloc.h)
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+
+
+Format = Literal["auto", "float32", "tf32", "bfloat16", "float16"]
+
+_FORMATS = {
+    "float32": torch.float32,
+    "tf32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
 
 
 @dataclass(frozen=True)
@@ -36,18 +49,24 @@ class Device:
         )
 
 
-def select_device(device: str = "auto", dtype: str = "auto") -> Device:
+def select_device(device: str = "auto", dtype: Format = "auto") -> Device:
     """Resolve `auto`: a GPU where there is one, bfloat16 where the hardware multiplies it.
 
     device: "auto", "cpu", "cuda", "cuda:1", "mps".
-    dtype: "auto", "float32", "bfloat16".
+    dtype: of matrix products. "tf32" is float32 with products of 11 significant bits, on NVIDIA
+    GPUs; that is a setting of the whole process. "float16" needs the loss to be scaled.
+    Raises `InputError` for tf32 elsewhere.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     chosen = torch.device(device)
     if dtype == "auto":
         dtype = "bfloat16" if _multiplies_bfloat16(chosen) else "float32"
-    return Device(chosen, {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype])
+    if chosen.type == "cuda":
+        torch.set_float32_matmul_precision("high" if dtype == "tf32" else "highest")
+    elif dtype == "tf32":
+        raise InputError(f"tf32 is a format of NVIDIA GPUs, and {chosen} is none: choose float32.")
+    return Device(chosen, _FORMATS[dtype])
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:

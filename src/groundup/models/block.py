@@ -98,6 +98,7 @@ class Block(nn.Module):
         position = config.position_of(layer)
         self.placement: Placement = config.placement
         self.scale = config.residual_scale
+        self.dropout = nn.Dropout(config.dropout) if config.dropout else None
         self.window = attention.window
         self.interleaved = isinstance(position, RoPE) and position.interleaved
         self.lends = layer + 1 < config.depth and config.borrows(layer + 1)
@@ -147,7 +148,11 @@ class Block(nn.Module):
         return x, keys_values if self.lends else None, report
 
     def _join(self, x: Tensor, branch: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
-        return join(self.placement, x, branch if self.scale == 1 else branch * self.scale, norm)
+        if self.scale != 1:
+            branch = branch * self.scale
+        if self.dropout is not None:
+            branch = self.dropout(branch)
+        return join(self.placement, x, branch, norm)
 
     def writes(self) -> list[Tensor]:
         """The weights that write to the residual stream."""
@@ -173,8 +178,9 @@ class Readout(nn.Module):
         self.head = nn.Linear(config.width, config.vocab_size, bias=False)
         self.scale, self.softcap = config.logit_scale, config.logit_softcap
 
-    def forward(self, hidden: Tensor, targets: Tensor | None = None) -> Tensor:
-        """hidden: [B, T, D] → logits [B, T, V]; with targets [B, T] → float32 losses [B, T]."""
+    def forward(self, hidden: Tensor, targets: Tensor | None = None, z_loss: float = 0.0) -> Tensor:
+        """hidden: [B, T, D] → logits [B, T, V]; with targets [B, T] → float32 losses [B, T], with
+        the penalty of `cross_entropies`."""
         logits = self.head(self.norm(hidden))
         if self.scale != 1:
             logits = logits * self.scale
@@ -182,13 +188,17 @@ class Readout(nn.Module):
             logits = self.softcap * torch.tanh(logits / self.softcap)
         if targets is None:
             return logits
-        return cross_entropies(logits, targets)
+        return cross_entropies(logits, targets, z_loss)
 
 
-def cross_entropies(logits: Tensor, targets: Tensor) -> Tensor:
+def cross_entropies(logits: Tensor, targets: Tensor, z_loss: float = 0.0) -> Tensor:
     """Negative log-likelihood of each target, in nats.
 
+    z_loss: a factor of log²(Z), Z the sum of the exponentials, which is added: it keeps the logits
+    from drifting (Chowdhery et al. 2022, PaLM, section 5).
     logits: [B, T, V]; targets: integers [B, T] → float32 [B, T].
     """
-    flat = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
-    return flat.view(targets.shape)
+    logits = logits.float()
+    flat = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+    losses = flat.view(targets.shape)
+    return losses + z_loss * logits.logsumexp(-1).square() if z_loss else losses

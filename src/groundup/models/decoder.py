@@ -9,6 +9,7 @@ mask, cache) is passed to `forward`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeVar, cast
 
 import torch
@@ -39,6 +40,7 @@ from groundup.layers.documents import numbered, places, together
 from groundup.layers.mamba2 import Mamba2Mixer
 from groundup.layers.moe import MixtureOfExperts
 from groundup.models.block import Block, Placement, Position, Positions, Readout
+from groundup.models.recompute import Recompute, in_parts, recomputed
 
 Mixer = GroupedQuery | Latent | Mamba2 | GatedDelta
 Network = GLU | MLP | MoE
@@ -56,6 +58,8 @@ class Decoder:
     "sandwich", x + norm(f(norm(x))) (Ding et al. 2021; Gemma 2); "after", x + norm(f(x)) (OLMo 2).
     residual_scale: a factor of every branch (as 1/√(2L), for depth).
     tied: the head shares the embedding's matrix. embedding_scale: a factor of the embeddings.
+    dropout: the share of the embeddings' and of each branch's elements that training sets to zero
+    (Srivastava et al. 2014), as GPT-2 does; of the attention's weights none.
     logit_scale, logit_softcap: logits become scale · x, then c · tanh(x / c).
     residual: the format of the residual stream under autocast; bfloat16 halves the memory traffic
     of everything between the matrix products.
@@ -73,6 +77,7 @@ class Decoder:
     tied: bool = False
     residual_scale: float = 1.0
     embedding_scale: float = 1.0
+    dropout: float = 0.0
     logit_scale: float = 1.0
     logit_softcap: float | None = None
     residual: Literal["float32", "compute"] = "compute"
@@ -80,6 +85,8 @@ class Decoder:
     def __post_init__(self) -> None:
         if min(self.vocab_size, self.context, self.width, self.depth) < 1:
             raise ValueError("vocab_size, context, width and depth must be positive")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout ({self.dropout}) is a share, from 0 up to 1")
         if () in (self.attention, self.mlp, self.position):
             raise ValueError("attention, mlp and position need at least one entry")
         if any(isinstance(p, Learned | Sinusoidal) for p in as_tuple(self.position)[1:]):
@@ -164,6 +171,7 @@ class DecoderModel(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocab_size, config.width)
+        self.dropout = nn.Dropout(config.dropout) if config.dropout else None
         self.positions = Positions(config)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.depth))
         self.readout = Readout(config)
@@ -219,17 +227,26 @@ class DecoderModel(nn.Module):
         documents: Tensor | None = None,
         implementation: Implementation = "sdpa",
         reports: list[RouterReport] | None = None,
+        recompute: Recompute = "nothing",
+        z_loss: float = 0.0,
     ) -> Tensor:
         """Negative log-likelihood of each target, in nats.
 
         tokens, targets: integers [B, T]. Returns float32 [B, T]. The one function under
         pretraining (its mean), fine-tuning (a weighted mean), reinforcement learning (minus it is
         the log-probability) and evaluation (its sum).
+        recompute: what the backward pass computes anew. z_loss: see `cross_entropies`.
         """
         hidden = self.hidden(
-            tokens, documents=documents, implementation=implementation, reports=reports
+            tokens,
+            documents=documents,
+            implementation=implementation,
+            reports=reports,
+            recompute=recompute == "blocks",
         )
-        return self.readout(hidden, targets)
+        if recompute == "nothing":
+            return self.readout(hidden, targets, z_loss)
+        return in_parts(partial(self.readout, z_loss=z_loss), hidden, targets)
 
     def logprobs(self, tokens: Tensor) -> Tensor:
         """Log-probability of each token but the first, given those before it: [B, T−1], in nats."""
@@ -247,8 +264,12 @@ class DecoderModel(nn.Module):
         cache: KeyValueCache | None = None,
         implementation: Implementation = "sdpa",
         reports: list[RouterReport] | None = None,
+        recompute: bool = False,
     ) -> Tensor:
-        """The residual stream after the last block: [B, T, D]."""
+        """The residual stream after the last block: [B, T, D].
+
+        recompute: of each block keep the input alone for the backward pass.
+        """
         config, T = self.config, tokens.shape[1]
         S = T if cache is None else cache.length + T
         check_length(S, config.context)
@@ -262,6 +283,8 @@ class DecoderModel(nn.Module):
         if config.embedding_scale != 1:
             x = x * config.embedding_scale
         x = self.positions.add(x, positions)
+        if self.dropout is not None:
+            x = self.dropout(x)
         if config.residual == "compute" and torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))
         views = [module(positions, S) for module in self.positions.views]
@@ -271,7 +294,8 @@ class DecoderModel(nn.Module):
             assert isinstance(block, Block)
             if block.window not in masks:
                 masks[block.window] = _visible(T, S, block.window, mask, documents, x.device)
-            x, lent, report = block(
+            run = recomputed(block) if recompute else block
+            x, lent, report = run(
                 x,
                 view=views[self.positions.view_of[layer]],
                 mask=masks[block.window],

@@ -2,7 +2,8 @@
 forward, with tensors that have shapes and formats but no numbers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from groundup.models.bert import BERTModel
 from groundup.models.decoder import Decoder, in_turn
 from groundup.models.encoder_decoder import EncoderDecoderModel
 from groundup.models.families import Architecture, Model, module_of
+from groundup.models.recompute import Recompute
 from groundup.models.seq2seq import Seq2SeqModel
 
 
@@ -27,7 +29,7 @@ class OptimizerConfig(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingMemory:
-    """In bytes. weights, gradients, optimizer: float32, whatever the activations are.
+    """In bytes. weights, gradients: float32, whatever the activations are, or what is asked for.
 
     activations: what the forward pass keeps for the backward pass, under autocast with the weights
     in its format.
@@ -59,29 +61,48 @@ def training_memory(
     source_tokens: int | None = None,
     optimizer: OptimizerConfig,
     dtype: torch.dtype = torch.float32,
+    weights_dtype: torch.dtype = torch.float32,
+    recompute: Recompute = "nothing",
 ) -> TrainingMemory:
     """The memory of training on `batch` sequences of `tokens` tokens each, not compiled, on a CPU.
 
     source_tokens: of each source, for models that read one beside the target. dtype: of autocast;
-    with float32 there is none. Of BERT's tokens 15 % are masked. Where experts are, each is counted
-    as if it had its even share of the tokens: the load decides, and it is not known beforehand.
+    with float32 there is none. weights_dtype: of weights and gradients. recompute: what the
+    backward pass of a language model computes anew. Of BERT's tokens 15 % are masked. Where experts
+    are, each is counted as if it had its even share of the tokens: the load decides, and it is not
+    known beforehand.
     """
     autocast = dtype != torch.float32
-    with torch.device("meta"):
-        state = optimizer.build(dict(module_of(config).named_parameters())).tensors()
+    with torch.device("meta"), _default_dtype(weights_dtype):
+        model = module_of(config)
+        state = optimizer.build(dict(model.named_parameters())).tensors()
     # The meta device knows no autocast. Tensors that only pretend to be on the CPU do, but their
     # operations take ten times as long.
     with FakeTensorMode() if autocast else torch.device("meta"):
-        model = module_of(_dense(config, autocast=autocast))
+        with _default_dtype(weights_dtype):
+            model = module_of(_dense(config, autocast=autocast))
         with torch.autocast("cpu", dtype, enabled=autocast):
-            activations = bytes_saved(model, lambda: _loss(model, batch, tokens, source_tokens))
-    weights = 4 * parameter_count(config)
+            activations = bytes_saved(
+                model, lambda: _loss(model, batch, tokens, source_tokens, recompute)
+            )
+    weights = weights_dtype.itemsize * parameter_count(config)
     return TrainingMemory(
         weights=weights,
         gradients=weights,
         optimizer=sum(tensor.numel() * tensor.element_size() for tensor in state.values()),
         activations=activations,
     )
+
+
+@contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """A context in which modules are made with weights of this format."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def bytes_saved(model: nn.Module, forward: Callable[[], object]) -> int:
@@ -103,7 +124,9 @@ def bytes_saved(model: nn.Module, forward: Callable[[], object]) -> int:
     return sum(saved.values())
 
 
-def _loss(model: Model, batch: int, tokens: int, source_tokens: int | None) -> Tensor:
+def _loss(
+    model: Model, batch: int, tokens: int, source_tokens: int | None, recompute: Recompute
+) -> Tensor:
     ids = torch.zeros(batch, tokens, dtype=torch.int64)
     if isinstance(model, BERTModel):
         predictions = model(ids, implementation="blockwise")
@@ -117,7 +140,7 @@ def _loss(model: Model, batch: int, tokens: int, source_tokens: int | None) -> T
         if isinstance(model, Seq2SeqModel):
             return model.losses(source, ids).sum()
         return model.losses(source, ids, implementation="blockwise").sum()
-    return model.losses(ids, ids, implementation="blockwise").sum()
+    return model.losses(ids, ids, implementation="blockwise", recompute=recompute).sum()
 
 
 def _dense(config: Architecture, *, autocast: bool) -> Architecture:

@@ -3,6 +3,7 @@ layers read a text token by token, and what they have read is a vector of consta
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from groundup.layers import GRU, LSTM, Implementation, RouterReport
 from groundup.layers.recurrent import Recurrent, RecurrentState
 from groundup.models.block import cross_entropies
+from groundup.models.recompute import Recompute, in_parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,17 @@ class RecurrentModel(nn.Module):
         tokens: integers [B, T]. states: of each layer, before the first position. documents: as in
         `forward`.
         """
+        x, after = self.hidden(tokens, states, documents=documents)
+        return self.head(x), after
+
+    def hidden(
+        self,
+        tokens: Tensor,
+        states: list[RecurrentState] | None = None,
+        *,
+        documents: Tensor | None = None,
+    ) -> tuple[Tensor, list[RecurrentState]]:
+        """What `read` makes logits of: [B, T, D], and the states."""
         x = self.embedding(tokens)
         after: list[RecurrentState] = []
         for layer, cell in enumerate(self.blocks):
@@ -88,7 +101,7 @@ class RecurrentModel(nn.Module):
             y, state = cell(x, None if states is None else states[layer], documents=documents)
             x = y + x if layer else y
             after.append(state)
-        return self.head(x), after
+        return x, after
 
     def losses(
         self,
@@ -98,13 +111,21 @@ class RecurrentModel(nn.Module):
         documents: Tensor | None = None,
         implementation: Implementation = "sdpa",  # noqa: ARG002
         reports: list[RouterReport] | None = None,  # noqa: ARG002
+        recompute: Recompute = "nothing",
+        z_loss: float = 0.0,
     ) -> Tensor:
         """Negative log-likelihood of each target, in nats: integers [B, T] twice → float32 [B, T].
 
         documents: as in `forward`. implementation, reports: as for a decoder; there is nothing to
-        choose and to report.
+        choose and to report. recompute, z_loss: as for a decoder; cells are not computed anew.
         """
-        return cross_entropies(self(tokens, documents=documents), targets)
+        hidden = self.hidden(tokens, documents=documents)[0]
+        if recompute == "nothing":
+            return self._losses(hidden, targets, z_loss)
+        return in_parts(partial(self._losses, z_loss=z_loss), hidden, targets)
+
+    def _losses(self, hidden: Tensor, targets: Tensor, z_loss: float) -> Tensor:
+        return cross_entropies(self.head(hidden), targets, z_loss)
 
     def logprobs(self, tokens: Tensor) -> Tensor:
         """Log-probability of each token but the first, given those before it: [B, T−1], in nats."""

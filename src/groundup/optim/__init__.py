@@ -7,6 +7,7 @@ from groundup.optim.clip import clip_gradients
 from groundup.optim.ema import EMA
 from groundup.optim.lion import Lion
 from groundup.optim.muon import Muon
+from groundup.optim.narrow import Narrow
 from groundup.optim.optimizer import Optimizer
 from groundup.optim.schedule import Schedule
 from groundup.optim.schedule_free import ScheduleFreeAdamW
@@ -20,6 +21,7 @@ __all__ = [
     "ByRole",
     "Lion",
     "Muon",
+    "Narrow",
     "Optimizer",
     "Schedule",
     "ScheduleFreeAdamW",

@@ -29,8 +29,19 @@ class EMA:
         if not 0 <= self.decay < 1:
             raise ValueError("decay must be from 0 up to 1")
 
-    def around(self, optimizer: OptimizerConfig, parameters: Parameters) -> "EMAState":
-        return EMAState(self, optimizer.build(parameters), parameters)
+    def around(self, optimizer: OptimizerConfig) -> "Averaged":
+        return Averaged(self, optimizer)
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """An optimizer, with the average of what it makes."""
+
+    average: EMA
+    optimizer: OptimizerConfig
+
+    def build(self, parameters: Parameters) -> "EMAState":
+        return EMAState(self.average, self.optimizer.build(parameters), parameters)
 
 
 class EMAState:
@@ -41,7 +52,9 @@ class EMAState:
         self.optimizer = optimizer
         self.parameters = dict(parameters)
         self.count = torch.zeros((), dtype=torch.int64)
-        self.average = {name: p.detach().clone() for name, p in self.parameters.items()}
+        self.average = {
+            name: p.detach().to(torch.float32, copy=True) for name, p in self.parameters.items()
+        }
 
     @torch.no_grad()
     def step(self, scale: float) -> None:
@@ -50,7 +63,7 @@ class EMAState:
         self.count += 1
         decay = min(self.config.decay, step / (step + 1))
         for name, parameter in self.parameters.items():
-            self.average[name].lerp_(parameter, 1 - decay)
+            self.average[name].lerp_(parameter.float(), 1 - decay)
 
     def averaged(self) -> AbstractContextManager[None]:
         return holding(self.parameters, self.average)

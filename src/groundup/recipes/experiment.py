@@ -7,6 +7,7 @@ trains architecture after architecture with the same budget.
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from groundup.core.device import Format
 from groundup.curate import Curate
 from groundup.layers import (
     GLU,
@@ -49,7 +50,7 @@ class Experiment:
     tokenizer: TokenizerTraining = TokenizerTraining(vocab_size=_VOCAB)
     evaluation: Evaluation = Evaluation(stride=256, max_bytes=300_000)
     device: str = "auto"
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    dtype: Format = "auto"
     compile: Literal["auto", "yes", "no"] = "auto"
 
 

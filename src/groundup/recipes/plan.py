@@ -246,7 +246,8 @@ def _allocate(
 
 def _step_reasons(plan: Plan, config: Quickstart, work: Work) -> list[Reason]:
     pretrain = plan.pretrain
-    tokens = pretrain.steps * pretrain.batch * pretrain.accumulation * plan.model.context
+    micro_batches = pretrain.micro_batches_before(pretrain.steps)
+    tokens = micro_batches * pretrain.batch * plan.model.context
     if plan.probe:
         share = plan.probe.flops_per_second / plan.probe.peak_flops_per_second
         because = (

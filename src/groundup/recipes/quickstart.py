@@ -11,6 +11,7 @@ from typing import Literal
 from groundup.align.chat import SPECIAL_TOKENS
 from groundup.align.grpo import GRPO
 from groundup.align.sft import SFT
+from groundup.core.device import Format
 from groundup.curate import Curate
 from groundup.models import Decoder
 from groundup.scaling import Reason
@@ -95,7 +96,7 @@ class Quickstart:
     verifier: str | None = None
     grpo_seeds: int = 3
     device: str = "auto"
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    dtype: Format = "auto"
     compile: Literal["auto", "yes", "no"] = "auto"
     plan_overrides: tuple[str, ...] = ()
     plan: Plan | None = None

@@ -51,6 +51,7 @@ def bits_per_byte(
     text_bytes = int(shards.document_bytes[:documents].sum())
     stream = np.concatenate([[end_of_text], shards.read(0, total)]).astype(np.int64)
     nats = 0.0
+    training = model.training
     model.eval()
     with eagerly(), device.autocast():
         for rows in _windows(total, context, stride):
@@ -62,7 +63,7 @@ def bits_per_byte(
                 nats += float(row[first - lo :].sum())
             if advance is not None:
                 advance(sum(hi - first for _, first, hi in rows))
-    model.train()
+    model.train(training)
     return nats / math.log(2) / text_bytes
 
 

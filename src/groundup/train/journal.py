@@ -22,6 +22,7 @@ from groundup.checkpoint import (
     load_checkpoint,
 )
 from groundup.core.errors import DivergedError
+from groundup.core.files import write_json
 from groundup.core.metrics import MetricsWriter
 from groundup.core.terminate import Terminated, noticing_sigterm
 from groundup.train.incident import keep_batch
@@ -29,7 +30,8 @@ from groundup.train.step import StepResult, Training
 
 
 class Journal:
-    """`metrics.jsonl`, `checkpoints/` and `incidents/` of the training in `directory`.
+    """`metrics.jsonl`, `checkpoints/` and `incidents/` of the training in `directory`, and in
+    `training.json` how many steps it will have.
 
     seconds: training time so far, that of killed runs up to their last checkpoint included.
     """
@@ -56,10 +58,12 @@ class Journal:
             state = load_checkpoint(newest, training.model, training.optimizer)
             training.step, self._before = state["step"], state["seconds"]
             training.watch.load(state["watch"])
+            training.loss_scale.load(state["loss_scale"])
         resumed_at = training.step
         self._metrics = MetricsWriter(
             directory / "metrics.jsonl", keep=lambda record: record["step"] <= resumed_at
         )
+        write_json(directory / "training.json", {"steps": training.steps})
         self._started = self._saved = time.perf_counter()
 
     @property
@@ -101,7 +105,11 @@ class Journal:
         due = time.perf_counter() - self._saved > self._save_seconds
         if force or terminated or due or self._retention.permanent(self._training.step):
             training = self._training
-            state = {"seconds": self.seconds, "watch": training.watch.state()}
+            state = {
+                "seconds": self.seconds,
+                "watch": training.watch.state(),
+                "loss_scale": training.loss_scale.state(),
+            }
             self._writer.begin(training.model, training.optimizer, training.step, state)
             self._saved = time.perf_counter()
         if force or terminated:

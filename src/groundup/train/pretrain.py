@@ -5,10 +5,11 @@ optimizer state and the step number; everything else (batches, learning rate) is
 step. A resumed run ends with the same bits as one that was never stopped.
 """
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -26,7 +27,9 @@ from groundup.data.shards import TokenShards
 from groundup.data.windows import Windows
 from groundup.layers import Implementation, RouterReport
 from groundup.models import Decoder, LanguageModel, RecurrentLM
-from groundup.optim import EMA, ByRole, Schedule
+from groundup.models.recompute import Recompute
+from groundup.optim import EMA, ByRole, Narrow, Schedule
+from groundup.optim.optimizer import OptimizerConfig
 from groundup.train.bits_per_byte import bits_per_byte
 from groundup.train.compile import compile_model
 from groundup.train.guard import Guard
@@ -47,12 +50,19 @@ class MicroBatch(NamedTuple):
 class Pretrain:
     """steps: optimizer steps. batch: sequences a micro-batch. accumulation: micro-batches a step.
 
+    batch_warmup: the share of the steps in which their micro-batches rise from one to
+    `accumulation`: early gradients point alike, so a small batch shows where to go (McCandlish et
+    al. 2018, "An empirical model of large-batch training", section 2.2).
     document_mask: no text sees those before it in its window; else a window is one text.
+    z_loss: a factor of the penalty on logits that drift (see `models.block.cross_entropies`).
     compile: compile blocks and readout. attention: how training computes it (see layers).
+    recompute: what the backward pass computes anew, to save memory.
     validations: how many times the loss on held-out text is measured on the way.
     validation_documents: on how many held-out documents.
     save_seconds: time between checkpoints. retention: which of them stay.
     guard: what is done where a step's loss or gradient is not finite, or a spike.
+    weights: the format that the model holds them in, and what becomes of updates that are too small
+    for it (see `optim.narrow`): "bfloat16" keeps float32 copies, "bfloat16_alone" rounds by chance.
     ema: where given, what is measured and kept at the end is an average of the weights.
     balance_rate: how far a step moves the biases of a mixture's experts (see `layers.moe`).
     """
@@ -62,15 +72,19 @@ class Pretrain:
     optimizer: ByRole
     schedule: Schedule = Schedule()
     accumulation: int = 1
+    batch_warmup: float = 0.0
     clip: float = 1.0
     document_mask: bool = False
+    z_loss: float = 0.0
     compile: bool = True
     attention: Implementation = "blockwise"
+    recompute: Recompute = "nothing"
     validations: int = 8
     validation_documents: int = 16
     save_seconds: float = 20.0
     retention: Retention = Retention()
     guard: Guard = Guard()
+    weights: Literal["float32", "bfloat16", "bfloat16_alone"] = "float32"
     ema: EMA | None = None
     balance_rate: float = 0.001
     seed: int = 0
@@ -78,7 +92,39 @@ class Pretrain:
     def __post_init__(self) -> None:
         if min(self.steps, self.batch, self.accumulation) < 1:
             raise ValueError("steps, batch and accumulation must be at least 1")
+        if not 0 <= self.batch_warmup <= 1:
+            raise ValueError("batch_warmup is a share of the steps, from 0 to 1")
         self.guard.check(self.retention)
+
+    def micro_batches_of(self, step: int) -> int:
+        """How many micro-batches step `step` (from 0) has."""
+        rising = self.batch_warmup * self.steps
+        if step >= rising:
+            return self.accumulation
+        return math.ceil(self.accumulation * min(1.0, (step + 1) / rising))
+
+    def micro_batches_before(self, step: int) -> int:
+        """How many the steps before `step` have together."""
+        return sum(map(self.micro_batches_of, range(step)))
+
+    def steps_within(self, micro_batches: int) -> int:
+        """The most steps that have so many micro-batches together."""
+        steps = math.ceil(micro_batches / self.accumulation / (1 - self.batch_warmup / 2))
+        while steps and replace(self, steps=steps).micro_batches_before(steps) > micro_batches:
+            steps -= 1
+        return steps
+
+    @property
+    def weights_dtype(self) -> torch.dtype:
+        return torch.float32 if self.weights == "float32" else torch.bfloat16
+
+    @property
+    def whole_optimizer(self) -> OptimizerConfig:
+        """The optimizer, with what is around it."""
+        whole: OptimizerConfig = self.optimizer
+        if self.weights != "float32":
+            whole = Narrow("nearest" if self.weights == "bfloat16" else "stochastic", whole)
+        return self.ema.around(whole) if self.ema else whole
 
 
 def start_training(
@@ -86,19 +132,20 @@ def start_training(
 ) -> Training[LanguageModel]:
     """A fresh model and optimizer, ready for the first step."""
     model = model_config.build(derive_seed(config.seed, "weights")).to(device.device)
+    for parameter in model.parameters():  # and no buffers: a router's biases move in small steps
+        parameter.data = parameter.data.to(config.weights_dtype)
     if config.compile:
         compile_model(model)
     parameters = dict(model.named_parameters())
     return Training(
         model=model,
-        optimizer=config.ema.around(config.optimizer, parameters)
-        if config.ema
-        else config.optimizer.build(parameters),
+        optimizer=config.whole_optimizer.build(parameters),
         schedule=config.schedule,
         steps=config.steps,
         device=device,
         clip=config.clip,
         guard=config.guard,
+        seed=derive_seed(config.seed, "chance"),
     )
 
 
@@ -106,9 +153,11 @@ def micro_batches(
     config: Pretrain, batches: Batches, first: int, device: Device
 ) -> Iterator[list[MicroBatch]]:
     """The micro-batches of each step from `first` (from 0) to the last."""
+    begin = config.micro_batches_before(first)
     for step in range(first, config.steps):
-        indices = range(step * config.accumulation, (step + 1) * config.accumulation)
-        yield [_tensors(batches, index, device) for index in indices]
+        end = begin + config.micro_batches_of(step)
+        yield [_tensors(batches, index, device) for index in range(begin, end)]
+        begin = end
 
 
 def batch_loss(
@@ -122,6 +171,8 @@ def batch_loss(
         documents=batch.documents,
         implementation=config.attention,
         reports=reports,
+        recompute=config.recompute,
+        z_loss=config.z_loss,
     )
     return losses.mean() + sum(report.loss for report in reports), reports
 
@@ -167,7 +218,7 @@ def pretrain(
         batch=config.batch,
         documents=config.document_mask,
     )
-    tokens_per_step = config.batch * config.accumulation * model_config.context
+    tokens_of_one = config.batch * model_config.context  # micro-batch
     training = start_training(config, model_config, device)
 
     loads: list[list[Tensor]] = []  # of each router, in each micro-batch of the step
@@ -184,11 +235,12 @@ def pretrain(
         progress_bar(console, "pretrain", config.steps) as advance,
     ):
         advance(training.step)
+        tokens = config.micro_batches_before(training.step) * tokens_of_one
         for result in steps(training, loaded, loss_of):
             if result.incident is None:
                 rebalance(training.model, loads, config.balance_rate)
             loads.clear()
-            tokens = result.step * tokens_per_step
+            tokens += config.micro_batches_of(result.step - 1) * tokens_of_one
             journal.record(result, tokens=tokens, lr=config.optimizer.matrices.lr * result.scale)
             advance(1, f"loss {result.loss:.3f}")
             last = result.step == config.steps
@@ -205,10 +257,11 @@ def pretrain(
                     )
                 journal.write(tokens=tokens, validation_bits_per_byte=bits)
         seconds = journal.seconds
+    read = config.micro_batches_before(config.steps)
     facts = {
         "steps": config.steps,
-        "tokens": config.steps * tokens_per_step,
-        "epochs": batches.epochs(config.steps * config.accumulation),
+        "tokens": read * tokens_of_one,
+        "epochs": batches.epochs(read),
         "parameters": training.model.parameter_count(),
         "seconds": seconds,
     }

@@ -82,7 +82,8 @@ def profile_training(
         raise InputError(
             f"a vocabulary of {model.vocab_size} is too small to profile: 3 is the least."
         )
-    config = dataclasses.replace(config, steps=_WARM_UP + repeats + 1)  # one is traced
+    steps_done = _WARM_UP + repeats + 1  # one is traced
+    config = dataclasses.replace(config, steps=steps_done, batch_warmup=0.0)
     predicted = _predict(config, model, device)
     with progress_bar(console, "profile", 4) as advance:
         parts, memory = _profile_parts(config, model, device, repeats)
@@ -119,12 +120,11 @@ def _predict(config: Pretrain, model: Decoder | RecurrentLM, device: Device) -> 
         model,
         batch=config.batch,
         tokens=model.context,
-        optimizer=config.optimizer,
+        optimizer=config.whole_optimizer,
         dtype=device.compute_dtype,
+        weights_dtype=config.weights_dtype,
+        recompute=config.recompute,
     )
-    if config.ema:  # an average of each weight
-        state = predicted.optimizer + predicted.weights
-        predicted = dataclasses.replace(predicted, optimizer=state)
     on_gpu = device.device.type == "cuda"
     available = torch.cuda.mem_get_info(device.device)[0] if on_gpu else available_bytes()
     if available is not None and predicted.total > available:

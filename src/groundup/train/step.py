@@ -14,9 +14,11 @@ from torch import Tensor
 from torch.profiler import record_function
 
 from groundup.core.device import Device
+from groundup.core.seeds import derive_seed
 from groundup.models import LanguageModel
 from groundup.optim import Optimizer, Schedule, clip_gradients
 from groundup.train.guard import Guard, Incident, Watch
+from groundup.train.loss_scale import LossScale
 
 Batch = TypeVar("Batch")
 Network = TypeVar("Network", bound=LanguageModel)
@@ -27,7 +29,8 @@ class Training(Generic[Network]):
     """Everything that a step reads and changes.
 
     steps: how many the schedule is made for. step: how many have been done. guard: which steps are
-    refused; watch: what it has seen.
+    refused; watch: what it has seen. seed: of what is left to chance, anew in each step, so that a
+    resumed run draws what it would have drawn.
     """
 
     model: Network
@@ -37,11 +40,14 @@ class Training(Generic[Network]):
     device: Device
     clip: float = 1.0
     guard: Guard = Guard()
+    seed: int = 0
     step: int = 0
     watch: Watch = field(init=False)
+    loss_scale: LossScale = field(init=False)
 
     def __post_init__(self) -> None:
         self.watch = Watch(self.guard)
+        self.loss_scale = LossScale.of(self.device.compute_dtype)
 
 
 @dataclass(frozen=True)
@@ -74,24 +80,29 @@ def steps(
     names in a trace of PyTorch's profiler.
     A step that the training's guard refuses leaves weights and optimizer as they are; it counts all
     the same, as data and learning rate hang on it, and its result says why. What else is to be done
-    is the journal's part.
+    is the journal's part. A step whose gradients overflow float16 is left out, too, but is none of
+    the guard's: the next ones are scaled down.
     """
-    model, optimizer = training.model, training.optimizer
+    model, optimizer, loss_scale = training.model, training.optimizer, training.loss_scale
     for micro_batches in batches:
+        torch.manual_seed(derive_seed(training.seed, "step", training.step))
         losses, notes = [], []
         for micro_batch in micro_batches:
             with phase("forward"), training.device.autocast():
                 loss, note = loss_of(model, micro_batch)
             with phase("backward"):
-                (loss / len(micro_batches)).backward()
+                (loss * (loss_scale.factor / len(micro_batches))).backward()
             losses.append(loss.detach())
             notes.append(note)
         with phase("optimizer"):
+            loss_scale.undo(model.parameters())
             norm = clip_gradients(model.parameters(), training.clip)
-        mean = float(torch.stack(losses).mean())
-        incident = training.watch.judge(training.step + 1, mean, norm, micro_batches)
+        mean, incident = float(torch.stack(losses).mean()), None
+        overflowed = loss_scale.overflowed(norm)
+        if not overflowed:
+            incident = training.watch.judge(training.step + 1, mean, norm, micro_batches)
         scale = training.schedule.scale(training.step, training.steps)
-        if incident is None:
+        if incident is None and not overflowed:
             with phase("optimizer"), training.device.autocast():
                 optimizer.step(scale)
         model.zero_grad(set_to_none=True)

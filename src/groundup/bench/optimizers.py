@@ -1,0 +1,111 @@
+"""One optimizer step of ten million weights beside torch's and beside the memory's own time: what
+an element-wise update must read and write, at the rate of a copy.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from groundup.bench.result import OURS, machine_is_idle, row, versions
+from groundup.core.device import Device, select_device, tune_cpu
+from groundup.optim import SOAP, Adam, AdamW, Lion, Muon, ScheduleFreeAdamW
+from groundup.optim.optimizer import OptimizerConfig
+from groundup.train.probe import machine_description, peak_bandwidth, wait
+
+_SHAPE, _COUNT = (1024, 1024), 10
+_RATE, _BETAS, _DECAY = 1e-3, (0.9, 0.95), 0.1
+
+# The optimizer, and how often an element's four bytes are read or written.
+# AdamW reads weight, gradient and two moments, and writes all but the gradient.
+_ELEMENTWISE: dict[str, tuple[OptimizerConfig, int]] = {
+    "AdamW": (AdamW(lr=_RATE, betas=_BETAS, decay=_DECAY), 7),
+    "Adam": (Adam(lr=_RATE, betas=_BETAS), 7),
+    "Lion": (Lion(lr=_RATE), 5),
+    "ScheduleFreeAdamW": (ScheduleFreeAdamW(lr=_RATE), 7),
+}
+_MATRIX: dict[str, OptimizerConfig] = {"Muon": Muon(lr=_RATE), "SOAP": SOAP(lr=_RATE)}
+
+
+def bench_optimizers(*, quick: bool) -> dict[str, Any]:
+    """The result: milliseconds a step; of element-wise ones how often the memory's time, too."""
+    tune_cpu()
+    device, idle = select_device(), machine_is_idle()
+    bandwidth = peak_bandwidth(device, seconds=0.5)
+    rounds, size = (3, 2) if quick else (15, _COUNT)
+    weights = size * _SHAPE[0] * _SHAPE[1]
+    rows = []
+    for name, (config, crossings) in _ELEMENTWISE.items():
+        case = f"{name}, {weights / 1e6:.3g} M weights"
+        bound = 4 * crossings * weights / bandwidth
+        for subject, times in _in_turns(_subjects(name, config, size, device), rounds).items():
+            rows.append(_milliseconds(case, subject, times))
+            over = [seconds / bound for seconds in times]
+            rows.append(row(case, subject, "of the memory's time", "", over, higher=False))
+    for name, config in _MATRIX.items():
+        case = f"{name}, {weights / 1e6:.3g} M weights in {size} matrices"
+        step = {OURS: _ours(config, size, device)}
+        rows.append(_milliseconds(case, OURS, _in_turns(step, min(rounds, 5))[OURS]))
+    return {
+        "bench": "optimizers",
+        "machine": machine_description(device),
+        "versions": versions("groundup", "torch"),
+        "idle": idle,
+        "rows": rows,
+        "limits": [{"name": "copying memory", "value": bandwidth / 1e9, "unit": "GB/s"}],
+    }
+
+
+def _milliseconds(case: str, subject: str, times: list[float]) -> dict[str, Any]:
+    return row(case, subject, "a step", "ms", [1e3 * time for time in times], higher=False)
+
+
+def _subjects(
+    name: str, config: OptimizerConfig, size: int, device: Device
+) -> dict[str, Callable[[], object]]:
+    subjects = {OURS: _ours(config, size, device)}
+    if name in ("Adam", "AdamW"):
+        kind = getattr(torch.optim, name)
+        decay = {"weight_decay": _DECAY} if name == "AdamW" else {}
+        for label, how in (("fused", "fused"), ("loop", "")):
+            parameters = _parameters(size, device)
+            more = {how: True} if how else {"foreach": False}
+            optimizer = kind(parameters, lr=_RATE, betas=_BETAS, **decay, **more)
+            subjects[f"torch, {label}"] = optimizer.step
+    return subjects
+
+
+def _ours(config: OptimizerConfig, size: int, device: Device) -> Callable[[], object]:
+    parameters = _parameters(size, device)
+    state = config.build({f"blocks.{i}": p for i, p in enumerate(parameters)})
+
+    def step() -> None:
+        with device.autocast():
+            state.step(1.0)
+
+    return step
+
+
+def _parameters(size: int, device: Device) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    parameters = []
+    for _ in range(size):
+        weight, grad = torch.randn(2, *_SHAPE, generator=generator).to(device.device)
+        weight.requires_grad_().grad = grad
+        parameters.append(weight)
+    return parameters
+
+
+def _in_turns(subjects: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each subject in each round, the first two left out."""
+    device = select_device()
+    times: dict[str, list[float]] = {name: [] for name in subjects}
+    for _ in range(rounds + 2):
+        for name, step in subjects.items():
+            start = time.perf_counter()
+            step()
+            wait(device)
+            times[name].append(time.perf_counter() - start)
+    return {name: taken[2:] for name, taken in times.items()}
