@@ -17,8 +17,8 @@ help: ## list the targets
 quickstart: $(VENV)/.base ## train, align and measure a small model on Python's standard library
 	$(BIN)/groundup quickstart $(ARGS)
 
-test: $(VENV)/.dev ## run the default test suite
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev ## run the default test suite, on all processors
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev ## lint, formatting, types, import layers
 	$(BIN)/ruff check .

@@ -14,10 +14,11 @@ setup(
     ext_modules=[
         Pybind11Extension(
             "groundup._native",
-            [str(SOURCES / "module.cpp"), str(SOURCES / "window.cpp")],
+            [str(SOURCES / f"{name}.cpp") for name in ("module", "update", "window")],
             depends=sorted(str(header) for header in SOURCES.glob("*.h")),
             cxx_std=17,
-            extra_compile_args=["-O2", "-Wall", "-Wextra"],
+            # The last two let the compiler take the roots of several numbers at once.
+            extra_compile_args=["-O2", "-Wall", "-Wextra", "-fno-math-errno", "-fno-trapping-math"],
             optional=True,
         )
     ]

@@ -1,12 +1,26 @@
-"""Shared fixtures: real text that every machine has."""
+"""Shared fixtures, above all real text that every machine has; and what workers share."""
 
+import os
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from groundup.train import Journal
+
+
+def pytest_configure() -> None:
+    """Where several workers run tests, each keeps to its share of the processors, and so do the
+    commands that it starts: PyTorch's threads wait for each other, and crawl where they share."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker and hasattr(os, "sched_setaffinity"):
+        processors = sorted(os.sched_getaffinity(0))
+        count = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        share = processors[int(worker.removeprefix("gw")) % len(processors) :: count]
+        os.sched_setaffinity(0, share)
+        torch.set_num_threads(len(share))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
-"""The hot loops of tokenization in C++ (src/native); groundup.tokenizers says what each returns."""
+"""The hot loops of tokenization and of optimizers in C++ (src/native); groundup.tokenizers and
+groundup.optim say what each returns."""
 
 from collections.abc import Sequence
 
@@ -65,3 +66,48 @@ class Trainer:
     def __init__(self, counter: Counter, least: int, longest: int) -> None: ...
     def learn(self, wanted: int) -> list[tuple[int, int]]:
         """Up to `wanted` more merges; fewer, if no pairs are left."""
+
+Parameter = Sequence[NDArray[np.float32]]  # weight, gradient, kept arrays: of one length
+
+def adam(
+    parameters: list[Parameter],
+    threads: int,
+    shrink: float,
+    penalty: float,
+    beta1: float,
+    beta2: float,
+    rate: float,
+    root: float,
+    eps: float,
+    /,
+) -> None:
+    """A step of Adam or AdamW in place. shrink: factor of the weight before it. penalty: times the
+    weight, added to the gradient. rate, root: the step size and the factor of the second moment's
+    root, with the corrections of bias."""
+
+def lion(
+    parameters: list[Parameter],
+    threads: int,
+    shrink: float,
+    beta1: float,
+    beta2: float,
+    rate: float,
+    /,
+) -> None:
+    """A step of Lion in place; the kept array is the momentum."""
+
+def schedule_free(
+    parameters: list[Parameter],
+    threads: int,
+    decay: float,
+    beta1: float,
+    beta2: float,
+    rate: float,
+    root: float,
+    eps: float,
+    back: float,
+    share: float,
+    /,
+) -> None:
+    """A step of schedule-free AdamW in place. The weight is y, the kept arrays z and the second
+    moment. back: of y towards z, where x is. share: of z in the new x."""

@@ -1,7 +1,8 @@
-// groundup._native: the hot loops of tokenization, as functions on Python's own objects.
+// groundup._native: the hot loops of tokenization and of optimizers, as functions on Python's own
+// objects and on NumPy's.
 //
-// src/groundup/_native.pyi has the types; groundup.tokenizers has the reference in Python that says
-// what each must return.
+// src/groundup/_native.pyi has the types; groundup.tokenizers and groundup.optim have the references
+// in Python that say what each must return.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -11,6 +12,7 @@
 #include "batch.h"
 #include "decoder.h"
 #include "trainer.h"
+#include "updates.h"
 
 namespace py = pybind11;
 
@@ -319,7 +321,7 @@ private:
 } // namespace
 
 PYBIND11_MODULE(_native, module) {
-  module.doc() = "The hot loops of tokenization; see groundup.tokenizers.";
+  module.doc() = "The hot loops of tokenization and of optimizers.";
 
   py::class_<BytePairs>(module, "BytePairs")
       .def(py::init<const py::bytes &, const std::optional<std::string> &,
@@ -360,6 +362,8 @@ PYBIND11_MODULE(_native, module) {
         for (const Trainer::Pair pair : merges) pairs.append(py::make_tuple(pair.left, pair.right));
         return pairs;
       });
+
+  define_updates(module);
 }
 
 } // namespace groundup

@@ -21,17 +21,8 @@ def groundup(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPr
 
 
 COMMANDS = ["quickstart", "chat", "generate", "report", "import", "export", "bench train"]
-COMMANDS += [
-    "train",
-    "profile",
-    "coordinates",
-    "ablate",
-    "ladder",
-    "bench models",
-    "bench ngram",
-    "bench learn",
-]
-COMMANDS += ["bench data", "bench tokenizer"]
+COMMANDS += ["train", "watch", "profile", "coordinates", "ablate", "ladder", "bench models"]
+COMMANDS += ["bench ngram", "bench learn", "bench data", "bench optimizers", "bench tokenizer"]
 COMMANDS += ["tokenizer inspect", "tokenizer train", "tokenizer compare"]
 
 

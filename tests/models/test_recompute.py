@@ -11,6 +11,7 @@ from groundup.models import Decoder, LanguageModel, RecurrentLM
 from groundup.models.memory import bytes_saved, training_memory
 from groundup.models.recompute import Recompute
 from groundup.optim import AdamW
+from groundup.train.compile import can_compile, compile_model
 
 V, T, B = 97, 48, 32  # 1,536 tokens: a part and a half
 DECODER = Decoder(
@@ -48,6 +49,19 @@ def test_losses_and_gradients_are_the_same(
     torch.testing.assert_close(again, losses)
     assert grads.keys() == grads_again.keys()
     torch.testing.assert_close(grads_again, grads)
+
+
+@pytest.mark.slow  # it compiles
+@pytest.mark.skipif(not can_compile(torch.device("cpu")), reason="there is no C++ compiler")
+@pytest.mark.parametrize("recompute", ["logits", "blocks"])
+def test_compiled_parts_compute_the_same_again(recompute: Recompute) -> None:
+    config = replace(DECODER, dropout=0.0)
+    model, compiled = config.build(0), config.build(0)
+    compile_model(compiled)
+    losses, grads = gradients(model, "nothing")
+    again, grads_again = gradients(compiled, recompute)
+    torch.testing.assert_close(again, losses, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(grads_again, grads, rtol=1e-3, atol=1e-4)
 
 
 def test_the_logits_are_never_held() -> None:

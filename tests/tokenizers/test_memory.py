@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from groundup.tokenizers.native import core
+from groundup.core.native import core
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the limit is read from /proc"),

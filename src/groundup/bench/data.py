@@ -1,8 +1,8 @@
 """Data loading: opening a billion tokens, reading batches of them, and what that costs a step.
 
 The tokens are sparse files that are made for the purpose and read once before, so that they are in
-the system's cache: no disk is measured. nanoGPT's `get_batch` is written out here: a new memory map
-a batch, and windows at random places of it, some of them twice before others once. torch's
+the system's cache: no disk is measured. nanoGPT's way is written out here: a new memory map a
+batch, and windows at random places of it, some of them twice before others once. torch's
 DataLoader reads the windows that ours reads, in the order of a permutation that it holds in memory.
 """
 
@@ -171,16 +171,15 @@ def _ours(samples: Samples, *, batch: int = _BATCH, documents: bool = False) -> 
         step += 1
 
 
-def _nanogpt(path: Path, batch_size: int, block_size: int) -> Iterator[Any]:
-    """`get_batch` of nanoGPT's train.py, commit 3adf61e1."""
+def _nanogpt(path: Path, batch: int, context: int) -> Iterator[Any]:
+    """As nanoGPT's `get_batch` reads: a new memory map a batch, and windows at random places."""
     while True:
-        data = np.memmap(path, dtype=np.uint16, mode="r")
-        ix = torch.randint(len(data) - block_size, (batch_size,)).tolist()
-        x = torch.stack([torch.from_numpy(data[i : i + block_size].astype(np.int64)) for i in ix])
-        y = torch.stack(
-            [torch.from_numpy(data[i + 1 : i + 1 + block_size].astype(np.int64)) for i in ix]
-        )
-        yield x, y
+        tokens = np.memmap(path, dtype=np.uint16, mode="r")
+        starts = torch.randint(len(tokens) - context, (batch,)).tolist()
+        yield [
+            torch.from_numpy(np.stack([tokens[at : at + context] for at in places], dtype=np.int64))
+            for places in (starts, [start + 1 for start in starts])
+        ]
 
 
 class _Rows(Dataset[Tensor]):

@@ -7,7 +7,6 @@ all of that counts. The peer's step is measured beforehand. Evaluations count fo
 
 import json
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Sequence
@@ -236,7 +235,8 @@ def _rows(
 ) -> list[dict[str, Any]]:
     """Final values and times; when ours reached what the best of theirs came to."""
     subjects = {OURS: ours, **{name: [curve] for name, curve in theirs.items()}}
-    goal = min(curve[-1][1] for curve in theirs.values())
+    best = min(theirs.values(), key=lambda curve: curve[-1][1])
+    goal = best[-1][1]
     rows = []
     for name, curves in subjects.items():
         finals = [curve[-1][1] for curve in curves]
@@ -247,9 +247,8 @@ def _rows(
         rows.append(row(case, name, "time", "s", [curve[-1][0] for curve in curves], higher=False))
     reached = [next((s for s, bits in curve if bits <= goal), None) for curve in ours]
     if all(second is not None for second in reached):
-        whole = statistics.median(curve[-1][0] for curve in theirs.values())
         times = [second for second in reached if second is not None]
         rows.append(row(case, OURS, f"until {goal:.3f}", "s", times, higher=False))
-        shares = [second / whole for second in times]
-        rows.append(row(case, OURS, "share of their time", "", shares, higher=False))
+        shares = [second / best[-1][0] for second in times]
+        rows.append(row(case, OURS, "share of its time", "", shares, higher=False))
     return rows

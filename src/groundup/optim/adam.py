@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from groundup.optim.adamw import adam_update
-from groundup.optim.elementwise import ElementwiseState, check_betas
+from groundup.optim.adamw import adam_fused, adam_update
+from groundup.optim.elementwise import Arrays, ElementwiseState, check_betas
 from groundup.optim.optimizer import Parameters
 
 
@@ -33,3 +33,7 @@ class Adam:
         if self.decay:
             grad = grad.add(weight, alpha=self.decay)
         adam_update(weight, grad, m, v, self.lr * scale, self.betas, self.eps, step)
+
+    def fused(self, parameters: list[Arrays], threads: int, *, scale: float, step: int) -> None:
+        lr = self.lr * scale
+        adam_fused(parameters, threads, 1.0, self.decay, lr, self.betas, self.eps, step)

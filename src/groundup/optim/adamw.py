@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from groundup.optim.elementwise import ElementwiseState, check_betas
+from groundup.core.native import core
+from groundup.optim.elementwise import Arrays, ElementwiseState, check_betas
 from groundup.optim.optimizer import Parameters
 
 
@@ -34,6 +35,10 @@ class AdamW:
             weight.mul_(1 - lr * self.decay)
         adam_update(weight, grad, m, v, lr, self.betas, self.eps, step)
 
+    def fused(self, parameters: list[Arrays], threads: int, *, scale: float, step: int) -> None:
+        lr = self.lr * scale
+        adam_fused(parameters, threads, 1 - lr * self.decay, 0.0, lr, self.betas, self.eps, step)
+
 
 def adam_update(
     weight: Tensor,
@@ -51,3 +56,21 @@ def adam_update(
     v.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
     denominator = v.sqrt().mul_((1 - beta2**step) ** -0.5).add_(eps)
     weight.addcdiv_(m, denominator, value=-lr / (1 - beta1**step))
+
+
+def adam_fused(
+    parameters: list[Arrays],
+    threads: int,
+    shrink: float,
+    penalty: float,
+    lr: float,
+    betas: Sequence[float],
+    eps: float,
+    step: int,
+) -> None:
+    """The same in the compiled core. shrink: factor of the weights before the step. penalty: times
+    the weights, added to the gradients."""
+    assert core is not None
+    beta1, beta2 = betas
+    rate, root = lr / (1 - beta1**step), (1 - beta2**step) ** -0.5
+    core.adam(parameters, threads, shrink, penalty, beta1, beta2, rate, root, eps)

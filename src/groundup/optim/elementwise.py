@@ -1,22 +1,28 @@
 """Optimizers that treat every element alike: what is kept of each, and one pass over memory.
 
 An update is some eight operations on three to five arrays. Done one after the other over a large
-array, each streams the whole array through memory; done on chunks that stay in the processor's
-cache, memory is crossed once. That is all that "fused" means here.
+array, each streams the whole array through memory. The compiled core does all of them on an element
+before it goes on to the next ("fused"), so memory is crossed once. Where it cannot (another format,
+a GPU, no compiler), the operations are PyTorch's: on a processor in chunks that stay in its cache.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from groundup.core.native import core
 from groundup.optim.optimizer import copy_state
 
 # Elements handled at a time: four float32 arrays of this length are 1 MiB, about half of one core's
 # second-level cache on today's servers.
 _CHUNK = 1 << 16
+
+Arrays = Sequence[NDArray[np.float32]]  # of a parameter: weight, gradient, what is kept
 
 
 class Rule(Protocol):
@@ -29,6 +35,10 @@ class Rule(Protocol):
 
         scale: the schedule's factor. step: counted from 1.
         """
+        ...
+
+    def fused(self, parameters: list[Arrays], threads: int, *, scale: float, step: int) -> None:
+        """The same for many parameters, in the compiled core."""
         ...
 
 
@@ -48,12 +58,18 @@ class ElementwiseState:
     def step(self, scale: float) -> None:
         self.count += 1
         step = int(self.count)
+        dense: list[Arrays] = []
         for name, parameter in self.parameters.items():
             if parameter.grad is None:
                 continue
-            kept = [arrays[name] for arrays in self.kept.values()]
-            for weight, grad, *rest in chunks(parameter, parameter.grad, *kept):
+            tensors = [parameter, parameter.grad, *(arrays[name] for arrays in self.kept.values())]
+            if in_core(tensors):
+                dense.append([tensor.detach().numpy() for tensor in tensors])
+                continue
+            for weight, grad, *rest in chunks(*tensors):
                 self.rule.update(weight, grad, *rest, scale=scale, step=step)
+        if dense:
+            self.rule.fused(dense, torch.get_num_threads(), scale=scale, step=step)
 
     def averaged(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -72,9 +88,19 @@ class ElementwiseState:
         copy_state(self.tensors(), tensors)
 
 
+def in_core(tensors: Sequence[Tensor]) -> bool:
+    """Whether the compiled core takes them."""
+    return core is not None and all(
+        tensor.device.type == "cpu" and tensor.dtype == torch.float32 and tensor.is_contiguous()
+        for tensor in tensors
+    )
+
+
 def chunks(*arrays: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The same stretch of each array, one after the other; arrays: of one shape, contiguous."""
-    return zip(*(array.view(-1).split(_CHUNK) for array in arrays), strict=True)
+    """The same stretch of each array, one after the other; arrays: of one shape. A GPU gets them
+    whole."""
+    size = _CHUNK if arrays[0].device.type == "cpu" else max(1, arrays[0].numel())
+    return zip(*(array.view(-1).split(size) for array in arrays), strict=True)
 
 
 def check_betas(betas: tuple[float, ...]) -> None:

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from groundup.optim.elementwise import ElementwiseState, check_betas
+from groundup.core.native import core
+from groundup.optim.elementwise import Arrays, ElementwiseState, check_betas
 from groundup.optim.optimizer import Parameters
 
 
@@ -36,3 +37,8 @@ class Lion:
         if self.decay:
             weight.mul_(1 - lr * self.decay)
         weight.add_(direction, alpha=-lr)
+
+    def fused(self, parameters: list[Arrays], threads: int, *, scale: float, step: int) -> None:  # noqa: ARG002
+        assert core is not None
+        lr = self.lr * scale
+        core.lion(parameters, threads, 1 - lr * self.decay, *self.betas, lr)

@@ -75,9 +75,7 @@ class NarrowState:
             yield
             return
         for name, parameter in self.parameters.items():
-            wide = self.wide[name]
-            wide.untyped_storage().resize_(wide.numel() * wide.element_size())
-            wide.copy_(parameter)
+            self.wide[name].data = parameter.detach().float()
         try:
             yield
         finally:
@@ -85,7 +83,7 @@ class NarrowState:
 
     def _release(self) -> None:
         for wide in self.wide.values():
-            wide.untyped_storage().resize_(0)
+            wide.data = wide.new_empty(0)
 
 
 def round_stochastically(wide: Tensor) -> Tensor:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from groundup.optim.elementwise import check_betas, chunks
+from groundup.core.native import core
+from groundup.optim.elementwise import Arrays, check_betas, chunks, in_core
 from groundup.optim.optimizer import Parameters, copy_state, holding
 
 
@@ -55,10 +56,19 @@ class ScheduleFreeAdamWState:
         self.count += 1
         self.weights += scale**2
         share = scale**2 / float(self.weights) if scale else 0.0
+        lr = self.config.lr * scale
+        dense: list[Arrays] = []
         for name, y in self.parameters.items():
-            if y.grad is not None:
-                for arrays in chunks(y, y.grad, self.z[name], self.second[name]):
-                    self._update(*arrays, lr=self.config.lr * scale, share=share)
+            if y.grad is None:
+                continue
+            tensors = [y, y.grad, self.z[name], self.second[name]]
+            if in_core(tensors):
+                dense.append([tensor.detach().numpy() for tensor in tensors])
+                continue
+            for arrays in chunks(*tensors):
+                self._update(*arrays, lr=lr, share=share)
+        if dense:
+            self._fused(dense, lr=lr, share=share)
 
     def _update(
         self, y: Tensor, grad: Tensor, z: Tensor, v: Tensor, *, lr: float, share: float
@@ -73,6 +83,15 @@ class ScheduleFreeAdamWState:
         z.sub_(step, alpha=lr)
         x.lerp_(z, share)
         y.copy_(z.lerp(x, beta1))
+
+    def _fused(self, parameters: list[Arrays], *, lr: float, share: float) -> None:
+        assert core is not None
+        config, (beta1, beta2) = self.config, self.config.betas
+        root, back = (1 - beta2 ** int(self.count)) ** -0.5, 1 - 1 / beta1
+        threads = torch.get_num_threads()
+        core.schedule_free(
+            parameters, threads, config.decay, beta1, beta2, lr, root, config.eps, back, share
+        )
 
     @torch.no_grad()
     def averaged(self) -> AbstractContextManager[None]:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundup.core.errors import InputError
+from groundup.core.native import core, cpu_threads, say_if_missing
 from groundup.tokenizers.merging import MergeTable, Pair, PieceIds
-from groundup.tokenizers.native import core, cpu_threads, say_if_missing
 from groundup.tokenizers.patterns import PATTERNS
 from groundup.tokenizers.split import Pattern, cutter
 from groundup.tokenizers.tokenizer import Tokenizer, fingerprint_of

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from groundup.core.errors import ArtifactError, InputError
 from groundup.core.files import atomic_file
-from groundup.tokenizers.native import core, cpu_threads
+from groundup.core.native import core, cpu_threads
 from groundup.tokenizers.patterns import PATTERNS
 from groundup.tokenizers.special import special_pattern
 from groundup.tokenizers.split import cutter

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from groundup.core.errors import InputError
-from groundup.tokenizers.native import core
+from groundup.core.native import core
 from groundup.tokenizers.special import special_pattern
 
 

@@ -1,6 +1,6 @@
 """The compiled core, groundup._native, where the installation could build it.
 
-Elsewhere `core` is None and the references in Python serve, which give the same ids more slowly.
+Elsewhere `core` is None and the references in Python serve, which give the same more slowly.
 The environment variable GROUNDUP_CORE=python chooses them as well.
 """
 
