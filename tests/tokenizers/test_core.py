@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from groundup.core import native as native_module
 from groundup.core.errors import InputError
 from groundup.tokenizers import BPE, PieceCounts, bpe, piece_counts, train_bpe
-from groundup.tokenizers import native as native_module
 from groundup.tokenizers.bpe_training import learn_merges
 from groundup.tokenizers.patterns import PATTERNS
 from groundup.tokenizers.split import cutter

@@ -40,5 +40,5 @@ class Lion:
 
     def fused(self, parameters: list[Arrays], threads: int, *, scale: float, step: int) -> None:  # noqa: ARG002
         assert core is not None
-        lr = self.lr * scale
-        core.lion(parameters, threads, 1 - lr * self.decay, *self.betas, lr)
+        lr, (beta1, beta2) = self.lr * scale, self.betas
+        core.lion(parameters, threads, 1 - lr * self.decay, beta1, beta2, lr)
