@@ -52,6 +52,7 @@ def test_losses_and_gradients_are_the_same(
 
 
 @pytest.mark.slow  # it compiles
+@pytest.mark.filterwarnings("ignore")  # torch warns of itself while it compiles
 @pytest.mark.skipif(not can_compile(torch.device("cpu")), reason="there is no C++ compiler")
 @pytest.mark.parametrize("recompute", ["logits", "blocks"])
 def test_compiled_parts_compute_the_same_again(recompute: Recompute) -> None:
