@@ -51,7 +51,6 @@ class PlainLoop:
     heads: int = 6
     context: int = 256
     batch: int = 16
-    dropout: float = 0.0
     data: str | None = None
     seconds: float = 0.0
     points: int = 10
@@ -123,7 +122,7 @@ def _fresh(loop: PlainLoop, device: Device) -> tuple[nn.Module, torch.optim.Opti
         config = theirs.GPTConfig(
             block_size=loop.context,
             vocab_size=loop.vocab_size,
-            dropout=loop.dropout,
+            dropout=0.0,
             bias=False,
             **shape,
         )
@@ -132,7 +131,7 @@ def _fresh(loop: PlainLoop, device: Device) -> tuple[nn.Module, torch.optim.Opti
         return model, model.configure_optimizers(_DECAY, _RATE, _BETAS, kind)
     theirs = importlib.import_module("transformers")
     shape = {"n_layer": loop.depth, "n_head": loop.heads, "n_embd": loop.width}
-    dropout = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), loop.dropout)
+    dropout = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
     config = theirs.GPT2Config(
         n_positions=loop.context, vocab_size=loop.vocab_size, use_cache=False, **shape, **dropout
     )

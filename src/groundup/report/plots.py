@@ -231,20 +231,9 @@ def estimate_plot(name: str, estimates: Sequence[Spread], *, x: str) -> Markup:
                 axes.plot(ends, (row, row), color=color, linewidth=2)
             axes.plot(spread.values, [row] * len(spread.values), "o", color=color, ms=3.5)
             axes.plot(spread.mean, row, "D", color=color, ms=6)
-            axes.annotate(
-                f"{spread.mean:.3f}",
-                (1, row),
-                xycoords=("axes fraction", "data"),
-                xytext=(6, 0),
-                textcoords="offset points",
-                va="center",
-            )
-        axes.set_yticks(range(len(estimates)), [spread.label for spread in estimates])
-        axes.set_ylim(len(estimates) - 0.5, -0.5)
-        axes.set_xlabel(x)
+            _say_beside(axes, row, f"{spread.mean:.3f}")
+        _label_rows(axes, [spread.label for spread in estimates], x)
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=_ROUND))
-        axes.grid(visible=False, axis="y")
-        axes.tick_params(axis="y", labelcolor=_INK)
         return _inline(name, figure)
 
 
@@ -262,24 +251,34 @@ def stack_plot(name: str, stacks: Sequence[Stack], *, x: str) -> Markup:
                 color = _SERIES[names.index(piece) % len(_SERIES)]
                 axes.barh(row, size, left=end, height=0.6, color=color)
                 end += size
-            axes.annotate(
-                stack.said,
-                (1, row),
-                xycoords=("axes fraction", "data"),
-                xytext=(6, 0),
-                textcoords="offset points",
-                va="center",
-            )
-        axes.set_yticks(range(len(stacks)), [stack.label for stack in stacks])
-        axes.set_ylim(len(stacks) - 0.5, -0.5)
-        axes.set_xlabel(x)
+            _say_beside(axes, row, stack.said)
+        _label_rows(axes, [stack.label for stack in stacks], x)
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=_ROUND))
         axes.xaxis.set_major_formatter(_tick)
-        axes.grid(visible=False, axis="y")
-        axes.tick_params(axis="y", labelcolor=_INK)
         handles = [Patch(color=_SERIES[i % len(_SERIES)], label=n) for i, n in enumerate(names)]
         figure.legend(handles=handles, loc="outside lower center", ncols=columns, **_LEGEND)
         return _inline(name, figure)
+
+
+def _say_beside(axes: Axes, row: int, text: str) -> None:
+    """To the right of the axes, at the height of a row."""
+    axes.annotate(
+        text,
+        (1, row),
+        xycoords=("axes fraction", "data"),
+        xytext=(6, 0),
+        textcoords="offset points",
+        va="center",
+    )
+
+
+def _label_rows(axes: Axes, labels: Sequence[str], x: str) -> None:
+    """A row for each label, the first on top. x: the label of the other axis."""
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_xlabel(x)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", labelcolor=_INK)
 
 
 def _style(name: str) -> dict[Any, Any]:
