@@ -4,6 +4,7 @@ bits; what is kept of them."""
 import dataclasses
 import io
 import resource
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -198,10 +199,13 @@ def test_a_full_disk_ends_a_run_which_goes_on_when_there_is_room(
     in either case."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     record = Journal.record
+    fifth = tmp_path / "checkpoints" / "step-00000005"
 
     def fill_up(journal: Journal, result, **more: object) -> None:
         record(journal, result, **more)
         if result.step == 6:
+            while not fifth.exists():  # it is written in the background
+                time.sleep(0.01)
             resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))
 
     with monkeypatch.context() as patch:
