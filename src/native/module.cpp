@@ -58,23 +58,28 @@ py::array_t<u32> array_of(Ids ids) {
   return py::array_t<u32>({kept->size()}, {sizeof(u32)}, kept->data(), owner);
 }
 
-// Python's numbers 0, 1, …, made once each: a list of ids then only points to them.
+// Python's numbers 0, 1, …, made once: a list of ids then only points to them.
 class Numbers {
 public:
+  // end: more than any id.
+  explicit Numbers(u32 end) : end_(end) {}
+
   py::list list(const u32 *ids, i64 count) {
+    while (numbers_.size() < end_) numbers_.push_back(py::int_(numbers_.size()));
     py::list list(count);
-    for (i64 i = 0; i < count; i++) PyList_SET_ITEM(list.ptr(), i, number(ids[i]));
+    PyObject **items = PySequence_Fast_ITEMS(list.ptr());
+    for (i64 i = 0; i < count; i++) {
+      __builtin_prefetch(numbers_[ids[std::min(i + AHEAD, count - 1)]].ptr(), 1);
+      items[i] = numbers_[ids[i]].inc_ref().ptr();
+    }
     return list;
   }
 
 private:
-  PyObject *number(u32 value) {
-    if (value >= numbers_.size()) numbers_.resize(value + 1);
-    if (!numbers_[value]) numbers_[value] = py::int_(value);
-    return py::object(numbers_[value]).release().ptr();
-  }
+  static constexpr i64 AHEAD = 16; // a number is asked for this many before it is counted
 
-  std::vector<py::object> numbers_;
+  u32 end_;
+  std::vector<py::object> numbers_; // none until there is a list
 };
 
 class BytePairs {
@@ -84,8 +89,9 @@ public:
   BytePairs(const py::bytes &classes, const std::optional<std::string> &pattern,
             const std::vector<u32> &byte_ids, const Matrix &merges, const std::vector<u32> &orders,
             const std::vector<std::pair<py::bytes, u32>> &tokens, bool whole)
-      : cuts_(pattern), encoder_(classes_of(classes), pattern_of(pattern.value_or("gpt2")),
-                                 table(byte_ids, merges, orders), contents(tokens), whole) {}
+      : numbers_(end_of(byte_ids, merges, tokens)), cuts_(pattern),
+        encoder_(classes_of(classes), pattern_of(pattern.value_or("gpt2")),
+                 table(byte_ids, merges, orders), contents(tokens), whole) {}
 
   py::list encode(const py::str &text) {
     const Encoded encoded = run(py::make_tuple(text), 1);
@@ -126,6 +132,18 @@ private:
     return groundup::encode_batch(encoder_, units, threads);
   }
 
+  using Tokens = std::vector<std::pair<py::bytes, u32>>;
+
+  // More than any id.
+  static u32 end_of(const std::vector<u32> &byte_ids, const Matrix &merges, const Tokens &tokens) {
+    u32 most = 0;
+    for (const u32 id : byte_ids) most = std::max(most, id);
+    for (py::ssize_t i = 0; i < merges.size(); i++) most = std::max(most, merges.data()[i]);
+    for (const auto &token : tokens) most = std::max(most, token.second);
+    if (most >= Merges::NO_ID) throw std::invalid_argument("ids must be less than 2,097,151");
+    return most + 1;
+  }
+
   static Merges table(const std::vector<u32> &byte_ids, const Matrix &rows,
                       const std::vector<u32> &orders) {
     if (byte_ids.size() != 256) throw std::invalid_argument("an id a byte is needed");
@@ -133,14 +151,11 @@ private:
       throw std::invalid_argument("merges are rows of left, right and id, with an order each");
     std::array<u32, 256> bytes;
     std::copy(byte_ids.begin(), byte_ids.end(), bytes.begin());
-    u32 most = *std::max_element(bytes.begin(), bytes.end());
     std::vector<Merge> merges;
     for (py::ssize_t i = 0; i < rows.shape(0); i++) {
       const u32 *row = rows.data(i, 0);
-      most = std::max({most, row[0], row[1], row[2]});
       merges.push_back({row[0], row[1], row[2]});
     }
-    if (most >= Merges::NO_ID) throw std::invalid_argument("ids must be less than 2,097,151");
     if (!std::is_sorted(orders.begin(), orders.end()) ||
         (!orders.empty() && orders.back() >= Merges::NO_ORDER))
       throw std::invalid_argument("orders must not fall, and be less than 4,194,303");
@@ -148,13 +163,13 @@ private:
   }
 
   static std::vector<std::pair<std::string, u32>>
-  contents(const std::vector<std::pair<py::bytes, u32>> &tokens) {
+  contents(const Tokens &tokens) {
     return {tokens.begin(), tokens.end()};
   }
 
+  Numbers numbers_;
   bool cuts_; // whether there is a pattern
   Encoder encoder_;
-  Numbers numbers_;
 };
 
 // Where each piece of a text ends, in bytes of its UTF-8.
