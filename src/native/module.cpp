@@ -58,6 +58,8 @@ py::array_t<u32> array_of(Ids ids) {
   return py::array_t<u32>({kept->size()}, {sizeof(u32)}, kept->data(), owner);
 }
 
+constexpr i64 AHEAD = 16; // Python's numbers are asked for this many before they are needed
+
 // Python's numbers 0, 1, …, made once: a list of ids then only points to them.
 class Numbers {
 public:
@@ -76,8 +78,6 @@ public:
   }
 
 private:
-  static constexpr i64 AHEAD = 16; // a number is asked for this many before it is counted
-
   u32 end_;
   std::vector<py::object> numbers_; // none until there is a list
 };
@@ -221,6 +221,8 @@ private:
     u32 *out = ids.room(count);
     i64 i = 0;
     for (; i < count && i < PyList_GET_SIZE(list.ptr()); i++) { // an id's __index__ may change the list
+      const i64 ahead = std::min(i + AHEAD, PyList_GET_SIZE(list.ptr()) - 1);
+      __builtin_prefetch(PyList_GET_ITEM(list.ptr(), ahead));
       const long long id = PyLong_AsLongLong(PyList_GET_ITEM(list.ptr(), i));
       if (id == -1 && PyErr_Occurred()) throw py::error_already_set();
       if (id < 0 || id > 0xFFFFFFFFll) return py::int_(id);

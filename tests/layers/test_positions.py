@@ -140,6 +140,14 @@ def test_a_share_is_rotated_as_theirs(share: float) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
+def test_a_compiler_takes_a_model_s_rotations_whole_as_they_are() -> None:
+    rope, positions = RoPE().build(8), torch.arange(20)
+    torch.library.opcheck(torch.ops.groundup.cos_sin, (torch.randn(20, 4, dtype=torch.float64),))
+    traced = torch.compile(rope, backend="aot_eager", fullgraph=True)
+    for ours, theirs in zip(traced(positions), rope(positions), strict=True):
+        assert torch.equal(ours, theirs)
+
+
 def test_sinusoids_are_the_papers() -> None:
     """Vaswani et al. 2017, section 3.5: PE(pos, 2i) = sin(pos / 10000^(2i/D)); 2i + 1: cosine."""
     found = Sinusoidal().build(0, 6)(torch.tensor([0, 3]))

@@ -61,8 +61,21 @@ class RotaryEmbedding(nn.Module):
         if scaling is not None:
             frequency = scaling.frequencies(frequency, base)
         angle = positions.to(torch.float64)[..., None] * frequency
+        cos, sin = _cos_sin(angle)
         factor = scaling.logit_factor if isinstance(scaling, YaRN) else 1.0
-        return (angle.cos() * factor).float(), (angle.sin() * factor).float()
+        return (cos * factor).float(), (sin * factor).float()
+
+
+@torch.library.custom_op("groundup::cos_sin", mutates_args=())
+def _cos_sin(angle: Tensor) -> tuple[Tensor, Tensor]:
+    """Closed to the compiler, which would compute them anew for each head of each layer: 4 ms of a
+    layer's 60 in a model of 20 million parameters on two cores."""
+    return angle.cos(), angle.sin()
+
+
+@_cos_sin.register_fake
+def _(angle: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(angle), torch.empty_like(angle)
 
 
 def rotate(x: Tensor, rotation: Rotation, *, interleaved: bool = False) -> Tensor:
