@@ -44,7 +44,7 @@ from groundup.data.shards import TokenShards, write_shards
 from groundup.evals import Request, documents_within, measure_answers, measure_text
 from groundup.infer import Engine, Sampling
 from groundup.recipes import Plan, Quickstart
-from groundup.recipes.plan import Work, make_plan
+from groundup.recipes.plan import HeldOut, Work, make_plan
 from groundup.report import summarize, write_report
 from groundup.report.terminal import print_plan
 from groundup.scaling import parse_budget
@@ -360,7 +360,7 @@ def evaluate(
 
     def build(directory: Path) -> Mapping[str, Any]:
         network = load_decoder(model).to(job.device.device)
-        documents = documents_within(shards.validation, config.max_bytes)
+        documents = documents_within(shards.validation, job.plan.measured_bytes)
         total = int(shards.validation.document_ends[documents - 1])
         with progress_bar(job.console, f"measure {stage}", total) as advance:
             text = measure_text(
@@ -396,6 +396,7 @@ def evaluate(
         "shards": shards.fingerprint,
         "pairs": pairs.fingerprint,
         "evaluation": to_dict(config),
+        "measured_bytes": job.plan.measured_bytes,
     }
     job.stage(f"evals/{stage}", inputs, build)
 
@@ -403,6 +404,11 @@ def evaluate(
 def _work(shards: Shards, pairs: Pairs, tokenizer: Tokenizer) -> Work:
     return Work(
         unique_tokens=len(shards.train),
+        held_out=HeldOut(
+            documents=shards.validation.n_documents,
+            tokens=len(shards.validation),
+            bytes=int(shards.validation.document_bytes.sum()),
+        ),
         examples=[encode_example(tokenizer, p.prompt, p.completion) for p in pairs.train],
         prompts=[encode_request(tokenizer, p.prompt) for p in pairs.train]
         if pairs.verifier

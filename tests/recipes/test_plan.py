@@ -10,13 +10,15 @@ from groundup.core.device import Device
 from groundup.core.errors import ConfigError, InputError
 from groundup.models import training_flops
 from groundup.recipes import Quickstart, TokenizerTraining
-from groundup.recipes.plan import SHARES, Work, make_plan
+from groundup.recipes.plan import EVALUATION_SHARE, SHARES, HeldOut, Work, make_plan
 from groundup.scaling import parse_budget
 
 CPU = Device(torch.device("cpu"), torch.float32)
 CONFIG = Quickstart(tokenizer=TokenizerTraining(vocab_size=300), compile="no")
 EXAMPLES = [Example(tokens=[1] * 100, answer=50)] * 2000
-WORK = Work(unique_tokens=10_000_000, examples=EXAMPLES, prompts=[[1] * 30] * 50)
+HELD_OUT = HeldOut(documents=1000, tokens=1_000_000, bytes=4_000_000)
+TEXT = Work(unique_tokens=10_000_000, held_out=HELD_OUT, examples=[], prompts=[])
+WORK = dataclasses.replace(TEXT, examples=EXAMPLES, prompts=[[1] * 30] * 50)
 
 
 def plan_for(budget: str, work: Work = WORK, config: Quickstart = CONFIG):
@@ -40,7 +42,7 @@ def test_flops_are_divided_by_the_shares_and_spent() -> None:
 
 
 def test_without_examples_pretraining_gets_it_all() -> None:
-    plan = plan_for("1e13", Work(unique_tokens=10_000_000, examples=[], prompts=[]))
+    plan = plan_for("1e13", TEXT)
     assert (plan.sft, plan.grpo) == (None, None)
     assert [stage.stage for stage in plan.stages] == ["pretrain"]
     assert plan.stages[0].flops == pytest.approx(1e13, rel=0.02)
@@ -50,7 +52,26 @@ def test_a_budget_in_time_is_planned_within_its_time() -> None:
     plan = plan_for("60s")
     assert plan.probe is not None
     assert 0 < plan.probe.flops_per_second <= plan.probe.peak_flops_per_second
-    assert 0 < sum(stage.seconds or 0.0 for stage in plan.stages) < 60
+    training = sum(stage.seconds or 0.0 for stage in plan.stages)
+    assert 0 < training < 60 * (1 - EVALUATION_SHARE)
+
+
+def test_a_short_time_is_measured_on_less_text() -> None:
+    """Of windows that overlap by half, each token is read twice."""
+    plan = plan_for("60s", TEXT)
+    assert plan.probe is not None
+    tokens = plan.measured_bytes * HELD_OUT.tokens / HELD_OUT.bytes
+    seconds = 2 * tokens / plan.probe.prediction_tokens_per_second
+    assert seconds == pytest.approx(60 * EVALUATION_SHARE, rel=0.01)
+    assert 1 <= plan.pretrain.validation_documents < 16
+    assert plan_for("1e13").measured_bytes == CONFIG.evaluation.max_bytes
+
+
+def test_a_short_time_is_not_spent_on_compiling() -> None:
+    plan = plan_for("60s", TEXT, dataclasses.replace(CONFIG, compile="auto"))
+    assert not plan.pretrain.compile
+    (reason,) = (reason for reason in plan.reasons if reason.choice == "compiled")
+    assert (reason.value, "too few" in reason.because) == ("no", True)
 
 
 def test_every_choice_can_be_overridden() -> None:

@@ -11,11 +11,13 @@ import json
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
 from groundup.core.files import write_jsonl
+from groundup.core.native import cpu_threads
 from groundup.curate.document import Document
 from groundup.verifiers.function_check import signature
 from groundup.verifiers.python_function import PythonFunction
@@ -61,11 +63,16 @@ def extract_pairs(
         if len(pair.completion) <= max_characters
     )
     verifier = PythonFunction()
-    while batch := list(islice(candidates, _BATCH)):
+
+    def verified(batch: Sequence[Pair]) -> list[Pair]:
         verdicts = verifier.verify_batch([(pair.problem, pair.completion) for pair in batch])
-        for pair, verdict in zip(batch, verdicts, strict=True):
-            if verdict.score == 1.0:
-                yield pair
+        return [p for p, verdict in zip(batch, verdicts, strict=True) if verdict.score == 1.0]
+
+    # A batch is judged in a process of its own, so threads that wait for them use all processors.
+    with ThreadPoolExecutor(cpu_threads(None)) as pool:
+        batches = iter(lambda: list(islice(candidates, _BATCH)), [])
+        for kept in pool.map(verified, batches):
+            yield from kept
 
 
 def held_out_pairs(pairs: Iterable[Pair], training: Iterable[Pair]) -> list[Pair]:

@@ -28,13 +28,18 @@ from groundup.scaling import Budget, Reason, plan_pretraining
 from groundup.scaling.plan import ASSUMED_UTILISATION
 from groundup.train import Training, steps
 from groundup.train.compile import can_compile
-from groundup.train.probe import peak_flops, probe_step
+from groundup.train.probe import faster_step, peak_flops, prediction_rate, probe_step
 
 # Shares of what training gets. Reinforcement learning gets so much because it is done three times,
 # to show how much of its gain is chance.
 SHARES = {"pretrain": 0.50, "sft": 0.15, "grpo": 0.35}
-# Share of the whole time that evaluation, starting the stages and the report take.
-OVERHEAD_SHARE = 0.08
+# Shares of the whole time: of all evaluations together, which read less text where they would take
+# more; and of starting the stages, saving and the report.
+EVALUATION_SHARE = 0.10
+OVERHEAD_SHARE = 0.05
+# Of pretraining's time, what the measurements on the way take.
+VALIDATION_SHARE = 0.05
+_LEAST_MEASURED = 50_000  # bytes
 _MOST_SFT_EPOCHS = 4
 _SFT_RATE, _GRPO_RATE = 0.5, 0.15  # learning rates, as shares of pretraining's
 # Generating, one pass of the reference and three of training: 2 + 2 + 6 of training's 6 FLOPs.
@@ -42,14 +47,25 @@ _GRPO_PASSES = 10 / 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
-    """What there is to train on.
+class HeldOut:
+    """How much text there is to measure with."""
 
-    unique_tokens: of the training set. examples: for fine-tuning. prompts: requests for
-    reinforcement learning, as tokens. Empty ones: the stage is left out.
+    documents: int
+    tokens: int
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What there is to train on, and to measure with.
+
+    unique_tokens: of the training set. held_out: the text that is not trained on. examples: for
+    fine-tuning. prompts: requests for reinforcement learning, as tokens. Empty ones: the stage is
+    left out.
     """
 
     unique_tokens: int
+    held_out: HeldOut
     examples: Sequence[Example]
     prompts: Sequence[Sequence[int]]
 
@@ -69,12 +85,16 @@ def make_plan(
         return _allocate(draft, config, work, shares, costs, budget.flops)
     assert budget.seconds is not None
     peak = peak_flops(device)
+    evaluating = budget.seconds * EVALUATION_SHARE  # at the most
     left = budget.seconds * (1 - OVERHEAD_SHARE) - spent
-    draft = _draft(config, max(left, 1.0) * peak * ASSUMED_UTILISATION, shares, work, device)
-    probe = _measure(draft, work, device, peak)
-    left -= time.perf_counter() - started
-    draft = dataclasses.replace(draft, probe=probe)
-    return _allocate(draft, config, work, shares, _measured_costs(draft, probe, config), left)
+    training = max(left - evaluating, 1.0)
+    draft = _draft(config, training * peak * ASSUMED_UTILISATION, shares, work, device)
+    predicting = training * (shares["pretrain"] + shares.get("sft", 0.0))
+    draft = _measure(draft, config, work, device, peak, predicting)
+    draft, evaluating = _measuring_within(evaluating, draft, config, work)
+    left -= evaluating + time.perf_counter() - started
+    plan = _allocate(draft, config, work, shares, _measured_costs(draft, config), left)
+    return apply_overrides(_validated(plan, work), config.plan_overrides)
 
 
 def _shares(work: Work) -> dict[str, float]:
@@ -122,6 +142,7 @@ def _draft(
         pretrain=pretraining.pretrain,
         sft=sft if "sft" in shares else None,
         grpo=grpo if "grpo" in shares else None,
+        measured_bytes=min(config.evaluation.max_bytes, work.held_out.bytes),
         reasons=pretraining.reasons,
         stages=(),
         probe=None,
@@ -153,38 +174,57 @@ def _counted_costs(plan: Plan, config: Quickstart, work: Work) -> dict[str, floa
     return costs
 
 
-def _measured_costs(plan: Plan, probe: Probe, config: Quickstart) -> dict[str, float]:
+def _measured_costs(plan: Plan, config: Quickstart) -> dict[str, float]:
     """Seconds of one step of each stage; GRPO's of all its seeds."""
-    costs = {"pretrain": probe.step_seconds}
+    assert plan.probe is not None
+    step = plan.probe.step_seconds
+    costs = {"pretrain": step / (1 - VALIDATION_SHARE)}
     if plan.sft:  # a step of the same shape, without accumulation
-        costs["sft"] = probe.step_seconds / plan.pretrain.accumulation
-    if probe.grpo_step_seconds is not None:
-        costs["grpo"] = probe.grpo_step_seconds * config.grpo_seeds
+        costs["sft"] = step / plan.pretrain.accumulation
+    if plan.probe.grpo_step_seconds is not None:
+        costs["grpo"] = plan.probe.grpo_step_seconds * config.grpo_seeds
     return costs
 
 
-def _measure(plan: Plan, work: Work, device: Device, peak: float) -> Probe:
-    """Real steps of each stage that the plan has, with an untrained model."""
-    step = probe_step(plan.pretrain, plan.model, device)
-    return Probe(
+def _measure(
+    plan: Plan, config: Quickstart, work: Work, device: Device, peak: float, seconds: float
+) -> Plan:
+    """The plan with a probe: real steps of each stage that it has, with an untrained model.
+
+    seconds: of pretraining and fine-tuning, which are compiled where that pays.
+    """
+    if plan.pretrain.compile and config.compile == "auto":
+        pretrain, step, why = faster_step(plan.pretrain, plan.model, device, seconds)
+        reason = Reason(choice="compiled", value="yes" if pretrain.compile else "no", because=why)
+        sft = plan.sft and dataclasses.replace(plan.sft, compile=pretrain.compile)
+        plan = dataclasses.replace(
+            plan, pretrain=pretrain, sft=sft, reasons=(*plan.reasons, reason)
+        )
+    else:
+        step = probe_step(plan.pretrain, plan.model, device)
+    answer = grpo_step = None
+    if plan.grpo:
+        answer, grpo_step = _grpo_seconds(plan.grpo, plan.model, work, device)
+    probe = Probe(
         peak_flops_per_second=peak,
-        grpo_step_seconds=_grpo_step_seconds(plan.grpo, plan.model, work, device)
-        if plan.grpo
-        else None,
+        prediction_tokens_per_second=prediction_rate(plan.model, device),
+        answer_seconds=answer,
+        grpo_step_seconds=grpo_step,
         **dataclasses.asdict(step),
     )
+    return dataclasses.replace(plan, probe=probe)
 
 
-def _grpo_step_seconds(config: GRPO, model: Decoder, work: Work, device: Device) -> float:
-    """Answers of half the most tokens: by and large that is what a learner writes (measured: 53 of
-    96 at its first step, 20 at its last)."""
+def _grpo_seconds(config: GRPO, model: Decoder, work: Work, device: Device) -> tuple[float, float]:
+    """Of an answer and of a step, for answers of half the most tokens: by and large that is what a
+    learner writes (measured: 53 of 96 at its first step, 20 at its last)."""
     training = _training(config.optimizer, model, device)
     engine = Engine(training.model, device, stop=[])
     prompts = [list(work.prompts[i % len(work.prompts)]) for i in range(config.prompts)]
     requests = [prompt for prompt in prompts for _ in range(config.group)]
     started = time.perf_counter()
     answers = engine.generate(requests, Sampling(max_tokens=config.max_tokens // 2))
-    generated = time.perf_counter()
+    generating = time.perf_counter() - started
     pairs = zip(requests, answers, strict=True)
     rows = [[Example(tokens=r + a.tokens, answer=len(r))] for r, a in pairs]
     width = max(len(row[0].tokens) for row in rows)
@@ -193,7 +233,40 @@ def _grpo_step_seconds(config: GRPO, model: Decoder, work: Work, device: Device)
     times = [time.perf_counter() for _ in steps(training, [micro, micro], _mean_loss)]
     training_seconds = times[1] - times[0]
     # The reference's forward pass is a third of the training pass.
-    return (generated - started) + training_seconds * 4 / 3
+    return generating / len(requests), generating + training_seconds * 4 / 3
+
+
+def _measuring_within(
+    seconds: float, plan: Plan, config: Quickstart, work: Work
+) -> tuple[Plan, float]:
+    """The plan with as much held-out text as all evaluations can read within `seconds`, and the
+    seconds that they take."""
+    probe, evaluation, held_out = plan.probe, config.evaluation, work.held_out
+    assert probe is not None
+    evaluations = 1 + bool(plan.sft) + bool(plan.grpo) * config.grpo_seeds
+    answering = evaluation.prompts * (probe.answer_seconds or 0.0)
+    # Windows overlap, so that each token is read about context / stride times.
+    context = plan.model.context
+    read = held_out.tokens / held_out.bytes * context / min(evaluation.stride, context)
+    of_a_byte = read / probe.prediction_tokens_per_second
+    affordable = int((seconds / evaluations - answering) / of_a_byte)
+    measured = min(max(affordable, _LEAST_MEASURED), plan.measured_bytes)
+    total = evaluations * (answering + measured * of_a_byte)
+    return dataclasses.replace(plan, measured_bytes=measured), total
+
+
+def _validated(plan: Plan, work: Work) -> Plan:
+    """The plan with as many documents in each measurement on the way as its share of time pays for,
+    but those of the default at most."""
+    assert plan.probe is not None
+    pretrain, held_out = plan.pretrain, work.held_out
+    seconds = pretrain.steps * plan.probe.step_seconds * VALIDATION_SHARE
+    tokens = seconds * plan.probe.prediction_tokens_per_second / max(1, pretrain.validations)
+    documents = int(tokens / (held_out.tokens / held_out.documents))
+    documents = min(max(1, documents), pretrain.validation_documents)
+    return dataclasses.replace(
+        plan, pretrain=dataclasses.replace(pretrain, validation_documents=documents)
+    )
 
 
 def _mean_loss(model: DecoderModel, batch: MaskedBatch) -> tuple[Tensor, dict[str, float]]:

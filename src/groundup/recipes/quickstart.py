@@ -32,7 +32,8 @@ class Evaluation:
     """prompts: held-out requests that the verifier judges. temperature: of the answers.
 
     stride: tokens between windows when bits per byte are measured; smaller is slower, and each
-    token is then predicted from more context. max_bytes: of held-out text that is measured on.
+    token is then predicted from more context. max_bytes: of held-out text that is measured on; a
+    short budget in time measures on less.
     """
 
     prompts: int = 256
@@ -52,24 +53,34 @@ class StagePlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """What was measured of the machine before planning."""
+    """What was measured of the machine before planning.
+
+    prediction_tokens_per_second: of evaluations, that read text and learn nothing.
+    answer_seconds: of one answer of half the most tokens, among others.
+    """
 
     peak_flops_per_second: float
     flops_per_second: float
     tokens_per_second: float
     step_seconds: float
     setup_seconds: float
+    prediction_tokens_per_second: float
+    answer_seconds: float | None = None
     grpo_step_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Everything that the budget decides. probe: None for a budget in FLOPs, which needs none."""
+    """Everything that the budget decides. probe: None for a budget in FLOPs, which needs none.
+
+    measured_bytes: of held-out text, in each evaluation.
+    """
 
     model: Decoder
     pretrain: Pretrain
     sft: SFT | None
     grpo: GRPO | None
+    measured_bytes: int
     reasons: tuple[Reason, ...]
     stages: tuple[StagePlan, ...]
     probe: Probe | None

@@ -18,7 +18,7 @@ from groundup.data.shards import TokenShards
 from groundup.models import LanguageModel
 from groundup.train.compile import eagerly
 
-_ROWS = 16  # windows a forward pass
+WINDOWS = 16  # of a forward pass
 
 
 @torch.no_grad()
@@ -79,7 +79,7 @@ def _windows(total: int, context: int, stride: int) -> Iterator[list[tuple[int, 
     for first in range(0, total, stride):
         end = min(first + stride, total)
         window = (max(0, end - context), first, end)
-        if group and (len(group) == _ROWS or end - window[0] != group[0][2] - group[0][0]):
+        if group and (len(group) == WINDOWS or end - window[0] != group[0][2] - group[0][0]):
             yield group
             group = []
         group.append(window)

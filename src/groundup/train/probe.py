@@ -9,7 +9,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,8 +17,12 @@ from torch import Tensor
 
 from groundup.core.device import Device
 from groundup.models import Decoder, LanguageModel, RecurrentLM, training_flops
+from groundup.train.bits_per_byte import WINDOWS
 from groundup.train.pretrain import MicroBatch, Pretrain, batch_loss, start_training
 from groundup.train.step import steps
+
+# Compiling takes 20 to 45 s on two cores and makes small models up to twice as fast.
+_WORTH_COMPILING = 180.0  # seconds of training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +101,38 @@ def probe_step(
         tokens_per_second=sequences * model.context / seconds,
         flops_per_second=sequences * training_flops(model, model.context) / seconds,
     )
+
+
+def faster_step(
+    config: Pretrain, model: Decoder | RecurrentLM, device: Device, seconds: float
+) -> tuple[Pretrain, StepProbe, str]:
+    """The training, compiled where that makes it faster; its step, and why it is so.
+
+    seconds: of training. With few of them compiling, which takes tens of seconds, is not tried.
+    """
+    plain = replace(config, compile=False)
+    eager = probe_step(plain, model, device)
+    if seconds < _WORTH_COMPILING:
+        return plain, eager, f"{seconds:.0f} s of training are too few to pay for compiling"
+    whole = replace(config, compile=True)
+    compiled = probe_step(whole, model, device)
+    ratio = compiled.tokens_per_second / eager.tokens_per_second
+    why = f"measured: {ratio:.2f} times as fast as not compiled"
+    return (whole, compiled, why) if ratio > 1 else (plain, eager, f"compiled it is {why}")
+
+
+@torch.no_grad()
+def prediction_rate(model: Decoder | RecurrentLM, device: Device, repeats: int = 3) -> float:
+    """Tokens a second that `bits_per_byte` reads, windows one beside the other: the median."""
+    network = model.build(0).to(device.device).eval()
+    tokens = torch.zeros(WINDOWS, model.context, dtype=torch.long, device=device.device)
+    times = []
+    with device.autocast():
+        for _ in range(repeats + 1):
+            start = time.perf_counter()
+            network.losses(tokens, tokens).sum().item()
+            times.append(time.perf_counter() - start)
+    return tokens.numel() / statistics.median(times[1:])
 
 
 def machine_description(device: Device) -> dict[str, str | int]:
