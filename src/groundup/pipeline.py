@@ -405,8 +405,7 @@ def _work(shards: Shards, pairs: Pairs, tokenizer: Tokenizer) -> Work:
     return Work(
         unique_tokens=len(shards.train),
         held_out=HeldOut(
-            documents=shards.validation.n_documents,
-            tokens=len(shards.validation),
+            ends=shards.validation.document_ends.tolist(),
             bytes=int(shards.validation.document_bytes.sum()),
         ),
         examples=[encode_example(tokenizer, p.prompt, p.completion) for p in pairs.train],

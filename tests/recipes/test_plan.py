@@ -16,7 +16,7 @@ from groundup.scaling import parse_budget
 CPU = Device(torch.device("cpu"), torch.float32)
 CONFIG = Quickstart(tokenizer=TokenizerTraining(vocab_size=300), compile="no")
 EXAMPLES = [Example(tokens=[1] * 100, answer=50)] * 2000
-HELD_OUT = HeldOut(documents=1000, tokens=1_000_000, bytes=4_000_000)
+HELD_OUT = HeldOut(ends=range(1000, 1_001_000, 1000), bytes=4_000_000)
 TEXT = Work(unique_tokens=10_000_000, held_out=HELD_OUT, examples=[], prompts=[])
 WORK = dataclasses.replace(TEXT, examples=EXAMPLES, prompts=[[1] * 30] * 50)
 
@@ -64,6 +64,9 @@ def test_a_short_time_is_measured_on_less_text() -> None:
     seconds = 2 * tokens / plan.probe.prediction_tokens_per_second
     assert seconds == pytest.approx(60 * EVALUATION_SHARE, rel=0.01)
     assert 1 <= plan.pretrain.validation_documents < 16
+    assert plan.pretrain.validations == 8
+    one = dataclasses.replace(TEXT, held_out=HeldOut(ends=[1_000_000_000], bytes=4_000_000_000))
+    assert plan_for("60s", one).pretrain.validations == 1
     assert plan_for("1e13").measured_bytes == CONFIG.evaluation.max_bytes
 
 
@@ -77,6 +80,7 @@ def test_a_short_time_is_not_spent_on_compiling() -> None:
 def test_every_choice_can_be_overridden() -> None:
     overrides = ("model.depth=5", "pretrain.optimizer.matrices.lr=0.5", "sft.steps=7")
     plan = plan_for("1e13", config=dataclasses.replace(CONFIG, plan_overrides=overrides))
+    assert plan.sft
     assert (plan.model.depth, plan.pretrain.optimizer.matrices.lr, plan.sft.steps) == (5, 0.5, 7)
     wrong = dataclasses.replace(CONFIG, plan_overrides=("model.dept=5",))
     with pytest.raises(ConfigError, match="did you mean 'model.depth'"):

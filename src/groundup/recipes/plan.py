@@ -8,6 +8,7 @@ a budget in time it is measured, by doing a few real steps of each kind.
 import dataclasses
 import statistics
 import time
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,11 +49,14 @@ _GRPO_PASSES = 10 / 6
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOut:
-    """How much text there is to measure with."""
+    """Text to measure with. ends: of each document, in tokens. bytes: of all."""
 
-    documents: int
-    tokens: int
+    ends: Sequence[int]
     bytes: int
+
+    @property
+    def tokens(self) -> int:
+        return self.ends[-1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,15 +261,20 @@ def _measuring_within(
 
 def _validated(plan: Plan, work: Work) -> Plan:
     """The plan with as many documents in each measurement on the way as its share of time pays for,
-    but those of the default at most."""
+    and fewer measurements where the first document alone is too long; never more than by default.
+    """
     assert plan.probe is not None
-    pretrain, held_out = plan.pretrain, work.held_out
+    pretrain, ends = plan.pretrain, work.held_out.ends
     seconds = pretrain.steps * plan.probe.step_seconds * VALIDATION_SHARE
-    tokens = seconds * plan.probe.prediction_tokens_per_second / max(1, pretrain.validations)
-    documents = int(tokens / (held_out.tokens / held_out.documents))
-    documents = min(max(1, documents), pretrain.validation_documents)
+    tokens = int(seconds * plan.probe.prediction_tokens_per_second)
+    documents = max(1, bisect_right(ends, tokens // max(1, pretrain.validations)))
+    documents = min(documents, pretrain.validation_documents)
+    validations = min(max(1, tokens // ends[documents - 1]), pretrain.validations)
     return dataclasses.replace(
-        plan, pretrain=dataclasses.replace(pretrain, validation_documents=documents)
+        plan,
+        pretrain=dataclasses.replace(
+            pretrain, validations=validations, validation_documents=documents
+        ),
     )
 
 
