@@ -10,7 +10,15 @@ from groundup.core.device import Device
 from groundup.core.errors import ConfigError, InputError
 from groundup.models import training_flops
 from groundup.recipes import Quickstart, TokenizerTraining
-from groundup.recipes.plan import EVALUATION_SHARE, SHARES, HeldOut, Work, make_plan
+from groundup.recipes.plan import (
+    EVALUATION_SHARE,
+    SHARES,
+    VALIDATION_SHARE,
+    HeldOut,
+    Work,
+    make_plan,
+)
+from groundup.recipes.quickstart import Evaluation
 from groundup.scaling import parse_budget
 
 CPU = Device(torch.device("cpu"), torch.float32)
@@ -56,18 +64,24 @@ def test_a_budget_in_time_is_planned_within_its_time() -> None:
     assert 0 < training < 60 * (1 - EVALUATION_SHARE)
 
 
-def test_a_short_time_is_measured_on_less_text() -> None:
+def test_evaluations_read_as_much_text_as_their_share_of_time_pays_for() -> None:
     """Of windows that overlap by half, each token is read twice."""
-    plan = plan_for("60s", TEXT)
+    text = HeldOut(ends=range(1000, 10**9, 1000), bytes=4 * 10**9)
+    config = dataclasses.replace(CONFIG, evaluation=Evaluation(max_bytes=text.bytes))
+    plan = plan_for("60s", dataclasses.replace(TEXT, held_out=text), config)
     assert plan.probe is not None
-    tokens = plan.measured_bytes * HELD_OUT.tokens / HELD_OUT.bytes
-    seconds = 2 * tokens / plan.probe.prediction_tokens_per_second
-    assert seconds == pytest.approx(60 * EVALUATION_SHARE, rel=0.01)
-    assert 1 <= plan.pretrain.validation_documents < 16
-    assert plan.pretrain.validations == 8
-    one = dataclasses.replace(TEXT, held_out=HeldOut(ends=[1_000_000_000], bytes=4_000_000_000))
-    assert plan_for("60s", one).pretrain.validations == 1
+    rate = plan.probe.prediction_tokens_per_second
+    tokens = plan.measured_bytes * text.tokens / text.bytes
+    assert 2 * tokens / rate == pytest.approx(60 * EVALUATION_SHARE, rel=0.01)
+    on_the_way = plan.pretrain.validations * 1000 * plan.pretrain.validation_documents / rate
+    assert on_the_way <= plan.pretrain.steps * plan.probe.step_seconds * VALIDATION_SHARE
     assert plan_for("1e13").measured_bytes == CONFIG.evaluation.max_bytes
+
+
+def test_a_long_document_is_measured_less_often() -> None:
+    long = HeldOut(ends=[10**9], bytes=4 * 10**9)
+    plan = plan_for("60s", dataclasses.replace(TEXT, held_out=long))
+    assert (plan.pretrain.validations, plan.pretrain.validation_documents) == (1, 1)
 
 
 def test_a_short_time_is_not_spent_on_compiling() -> None:
