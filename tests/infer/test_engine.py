@@ -90,6 +90,8 @@ def test_a_prompt_that_does_not_fit_is_one_sentence(model: DecoderModel) -> None
     engine = Engine(model, FLOAT32, stop=[])
     with pytest.raises(InputError, match="24 tokens, and the model's context holds 24"):
         engine.generate([[1] * 24], Sampling())
+    with pytest.raises(InputError, match="24 tokens"):
+        engine.stream([1] * 24, Sampling())  # before a token is asked for
     with pytest.raises(InputError, match="is empty"):
         engine.generate([[]], Sampling())
 

@@ -41,8 +41,8 @@ def command(
     begin, end = document_ends(run, tokenizer.special_tokens.get(END_OF_TEXT))
     engine = Engine(model, select_device(), stop=end)
     sampling = sampling_of(max_tokens, temperature, seed)
-    click.echo(text, nl=False)
-    print_stream(engine, tokenizer, [*begin, *tokenizer.encode_ordinary(text)], sampling)
+    tokens = [*begin, *tokenizer.encode_ordinary(text)]
+    print_stream(engine, tokenizer, tokens, sampling, opening=text)
 
 
 def sampling_of(max_tokens: int, temperature: float, seed: int) -> "Sampling":
@@ -56,17 +56,23 @@ def sampling_of(max_tokens: int, temperature: float, seed: int) -> "Sampling":
 
 
 def print_stream(
-    engine: "Engine", tokenizer: "Tokenizer", prompt: Sequence[int], sampling: "Sampling"
+    engine: "Engine",
+    tokenizer: "Tokenizer",
+    prompt: Sequence[int],
+    sampling: "Sampling",
+    opening: str = "",
 ) -> None:
-    """Print a completion as it is drawn, whole characters at a time.
+    """Print `opening`, and a completion as it is drawn, whole characters at a time.
 
     What a model writes is untrusted: control characters are shown and not obeyed.
     """
     from groundup.report.formats import visible
     from groundup.tokenizers import StreamDecoder
 
+    tokens = engine.stream(prompt, sampling)
+    click.echo(opening, nl=False)
     decoder = StreamDecoder(tokenizer)
-    for token in engine.stream(prompt, sampling):
+    for token in tokens:
         click.echo(visible(decoder.push(token)), nl=False)
         sys.stdout.flush()
     click.echo(visible(decoder.finish()))

@@ -42,6 +42,7 @@ class Engine:
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
         """A completion for each prompt, in order. Prompt i draws from the stream (seed, i)."""
+        self._check(prompts)
         tokens: list[list[int]] = [[] for _ in prompts]
         finish: list[Literal["stop", "length"]] = ["length"] * len(prompts)
         for row, token in self._decode(prompts, sampling):
@@ -52,10 +53,10 @@ class Engine:
         return [Completion(*pair) for pair in zip(tokens, finish, strict=True)]
 
     def stream(self, prompt: Sequence[int], sampling: Sampling) -> Iterator[int]:
-        """The tokens of one completion as they are drawn, without the stop token."""
-        for _, token in self._decode([prompt], sampling):
-            if token not in self.stop:
-                yield token
+        """The tokens of one completion as they are drawn, without the stop token. A prompt that is
+        too long is refused at once, and not when the first token is asked for."""
+        self._check([prompt])
+        return (token for _, token in self._decode([prompt], sampling) if token not in self.stop)
 
     @torch.inference_mode()
     def _decode(
@@ -63,7 +64,6 @@ class Engine:
     ) -> Iterator[tuple[int, int]]:
         """(prompt index, token) for every token drawn, stop tokens included."""
         config = self.model.config
-        self._check(prompts)
         longest = max(map(len, prompts))
         columns = min(longest + sampling.max_tokens, config.context)
         padding = torch.tensor([longest - len(p) for p in prompts], device=self.device.device)
