@@ -1,0 +1,33 @@
+"""What is measured before a training: whether compiling it pays."""
+
+import pytest
+import torch
+
+from groundup.core.device import Device
+from groundup.optim import AdamW, ByRole
+from groundup.scaling.plan import decoder_of_size
+from groundup.train import Pretrain
+from groundup.train.compile import can_compile
+from groundup.train.probe import faster_step
+
+CPU = Device(torch.device("cpu"), torch.float32)
+MODEL = decoder_of_size(2, vocab_size=64, context=32)
+ADAMW = AdamW(lr=1e-3)
+CONFIG = Pretrain(steps=1, batch=2, optimizer=ByRole(matrices=ADAMW, embedding=ADAMW, rest=ADAMW))
+
+
+def test_a_short_training_is_not_compiled() -> None:
+    config, probe, why = faster_step(CONFIG, MODEL, CPU, seconds=60)
+    assert not config.compile
+    assert why == "60 s of training are too few to pay for compiling"
+    assert probe.tokens_per_second == pytest.approx(64 / probe.step_seconds)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's compiler
+@pytest.mark.skipif(not can_compile(CPU.device), reason="there is no C++ compiler")
+def test_a_long_training_is_compiled_where_that_was_faster() -> None:
+    config, probe, why = faster_step(CONFIG, MODEL, CPU, seconds=3600)
+    ratio = float(why.removeprefix("measured: compiled it is ").removesuffix(" times as fast"))
+    assert config.compile == (ratio > 1) or ratio == 1  # as it was rounded
+    assert probe.tokens_per_second > 0
