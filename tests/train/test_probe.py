@@ -24,7 +24,7 @@ def test_a_short_training_is_not_compiled() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's compiler
+@pytest.mark.filterwarnings("ignore")  # torch warns of itself while it compiles
 @pytest.mark.skipif(not can_compile(CPU.device), reason="there is no C++ compiler")
 def test_a_long_training_is_compiled_where_that_was_faster() -> None:
     config, probe, why = faster_step(CONFIG, MODEL, CPU, seconds=3600)
