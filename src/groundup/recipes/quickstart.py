@@ -56,7 +56,7 @@ class Probe:
     """What was measured of the machine before planning.
 
     prediction_tokens_per_second: of evaluations, that read text and learn nothing.
-    answer_seconds: of one answer of half the most tokens, among others.
+    answer_seconds: of one answer, among others.
     """
 
     peak_flops_per_second: float
