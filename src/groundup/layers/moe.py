@@ -9,12 +9,13 @@ section 2.1.2).
 
 import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from groundup.layers.grouped import grouped_linear
 from groundup.layers.mlp import ACTIVATIONS, GLU, Activation
 
 
@@ -103,8 +104,6 @@ class MixtureOfExperts(nn.Module):
         )
         self.register_buffer("bias", torch.zeros(E) if config.bias else None)
         self.activation = ACTIVATIONS[config.activation]
-        # wrapped here and not at the import, since the wrapper loads the compiler, which takes long
-        self._visit = torch.compiler.disable(_visit)
 
     def initialize(self, generator: torch.Generator, gain: float) -> None:
         """Draw the experts' weights from N(0, gain²/fan-in)."""
@@ -122,10 +121,12 @@ class MixtureOfExperts(nn.Module):
         if self.config.normalize:
             weights = weights / (weights.sum(-1, keepdim=True) + 1e-20)
         weights = weights * self.config.scale
-        y, kept = self._visit(self, flat, chosen, weights)  # pyright: ignore[reportCallIssue]
+        counts = torch.zeros(self.config.experts, dtype=torch.long, device=x.device)
+        counts = counts.scatter_add(0, chosen.flatten(), torch.ones_like(chosen.flatten()))
+        y, served = self._visit(flat, chosen, weights, counts)
         if self.shared is not None:
             y = y + self.shared(flat)
-        return y.view(x.shape), self._report(logits, scores, chosen, kept)
+        return y.view(x.shape), self._report(logits, scores, counts, served)
 
     def _choose(self, scores: Tensor) -> Tensor:
         """scores: float32 [N, E] → the experts of each token, [N, k]."""
@@ -141,14 +142,39 @@ class MixtureOfExperts(nn.Module):
             scores = grouped.masked_fill(outside[..., None], float("-inf")).flatten(1)
         return scores.topk(c.active, dim=-1).indices
 
-    def _report(self, logits: Tensor, scores: Tensor, chosen: Tensor, kept: int) -> RouterReport:
+    def _visit(
+        self, x: Tensor, chosen: Tensor, weights: Tensor, counts: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The weighted sum of each token's experts, [N, D], and how many choices each served, [E].
+
+        x: [N, D]; chosen, weights: [N, k]; counts: [E], the choices that fell on each. They are
+        sorted by expert, those beyond an expert's capacity behind all others, where none serves.
+        """
+        expert = chosen.flatten()
+        order = expert.argsort(stable=True)
+        everyone = torch.arange(len(order), device=x.device)
+        if self.config.capacity is not None:
+            most = math.ceil(self.config.capacity * len(order) / self.config.experts)
+            rank = everyone - (counts.cumsum(0) - counts)[expert[order]]
+            order = order[(rank >= most).long().argsort(stable=True)]
+            counts = counts.clamp(max=most)
+        place = torch.empty_like(order).scatter(0, order, everyone)
+        parts = _Gather.apply(x, order, place, self.config.active)
+        inner = self.activation(grouped_linear(parts, self.gate, counts))
+        inner = inner * grouped_linear(parts, self.up, counts)
+        parts = _Gather.apply(grouped_linear(inner, self.down, counts), place, order, 1)
+        return (parts.view(*chosen.shape, -1) * weights[..., None]).sum(1).to(x.dtype), counts
+
+    def _report(
+        self, logits: Tensor, scores: Tensor, counts: Tensor, served: Tensor
+    ) -> RouterReport:
         c = self.config
-        load = torch.bincount(chosen.flatten(), minlength=c.experts).float() / chosen.numel()
+        load = counts / counts.sum()
         if c.scoring == "sigmoid":  # DeepSeek-V3, equation 18
             scores = scores / (scores.sum(-1, keepdim=True) + 1e-20)
         balance = c.experts * (load * scores.mean(0)).sum()
         z = logits.logsumexp(-1).square().mean()
-        dropped = torch.tensor(1 - kept / chosen.numel())
+        dropped = 1 - served.sum() / counts.sum()
         return RouterReport(load, balance, z, dropped, c.balance * balance + c.z * z)
 
     @torch.no_grad()
@@ -167,26 +193,20 @@ class MixtureOfExperts(nn.Module):
         return [self.down, *shared]
 
 
-def _visit(moe: MixtureOfExperts, x: Tensor, chosen: Tensor, weights: Tensor) -> tuple[Tensor, int]:
-    """The weighted sum of each token's experts, [N, D], and how many choices were served.
+class _Gather(torch.autograd.Function):
+    """Rows in another order, each of them as often as it is asked for: [N, D] → [N·k, D].
 
-    x: [N, D]; chosen, weights: [N, k]. Tokens are sorted by expert, so that each expert is one
-    matrix product; how many each gets depends on the data, which a compiled graph cannot hold.
+    order: which of the N·k copies stands where; copies i·k … i·k + k − 1 are row i's. place: where
+    each of them stands, the inverse. With both, the way back gathers, where autograd would scatter.
     """
-    E, k = moe.config.experts, moe.config.active
-    order = chosen.flatten().argsort(stable=True)
-    counts = torch.bincount(chosen.flatten(), minlength=E)
-    if moe.config.capacity is not None:
-        most = math.ceil(moe.config.capacity * len(order) / E)
-        rank = torch.arange(len(order), device=x.device)
-        rank = rank - (counts.cumsum(0) - counts).repeat_interleave(counts)
-        order, counts = order[rank < most], counts.clamp(max=most)
-    tokens, shares, sizes = order // k, weights.flatten()[order, None], counts.tolist()
-    y = torch.zeros_like(x)
-    parts = zip(tokens.split(sizes), x[tokens].split(sizes), shares.split(sizes), strict=True)
-    for expert, (rows, part, share) in enumerate(parts):
-        if len(rows):
-            inner = moe.activation(F.linear(part, moe.gate[expert]))
-            inner = inner * F.linear(part, moe.up[expert])
-            y.index_add_(0, rows, (F.linear(inner, moe.down[expert]) * share).to(y.dtype))
-    return y, len(order)
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, order: Tensor, place: Tensor, k: int) -> Tensor:
+        ctx.save_for_backward(place)
+        ctx.k = k
+        return x[order // k]
+
+    @staticmethod
+    def backward(ctx: Any, *dy: Tensor) -> tuple[Tensor, None, None, None]:
+        (place,) = ctx.saved_tensors
+        return dy[0][place].unflatten(0, (-1, ctx.k)).sum(1), None, None, None
