@@ -29,6 +29,19 @@ def test_singular_values_come_near_one_and_directions_stay(
     assert off.abs().max() < 0.06  # bfloat16
 
 
+@pytest.mark.parametrize("columns", [32, 48, 49, 200])
+@pytest.mark.parametrize("rounds", [1, 5])
+def test_wide_matrices_are_iterated_to_the_same(columns: int, rounds: int) -> None:
+    """The paper's iteration in float64; a gradient's singular values span several decades."""
+    torch.manual_seed(0)
+    x = torch.randn(3, 32, 4) @ torch.randn(3, 4, columns) + 0.001 * torch.randn(3, 32, columns)
+    expected = x.double() / x.double().norm(dim=(-2, -1), keepdim=True)
+    for _ in range(rounds):
+        gram = expected @ expected.mT
+        expected = 3.4445 * expected + (-4.7750 * gram + 2.0315 * gram @ gram) @ expected
+    assert (orthogonalize(x, rounds) - expected).abs().max() < 1e-3 * expected.abs().max()
+
+
 def test_the_update_is_momentum_made_orthogonal_and_scaled() -> None:
     """Two steps by hand, with torch's exact SVD in place of the iteration."""
     torch.manual_seed(0)
@@ -49,6 +62,11 @@ def test_the_update_is_momentum_made_orthogonal_and_scaled() -> None:
     # and the direction agrees far better than the size
     moved = (weight - expected).norm() / expected.norm()
     assert moved < 0.02
+
+
+def test_there_is_at_least_one_round() -> None:
+    with pytest.raises(ValueError, match=r"rounds \(0\) must be at least 1"):
+        Muon(lr=0.1, rounds=0)
 
 
 def test_only_matrices() -> None:
