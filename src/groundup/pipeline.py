@@ -44,7 +44,7 @@ from groundup.data.shards import TokenShards, write_shards
 from groundup.evals import Request, documents_within, measure_answers, measure_text
 from groundup.infer import Engine, Sampling
 from groundup.recipes import Plan, Quickstart
-from groundup.recipes.plan import HeldOut, Work, make_plan
+from groundup.recipes.plan import ANSWER_TOKENS, HeldOut, Work, make_plan
 from groundup.report import summarize, write_report
 from groundup.report.terminal import print_plan
 from groundup.scaling import parse_budget
@@ -383,7 +383,7 @@ def evaluate(
             for opening in (document[:120] for document in islice(_texts(job, "validation"), 3))
         ]
         sampling = Sampling(
-            max_tokens=job.plan.grpo.max_tokens if job.plan.grpo else 128,
+            max_tokens=job.plan.grpo.max_tokens if job.plan.grpo else ANSWER_TOKENS,
             temperature=config.temperature,
             seed=derive_seed(job.config.seed, "evaluation"),
         )
@@ -412,6 +412,7 @@ def _work(shards: Shards, pairs: Pairs, tokenizer: Tokenizer) -> Work:
         prompts=[encode_request(tokenizer, p.prompt) for p in pairs.train]
         if pairs.verifier
         else [],
+        requests=[encode_request(tokenizer, p.prompt) for p in pairs.held_out],
     )
 
 

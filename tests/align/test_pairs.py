@@ -1,5 +1,6 @@
 import ast
 import textwrap
+from collections.abc import Iterator
 
 import pytest
 
@@ -153,3 +154,17 @@ def test_held_out_pairs_give_nothing_away():
     training = [pair("p1", "c1"), pair("p2", "c2")]
     held_out = [pair("p1", "c9"), pair("p3", "c2"), pair("p4", "c4"), pair("p4", "c5")]
     assert held_out_pairs(held_out, training) == [pair("p4", "c4")]
+
+
+def test_documents_are_read_as_pairs_are_asked_for() -> None:
+    read = []
+
+    def documents() -> Iterator[Document]:
+        for i in range(6000):
+            read.append(i)
+            yield document(f'def f{i}(a):\n    """Return {i}."""\n    return a + {i}\n')
+
+    pairs = extract_pairs(documents())
+    assert next(pairs).problem["name"] == "f0"
+    assert len(read) < 6000
+    pairs.close()

@@ -29,6 +29,8 @@ def test_the_curves_go_down_and_are_drawn(tmp_path: Path) -> None:
     result = bench_learn(text, [], seconds=6, characters=True, recipe=recipe)
     assert set(result["curves"]) >= {OURS}
     assert len(result["curves"]) == 4
+    minutes = {r["case"].split()[0] for r in result["rows"] if r["subject"] == OURS}
+    assert minutes == {"0.1", "0.0333"}
     for curves in result["curves"].values():
         curve = curves[0]
         assert curve[-1][1] < math.log2(64)

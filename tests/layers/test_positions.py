@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch._dynamo.backends.common import aot_autograd
 
 from groundup.layers import ALiBi, GroupedQuery, Learned, RelativeBias, RoPE, Sinusoidal
 from groundup.layers.alibi import slopes
@@ -143,9 +144,17 @@ def test_a_share_is_rotated_as_theirs(share: float) -> None:
 def test_a_compiler_takes_a_model_s_rotations_whole_as_they_are() -> None:
     rope, positions = RoPE().build(8), torch.arange(20)
     torch.library.opcheck(torch.ops.groundup.cos_sin, (torch.randn(20, 4, dtype=torch.float64),))
-    traced = torch.compile(rope, backend="aot_eager", fullgraph=True)
+    seen: list[str] = []
+
+    def keep(graph: torch.fx.GraphModule, _: object) -> torch.fx.GraphModule:
+        seen.extend(str(node.target) for node in graph.graph.nodes)
+        return graph
+
+    traced = torch.compile(rope, backend=aot_autograd(fw_compiler=keep), fullgraph=True)
     for ours, theirs in zip(traced(positions), rope(positions), strict=True):
         assert torch.equal(ours, theirs)
+    assert "groundup.cos_sin.default" in seen
+    assert not any("aten.cos" in name for name in seen)
 
 
 def test_sinusoids_are_the_papers() -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from groundup.core.native import core
 from groundup.optim import Adam, AdamW, Lion, ScheduleFreeAdamW
+from groundup.optim.elementwise import in_core
 from groundup.optim.optimizer import OptimizerConfig
 
 CONFIGS = [
@@ -34,6 +35,8 @@ def drawn(seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
 def test_many_steps_are_those_of_the_formulas_in_float64(config: OptimizerConfig) -> None:
     """float64 is not for the core, so there the formulas themselves are at work."""
     weights, exact = drawn(0, torch.float32), drawn(0, torch.float64)
+    assert in_core(list(weights.values()))
+    assert not in_core(list(exact.values()))
     states = [config.build(weights), config.build(exact)]
     for step in range(1, 51):
         for parameters, state in zip((weights, exact), states, strict=True):

@@ -78,6 +78,23 @@ def test_evaluations_read_as_much_text_as_their_share_of_time_pays_for() -> None
     assert plan_for("1e13").measured_bytes == CONFIG.evaluation.max_bytes
 
 
+def test_answers_are_paid_for_before_text() -> None:
+    """Without a verifier, too: the answers are then read by people."""
+    text = HeldOut(ends=range(1000, 10**9, 1000), bytes=4 * 10**9)
+    config = dataclasses.replace(CONFIG, evaluation=Evaluation(max_bytes=text.bytes))
+    work = dataclasses.replace(TEXT, examples=EXAMPLES, held_out=text)
+    silent, asked = (
+        plan_for("60s", dataclasses.replace(work, requests=[[1] * 30] * n), config) for n in (0, 40)
+    )
+    assert silent.probe
+    assert asked.probe
+    assert silent.probe.answer_seconds is None
+    assert asked.probe.answer_seconds
+    seconds = 60 * EVALUATION_SHARE / 2 - 40 * asked.probe.answer_seconds
+    bytes_per_second = asked.probe.prediction_tokens_per_second * text.bytes / text.tokens / 2
+    assert asked.measured_bytes == pytest.approx(max(seconds * bytes_per_second, 50_000), rel=0.01)
+
+
 def test_a_long_document_is_measured_less_often() -> None:
     long = HeldOut(ends=[10**9], bytes=4 * 10**9)
     plan = plan_for("60s", dataclasses.replace(TEXT, held_out=long))
@@ -89,6 +106,19 @@ def test_a_short_time_is_not_spent_on_compiling() -> None:
     assert not plan.pretrain.compile
     (reason,) = (reason for reason in plan.reasons if reason.choice == "compiled")
     assert (reason.value, "too few" in reason.because) == ("no", True)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch warns of itself while it compiles
+def test_a_plan_that_is_overridden_to_compile_is_measured_so() -> None:
+    overrides = ("pretrain.compile=true", "pretrain.batch=2", "model.context=64")
+    plan = plan_for(
+        "60s",
+        TEXT,
+        dataclasses.replace(CONFIG, compile="auto", plan_overrides=overrides),
+    )
+    assert plan.pretrain.compile
+    assert not any(reason.choice == "compiled" for reason in plan.reasons)
 
 
 def test_every_choice_can_be_overridden() -> None:

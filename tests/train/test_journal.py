@@ -204,8 +204,11 @@ def test_a_full_disk_ends_a_run_which_goes_on_when_there_is_room(
     def fill_up(journal: Journal, result, **more: object) -> None:
         record(journal, result, **more)
         if result.step == 6:
-            while not fifth.exists():  # it is written in the background
+            for _ in range(1000):  # it is written in the background
+                if fifth.exists():
+                    break
                 time.sleep(0.01)
+            assert fifth.exists()
             resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))
 
     with monkeypatch.context() as patch:

@@ -55,6 +55,15 @@ CONFIG = Pretrain(
 )
 
 
+@pytest.mark.parametrize(("steps", "asked"), [(100, 1), (15, 8), (23, 8), (3, 8), (1, 1)])
+def test_validations_stand_evenly_between_beginning_and_end(steps: int, asked: int) -> None:
+    at = sorted(dataclasses.replace(CONFIG, steps=steps, validations=asked).validated_steps())
+    assert len(at) == min(asked, steps - 1)
+    gaps = [b - a for a, b in zip([0, *at], [*at, steps], strict=True)]
+    assert max(gaps) - min(gaps) <= 1
+    assert min(gaps) > 0
+
+
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory, source_files: list[str]) -> TokenShards:
     directory = tmp_path_factory.mktemp("shards")
@@ -200,7 +209,7 @@ def test_the_loss_falls_below_that_of_single_bytes(shards: TokenShards, tmp_path
     assert sum(losses[-5:]) / 5 < unigram - 0.3
     assert facts["tokens"] == 60 * 4 * 2 * 32
     bits = [r["validation_bits_per_byte"] for r in records if "validation_bits_per_byte" in r]
-    assert len(bits) == 1  # of two, the last is the evaluation's
+    assert len(bits) == 2  # on the way
     assert 1.0 < bits[0] < 8.0
 
 

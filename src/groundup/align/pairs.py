@@ -10,8 +10,9 @@ import ast
 import json
 import re
 import warnings
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -69,10 +70,18 @@ def extract_pairs(
         return [p for p, verdict in zip(batch, verdicts, strict=True) if verdict.score == 1.0]
 
     # A batch is judged in a process of its own, so threads that wait for them use all processors.
-    with ThreadPoolExecutor(cpu_threads(None)) as pool:
-        batches = iter(lambda: list(islice(candidates, _BATCH)), [])
-        for kept in pool.map(verified, batches):
-            yield from kept
+    threads = cpu_threads(None)
+    pool = ThreadPoolExecutor(threads)
+    waiting: deque[Future[list[Pair]]] = deque()
+    try:
+        for batch in iter(lambda: list(islice(candidates, _BATCH)), []):
+            waiting.append(pool.submit(verified, batch))
+            if len(waiting) > threads:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def held_out_pairs(pairs: Iterable[Pair], training: Iterable[Pair]) -> list[Pair]:

@@ -53,7 +53,8 @@ def attend(
     keys, values = (x.repeat_interleave(groups, dim=1) for x in (keys, values))
     mask, blind = (causal_mask(T, S, queries.device), None) if mask is None else _opened(mask)
     logits = _logits(_scaled(queries, scale, softcap) @ keys.mT, bias, softcap)
-    # added, and not filled in: that takes twice as long, as the mask is the same for all heads
+    # Added to the logits, which must be finite: to fill it in takes twice as long, since the mask
+    # is one for all heads.
     hidden = torch.zeros_like(mask, dtype=logits.dtype).masked_fill(~mask, float("-inf"))
     weights = _softmax(logits + hidden, sinks).to(values.dtype)
     return _closed(weights @ values, blind)

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import register_flop_formula
 
 
 def grouped_linear(x: Tensor, weight: Tensor, counts: Tensor) -> Tensor:
-    """y_i = weight_g · x_i, for the g whose run holds row i.
+    """y_i = weight_g · x_i, for the g whose run holds row i. FLOPs are counted for all rows.
 
     x: [N, D], the rows of each layer together and in the layers' order. weight: [E, H, D].
     counts: integers [E], the rows of each. Returns [N, H]; rows beyond the counts' sum are zeros.
@@ -28,13 +28,12 @@ def grouped_linear(x: Tensor, weight: Tensor, counts: Tensor) -> Tensor:
 @torch.library.custom_op("groundup::grouped_linear", mutates_args=())
 def _linear(x: Tensor, weight: Tensor, counts: Tensor) -> Tensor:
     y = x.new_empty(len(x), weight.shape[1])
-    sizes = counts.tolist()
-    served = sum(sizes)
-    parts = zip(x[:served].split(sizes), y[:served].split(sizes), weight, strict=True)
-    for rows, out, matrix in parts:
-        if len(rows):
-            torch.mm(rows, matrix.T, out=out)
-    y[served:] = 0
+    end = 0
+    for group, count in enumerate(counts.tolist()):
+        if count:  # few are, where tokens are decoded one by one
+            begin, end = end, end + count
+            torch.mm(x[begin:end], weight[group].T, out=y[begin:end])
+    y[end:] = 0
     return y
 
 
@@ -42,11 +41,10 @@ def _linear(x: Tensor, weight: Tensor, counts: Tensor) -> Tensor:
 def _outer(y: Tensor, x: Tensor, counts: Tensor) -> Tensor:
     """Σ y_i x_iᵀ over each run's rows: [N, H] and [N, D] → [E, H, D]."""
     weight = y.new_empty(len(counts), y.shape[1], x.shape[1])
-    sizes = counts.tolist()
-    served = sum(sizes)
-    parts = zip(y[:served].split(sizes), x[:served].split(sizes), weight, strict=True)
-    for left, right, out in parts:
-        torch.mm(left.T, right, out=out)  # zeros where a run is empty
+    end = 0
+    for group, count in enumerate(counts.tolist()):
+        begin, end = end, end + count
+        torch.mm(y[begin:end].T, x[begin:end], out=weight[group])  # zeros where a run is empty
     return weight
 
 

@@ -97,8 +97,8 @@ def in_core(tensors: Sequence[Tensor]) -> bool:
 
 
 def chunks(*arrays: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The same stretch of each array, one after the other; arrays: of one shape. A GPU gets them
-    whole."""
+    """The same stretch of each array, one after the other; arrays: of one shape, contiguous. A GPU
+    gets them whole."""
     size = _CHUNK if arrays[0].device.type == "cpu" else max(1, arrays[0].numel())
     return zip(*(array.view(-1).split(size) for array in arrays), strict=True)
 

@@ -41,6 +41,9 @@ OVERHEAD_SHARE = 0.05
 # Of pretraining's time, what the measurements on the way take.
 VALIDATION_SHARE = 0.05
 _LEAST_MEASURED = 50_000  # bytes
+# The most tokens of an evaluation's answer where there is no reinforcement learning to say it.
+ANSWER_TOKENS = 128
+_ANSWERS_TIMED = 32
 _MOST_SFT_EPOCHS = 4
 _SFT_RATE, _GRPO_RATE = 0.5, 0.15  # learning rates, as shares of pretraining's
 # Generating, one pass of the reference and three of training: 2 + 2 + 6 of training's 6 FLOPs.
@@ -65,13 +68,14 @@ class Work:
 
     unique_tokens: of the training set. held_out: the text that is not trained on. examples: for
     fine-tuning. prompts: requests for reinforcement learning, as tokens. Empty ones: the stage is
-    left out.
+    left out. requests: those that each evaluation answers, as tokens.
     """
 
     unique_tokens: int
     held_out: HeldOut
     examples: Sequence[Example]
     prompts: Sequence[Sequence[int]]
+    requests: Sequence[Sequence[int]] = ()
 
 
 def make_plan(
@@ -93,8 +97,8 @@ def make_plan(
     left = budget.seconds * (1 - OVERHEAD_SHARE) - spent
     training = max(left - evaluating, 1.0)
     draft = _draft(config, training * peak * ASSUMED_UTILISATION, shares, work, device)
-    predicting = training * (shares["pretrain"] + shares.get("sft", 0.0))
-    draft = _measure(draft, config, work, device, peak, predicting)
+    of_shards = training * (shares["pretrain"] + shares.get("sft", 0.0))
+    draft = _measure(draft, config, work, device, peak, of_shards)
     draft, evaluating = _measuring_within(evaluating, draft, config, work)
     left -= evaluating + time.perf_counter() - started
     plan = _allocate(draft, config, work, shares, _measured_costs(draft, config), left)
@@ -197,7 +201,8 @@ def _measure(
 
     seconds: of pretraining and fine-tuning, which are compiled where that pays.
     """
-    if plan.pretrain.compile and config.compile == "auto":
+    chosen = config.compile != "auto" or "pretrain.compile=true" in config.plan_overrides
+    if plan.pretrain.compile and not chosen:
         pretrain, step, why = faster_step(plan.pretrain, plan.model, device, seconds)
         reason = Reason(choice="compiled", value="yes" if pretrain.compile else "no", because=why)
         sft = plan.sft and dataclasses.replace(plan.sft, compile=pretrain.compile)
@@ -209,6 +214,8 @@ def _measure(
     answer = grpo_step = None
     if plan.grpo:
         answer, grpo_step = _grpo_seconds(plan.grpo, plan.model, work, device)
+    elif work.requests:
+        answer = _answer_seconds(plan.model, work.requests[:_ANSWERS_TIMED], device)
     probe = Probe(
         peak_flops_per_second=peak,
         prediction_tokens_per_second=prediction_rate(plan.model, device),
@@ -241,6 +248,14 @@ def _grpo_seconds(config: GRPO, model: Decoder, work: Work, device: Device) -> t
     return generating / len(requests), generating + training_seconds * 4 / 3
 
 
+def _answer_seconds(model: Decoder, requests: Sequence[Sequence[int]], device: Device) -> float:
+    """Of an answer among others, of three quarters of the most tokens."""
+    engine = Engine(model.build(0).to(device.device), device, stop=[])
+    started = time.perf_counter()
+    engine.generate(requests, Sampling(max_tokens=ANSWER_TOKENS * 3 // 4))
+    return (time.perf_counter() - started) / len(requests)
+
+
 def _measuring_within(
     seconds: float, plan: Plan, config: Quickstart, work: Work
 ) -> tuple[Plan, float]:
@@ -249,7 +264,8 @@ def _measuring_within(
     probe, evaluation, held_out = plan.probe, config.evaluation, work.held_out
     assert probe is not None
     evaluations = 1 + bool(plan.sft) + bool(plan.grpo) * config.grpo_seeds
-    answering = evaluation.prompts * (probe.answer_seconds or 0.0)
+    answers = min(evaluation.prompts, len(work.requests))
+    answering = answers * (probe.answer_seconds or 0.0)
     # Windows overlap, so that each token is read about context / stride times.
     context = plan.model.context
     read = held_out.tokens / held_out.bytes * context / min(evaluation.stride, context)

@@ -199,22 +199,11 @@ def interval_plot(name: str, intervals: Sequence[Interval], *, x: str) -> Markup
             color = _SERIES[interval.group % len(_SERIES)]
             axes.plot((interval.low, interval.high), (row, row), color=color, linewidth=2)
             axes.plot(interval.value, row, "o", color=color, ms=7)
-            axes.annotate(
-                f"{interval.value:.1%}",
-                (1, row),
-                xycoords=("axes fraction", "data"),
-                xytext=(6, 0),
-                textcoords="offset points",
-                va="center",
-            )
-        axes.set_yticks(range(len(intervals)), [interval.label for interval in intervals])
-        axes.set_ylim(len(intervals) - 0.5, -0.5)
+            _say_beside(axes, row, f"{interval.value:.1%}")
+        _label_rows(axes, [interval.label for interval in intervals], x)
         axes.set_xlim(left=0)
-        axes.set_xlabel(x)
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=_ROUND))
-        axes.grid(visible=False, axis="y")
-        axes.tick_params(axis="y", labelcolor=_INK)
         return _inline(name, figure)
 
 

@@ -114,6 +114,12 @@ class Pretrain:
             steps -= 1
         return steps
 
+    def validated_steps(self) -> frozenset[int]:
+        """After which steps the loss on held-out text is measured, the last not among them."""
+        points = range(1, self.validations + 1)
+        steps = (i * self.steps // (self.validations + 1) for i in points)
+        return frozenset(step for step in steps if step)
+
     @property
     def weights_dtype(self) -> torch.dtype:
         return torch.float32 if self.weights == "float32" else torch.bfloat16
@@ -228,7 +234,7 @@ def pretrain(
         loads.append([report.load for report in reports])
         return loss, router_notes(reports)
 
-    validate_every = max(1, config.steps // max(1, config.validations))
+    validated = config.validated_steps()
     with (
         Journal(directory, training, config.save_seconds, config.retention, console) as journal,
         prefetched(micro_batches(config, batches, training.step, device)) as loaded,
@@ -245,7 +251,7 @@ def pretrain(
             advance(1, f"loss {result.loss:.3f}")
             last = result.step == config.steps
             journal.save(force=last)
-            if result.step % validate_every == 0 and not last:
+            if result.step in validated:
                 with training.optimizer.averaged():
                     bits = bits_per_byte(
                         training.model,

@@ -23,7 +23,7 @@ from groundup.train.step import steps
 
 # Compiling took 20 to 45 s on two cores. With AMX it made steps 1.6 times as fast; in float32,
 # without, no faster.
-_WORTH_COMPILING = 180.0  # seconds of training
+_WORTH_TRYING = 180.0  # seconds of training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,19 +107,22 @@ def probe_step(
 def faster_step(
     config: Pretrain, model: Decoder | RecurrentLM, device: Device, seconds: float
 ) -> tuple[Pretrain, StepProbe, str]:
-    """The training, compiled where that makes it faster; its step, and why it is so.
+    """The training, compiled where that saves more time than compiling takes; its step, and why it
+    is so.
 
     seconds: of training. With few of them compiling, which takes tens of seconds, is not tried.
     """
     plain = replace(config, compile=False)
     eager = probe_step(plain, model, device)
-    if seconds < _WORTH_COMPILING:
+    if seconds < _WORTH_TRYING:
         return plain, eager, f"{seconds:.0f} s of training are too few to pay for compiling"
     whole = replace(config, compile=True)
     compiled = probe_step(whole, model, device)
     ratio = compiled.tokens_per_second / eager.tokens_per_second
-    why = f"measured: compiled it is {ratio:.2f} times as fast"
-    return (whole, compiled, why) if ratio > 1 else (plain, eager, why)
+    setup = compiled.setup_seconds
+    why = f"measured: compiled it is {ratio:.2f} times as fast, after {setup:.0f} s"
+    pays = seconds * (1 - 1 / ratio) > setup
+    return (whole, compiled, why) if pays else (plain, eager, why)
 
 
 @torch.no_grad()
