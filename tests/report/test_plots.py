@@ -2,6 +2,8 @@ import re
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from markupsafe import Markup
 
 from groundup.report.plots import (
@@ -9,8 +11,11 @@ from groundup.report.plots import (
     Level,
     Line,
     Point,
+    Spread,
     Stack,
+    _folded,
     bar_plot,
+    estimate_plot,
     interval_plot,
     line_plot,
     stack_plot,
@@ -137,3 +142,23 @@ def test_the_pieces_of_a_stack_stand_side_by_side_in_one_colour_each() -> None:
     assert (a, b) == (e, c)
     assert d - c == pytest.approx(3 * (b - a), rel=0.01)
     assert f - e == pytest.approx(2 * (b - a), rel=0.01)
+
+
+@given(st.text(alphabet="ab.=, ", max_size=80))
+def test_long_labels_are_folded_and_say_the_same(label: str) -> None:
+    lines = _folded(label).split("\n")
+    assert "".join(lines).replace(" ", "") == label.replace(" ", "")
+    for line in lines:
+        assert len(line) <= 22 or not re.search(r"[.=, ](?=[^.=, ])", line)
+
+
+def test_a_long_setting_leaves_room_for_its_row() -> None:
+    setting = 'pretrain.optimizer.matrices={"type": "AdamW", "lr": 0.004}'
+    svg = estimate_plot(
+        "long",
+        [Spread(label=setting, values=[1.0, 1.2], mean=1.1, half_width=0.1)],
+        x="bits per byte",
+    )
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+    assert max(len(text) for text in texts) < 30
+    assert "pretrain.optimizer." in texts

@@ -32,6 +32,7 @@ _MARKERS = "sD^vPX"  # of single points
 _WIDTH, _HEIGHT, _FONT = 420, 250, 12.5
 _MOST_INSIDE = 4  # more series than that are named below the axes
 _LEGEND_COLUMNS, _LEGEND_CHARACTERS = 3, 42  # of a row there, else it has a column less
+_ROW_CHARACTERS = 22  # of a line of a row's label
 _LEGEND: dict[str, Any] = {"handlelength": 1.2, "labelcolor": _INK}
 _ROUND = [1, 2, 5, 10]  # ticks stand at these, times a power of ten
 _STYLE: dict[Any, Any] = {
@@ -194,13 +195,14 @@ def bar_plot(name: str, bars: Sequence[tuple[str, float]], *, x: str, y: str) ->
 def interval_plot(name: str, intervals: Sequence[Interval], *, x: str) -> Markup:
     """A row for each interval, the first on top, with the value as a dot and in figures."""
     with rc_context(_style(name)):
-        figure, axes = _axes(60 + 32 * len(intervals))
+        labels = [_folded(interval.label) for interval in intervals]
+        figure, axes = _axes(60 + _rows_height(labels))
         for row, interval in enumerate(intervals):
             color = _SERIES[interval.group % len(_SERIES)]
             axes.plot((interval.low, interval.high), (row, row), color=color, linewidth=2)
             axes.plot(interval.value, row, "o", color=color, ms=7)
             _say_beside(axes, row, f"{interval.value:.1%}")
-        _label_rows(axes, [interval.label for interval in intervals], x)
+        _label_rows(axes, labels, x)
         axes.set_xlim(left=0)
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=_ROUND))
@@ -211,7 +213,8 @@ def estimate_plot(name: str, estimates: Sequence[Spread], *, x: str) -> Markup:
     """A row for each measurement, the first on top, with its repetitions as small dots and the mean
     in figures; a line down from the first mean, which the others are compared with."""
     with rc_context(_style(name)):
-        figure, axes = _axes(60 + 32 * len(estimates))
+        labels = [_folded(spread.label) for spread in estimates]
+        figure, axes = _axes(60 + _rows_height(labels))
         axes.axvline(estimates[0].mean, color=_MUTED, linestyle=(0, (4, 3)), linewidth=1.2)
         for row, spread in enumerate(estimates):
             color = _SERIES[0 if row == 0 else 3]
@@ -221,7 +224,7 @@ def estimate_plot(name: str, estimates: Sequence[Spread], *, x: str) -> Markup:
             axes.plot(spread.values, [row] * len(spread.values), "o", color=color, ms=3.5)
             axes.plot(spread.mean, row, "D", color=color, ms=6)
             _say_beside(axes, row, f"{spread.mean:.3f}")
-        _label_rows(axes, [spread.label for spread in estimates], x)
+        _label_rows(axes, labels, x)
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=_ROUND))
         return _inline(name, figure)
 
@@ -233,7 +236,8 @@ def stack_plot(name: str, stacks: Sequence[Stack], *, x: str) -> Markup:
     columns = _columns(names)
     below = -(-len(names) // columns)  # rows of the legend
     with rc_context(_style(name)):
-        figure, axes = _axes(60 + 28 * len(stacks) + 22 * below)
+        labels = [_folded(stack.label) for stack in stacks]
+        figure, axes = _axes(60 + _rows_height(labels) + 22 * below)
         for row, stack in enumerate(stacks):
             end = 0.0
             for piece, size in stack.pieces.items():
@@ -241,7 +245,7 @@ def stack_plot(name: str, stacks: Sequence[Stack], *, x: str) -> Markup:
                 axes.barh(row, size, left=end, height=0.6, color=color)
                 end += size
             _say_beside(axes, row, stack.said)
-        _label_rows(axes, [stack.label for stack in stacks], x)
+        _label_rows(axes, labels, x)
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=_ROUND))
         axes.xaxis.set_major_formatter(_tick)
         handles = [Patch(color=_SERIES[i % len(_SERIES)], label=n) for i, n in enumerate(names)]
@@ -265,9 +269,29 @@ def _label_rows(axes: Axes, labels: Sequence[str], x: str) -> None:
     """A row for each label, the first on top. x: the label of the other axis."""
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.set_xlabel(x)
+    # in the middle of the figure: beside long labels the axes are narrower than their own
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.supxlabel(x, fontsize=_FONT, color=_MUTED)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", labelcolor=_INK)
+
+
+def _folded(label: str) -> str:
+    """The label on lines that leave room for the axes, where it can be parted: after `.`, `=`, `,`
+    or a space, as in a setting's name."""
+    lines = [""]
+    for part in re.findall(r"[^.=, ]*[.=, ]*", label):
+        if lines[-1] and len(lines[-1] + part.rstrip()) > _ROW_CHARACTERS:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _rows_height(labels: Sequence[str]) -> float:
+    """Of rows that hold any of the labels."""
+    lines = 1 + max((label.count("\n") for label in labels), default=0)
+    return max(32, 17 * lines) * len(labels)
 
 
 def _style(name: str) -> dict[Any, Any]:
