@@ -201,8 +201,8 @@ def _measure(
 
     seconds: of pretraining and fine-tuning, which are compiled where that pays.
     """
-    chosen = config.compile != "auto" or "pretrain.compile=true" in config.plan_overrides
-    if plan.pretrain.compile and not chosen:
+    asked_for = config.compile == "yes" or "pretrain.compile=true" in config.plan_overrides
+    if plan.pretrain.compile and not asked_for:
         pretrain, step, why = faster_step(plan.pretrain, plan.model, device, seconds)
         reason = Reason(choice="compiled", value="yes" if pretrain.compile else "no", because=why)
         sft = plan.sft and dataclasses.replace(plan.sft, compile=pretrain.compile)
