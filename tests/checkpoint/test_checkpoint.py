@@ -49,9 +49,9 @@ def save(folder: Path, model: DecoderModel, optimizer: ByRoleState, step: int, s
     save_checkpoint(folder, take_snapshot(model, optimizer, step, state), Retention())
 
 
-@pytest.mark.parametrize("tied", [False, True])
-def test_a_round_trip_is_bit_exact(tmp_path: Path, tied: bool) -> None:
-    config = dataclasses.replace(CONFIG, tied=tied)
+@pytest.mark.parametrize("head", [{}, {"tied": True}, {"embedding_in_head": True}], ids=str)
+def test_a_round_trip_is_bit_exact(tmp_path: Path, head: dict[str, bool]) -> None:
+    config = dataclasses.replace(CONFIG, **head)
     model, optimizer = stepped(config, 0)
     save(tmp_path, model, optimizer, 7, {"seconds": 1.5})
     other, other_optimizer = stepped(config, 1)

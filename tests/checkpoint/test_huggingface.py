@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from groundup.checkpoint.huggingface import left_out, read_config, read_model, write_model
 from groundup.core.errors import InputError
 from groundup.layers import RoPE
+from groundup.models import DecoderModel
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs
 transformers = pytest.importorskip("transformers")
@@ -326,6 +327,22 @@ def edit_tensors(folder: Path, **tensors: torch.Tensor | None) -> None:
     path = folder / "model.safetensors"
     all_tensors = {**load_file(path), **tensors}
     save_file({k: v.contiguous() for k, v in all_tensors.items() if v is not None}, path)
+
+
+def test_a_head_that_reads_the_embedding_is_written_as_one_matrix(tmp_path: Path) -> None:
+    plain = read_model(saved(tmp_path / "theirs"))
+    assert isinstance(plain, DecoderModel)
+    assert not plain.config.tied
+    model = dataclasses.replace(plain.config, embedding_in_head=True).build(0)
+    with torch.no_grad():
+        model.load_state_dict(plain.state_dict(), strict=False)
+        model.readout.embedding_gain.normal_()  # type: ignore[union-attr]
+        write_model(tmp_path / "ours", model, settings={})
+        tokens = torch.randint(VOCAB, (2, 29))
+        ours = model(tokens)
+        peer = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "ours")
+        assert (ours - plain(tokens)).abs().max() > 0.1 * ours.abs().max()
+        assert (ours - peer(tokens).logits).abs().max() <= 1e-5 * ours.abs().max()
 
 
 def test_settings_of_older_versions_are_read(tmp_path: Path) -> None:

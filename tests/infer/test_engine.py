@@ -14,7 +14,7 @@ FLOAT32 = Device(torch.device("cpu"), torch.float32)
 PROMPTS = [[3, 1, 4], [1], [5, 9, 2, 6, 5, 3, 5], [8, 9]]
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["plain", "shift"])
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "as planned"])
 def model(request: pytest.FixtureRequest) -> DecoderModel:
     config = Decoder(
         vocab_size=31,
@@ -23,6 +23,7 @@ def model(request: pytest.FixtureRequest) -> DecoderModel:
         depth=2,
         attention=GroupedQuery(heads=4, kv_heads=2, head_width=8, shift=request.param),
         mlp=GLU(hidden=48),
+        embedding_in_head=request.param,
     )
     model = config.build(0)
     generator = torch.Generator().manual_seed(5)

@@ -110,6 +110,45 @@ def test_logits_and_gradients_equal_transformers(tied: bool) -> None:
     )
 
 
+def test_a_head_that_reads_the_embedding_is_the_sum_of_both() -> None:
+    model = scrambled(dataclasses.replace(CONFIG, embedding_in_head=True))
+    parts = dict(model.named_parameters())
+    E, W, c = (
+        parts[name].detach().clone().requires_grad_()
+        for name in ("embedding.weight", "readout.head.weight", "readout.embedding_gain")
+    )
+    assert c.abs().min() > 0
+    without = DecoderModel(CONFIG)
+    without.load_state_dict(model.state_dict(), strict=False)
+    peer = as_qwen3(without)
+    tokens = torch.randint(97, (2, 21))
+    hidden = peer.model(inputs_embeds=torch.nn.functional.embedding(tokens, E)).last_hidden_state
+    theirs = torch.einsum("btd,vd->btv", hidden, W) + torch.einsum("btd,d,vd->btv", hidden, c, E)
+    ours = model(tokens)
+    assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max()
+    ours.square().mean().backward()
+    theirs.square().mean().backward()
+    for name, expected in (
+        ("embedding.weight", E),
+        ("readout.head.weight", W),
+        ("readout.embedding_gain", c),
+    ):
+        mine, theirs = parts[name].grad, expected.grad
+        assert mine is not None
+        assert theirs is not None
+        assert (mine - theirs).abs().max() <= 1e-5 * theirs.abs().max(), name
+    plain = model.with_plain_head()
+    assert plain.config == CONFIG
+    assert plain(tokens).equal(ours)
+    assert plain.parameter_count() == model.parameter_count() - CONFIG.width
+
+
+def test_a_head_that_reads_the_embedding_begins_as_one_that_does_not() -> None:
+    tokens = torch.randint(97, (2, 21))
+    reading = dataclasses.replace(CONFIG, embedding_in_head=True).build(3)
+    assert reading(tokens).equal(CONFIG.build(3)(tokens))
+
+
 def test_losses_are_the_cross_entropy_of_the_logits() -> None:
     model = scrambled(CONFIG)
     tokens, targets = torch.randint(97, (2, 2, 9))
@@ -215,6 +254,7 @@ LATENT = Latent(heads=4, rank=20, key_width=10, rope_width=6, value_width=14)
         ({"attention": dataclasses.replace(LATENT, rope_width=5)}, "even head width, not 5"),
         ({"position": RoPE(share=0.2)}, "even head width, not 3 of 16"),
         ({"position": RoPE(share=1.5)}, "even head width, not 24 of 16"),
+        ({"tied": True, "embedding_in_head": True}, "embedding_in_head adds to a matrix"),
         ({"position": Sinusoidal(), "width": 47}, "even width, not 47"),
         ({"attention": BORROW}, "the first block has no layer below"),
         ({"attention": (MAMBA, BORROW)}, "block 1 borrows keys and values, and Mamba2 below"),

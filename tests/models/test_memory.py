@@ -42,6 +42,7 @@ KINDS: dict[str, Architecture] = {
     "tied, learned positions": dataclasses.replace(
         CONFIG, tied=True, norm=LayerNorm(), position=Learned()
     ),
+    "a head that reads the embedding": dataclasses.replace(CONFIG, embedding_in_head=True),
     "mamba": dataclasses.replace(
         CONFIG, attention=Mamba2(heads=6, head_width=16, state=8, chunk=16), mlp=None
     ),

@@ -22,7 +22,7 @@ from groundup.core.config import from_dict, to_dict
 from groundup.core.errors import ConfigError, InputError
 from groundup.core.files import read_json, write_json
 from groundup.core.tensors import write_tensors
-from groundup.models import Decoder
+from groundup.models import Decoder, DecoderModel
 from groundup.models.decoder import in_turn
 from groundup.models.families import FAMILIES, Architecture, Model, module_of
 from groundup.models.huggingface import Family, InexpressibleError, check_sizes
@@ -143,6 +143,8 @@ def write_model(
     settings: of `config.json`, beside those that the model has. Raises `NoClassError` where no
     class has all parts of the model, naming what the nearest one lacks.
     """
+    if isinstance(model, DecoderModel):
+        model = model.with_plain_head()
     family, own = family_of(model.config)
     directory.mkdir(parents=True, exist_ok=True)
     name = str(dtype).removeprefix("torch.")

@@ -4,7 +4,6 @@ Prefill reads all prompts in one pass; decoding then feeds one token a row, and 
 leaves the batch.
 """
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -36,7 +35,7 @@ class Engine:
 
     def __init__(self, model: DecoderModel, device: Device, *, stop: Sequence[int]):
         """stop: tokens that end a completion."""
-        self.model = copy.deepcopy(model).to(device.device, device.compute_dtype).eval()
+        self.model = model.with_plain_head().to(device.device, device.compute_dtype).eval()
         self.device = device
         self.stop = frozenset(stop)
 

@@ -169,19 +169,33 @@ def join(
 class Readout(nn.Module):
     """Final norm and head; with targets, the loss of each token.
 
-    A module of its own so that the compiler can fuse norm, head and cross-entropy.
+    A module of its own so that the compiler can fuse norm, head and cross-entropy. embedding: the
+    model's own matrix, of which the head has a part where the config says so; `DecoderModel.tie`
+    sets it.
     """
+
+    embedding: nn.Parameter | None
+    embedding_gain: nn.Parameter | None
 
     def __init__(self, config: "Decoder"):
         super().__init__()
         self.norm = build_norm(None if config.placement == "post" else config.norm, config.width)
         self.head = nn.Linear(config.width, config.vocab_size, bias=False)
+        self.embedding = None
+        gain = nn.Parameter(torch.zeros(config.width)) if config.embedding_in_head else None
+        self.embedding_gain = gain
         self.scale, self.softcap = config.logit_scale, config.logit_softcap
+
+    def matrix(self) -> Tensor:
+        """What multiplies the normed hidden state: [V, D]."""
+        if self.embedding is None or self.embedding_gain is None:
+            return self.head.weight
+        return torch.addcmul(self.head.weight, self.embedding, self.embedding_gain)
 
     def forward(self, hidden: Tensor, targets: Tensor | None = None, z_loss: float = 0.0) -> Tensor:
         """hidden: [B, T, D] → logits [B, T, V]; with targets [B, T] → float32 losses [B, T], with
         the penalty of `cross_entropies`."""
-        logits = self.head(self.norm(hidden))
+        logits = F.linear(self.norm(hidden), self.matrix())
         if self.scale != 1:
             logits = logits * self.scale
         if self.softcap is not None:

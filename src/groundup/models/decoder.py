@@ -7,8 +7,9 @@ of one class. The same class trains and serves: everything that differs between 
 mask, cache) is passed to `forward`.
 """
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, TypeVar, cast
 
@@ -57,7 +58,10 @@ class Decoder:
     et al. 2020); "post", norm(x + f(x)) (Vaswani et al. 2017), without a last one before the head;
     "sandwich", x + norm(f(norm(x))) (Ding et al. 2021; Gemma 2); "after", x + norm(f(x)) (OLMo 2).
     residual_scale: a factor of every branch (as 1/√(2L), for depth).
-    tied: the head shares the embedding's matrix. embedding_scale: a factor of the embeddings.
+    tied: the head shares the embedding's matrix (Press & Wolf 2017). embedding_in_head: it adds
+    that matrix to its own, each channel times a factor that is learned and begins at zero, so that
+    a token which was read can be written before the head has learned it (docs/recipe.md).
+    embedding_scale: a factor of the embeddings.
     dropout: the share of the embeddings' and of each branch's elements that training sets to zero
     (Srivastava et al. 2014), as GPT-2 does; of the attention's weights none.
     logit_scale, logit_softcap: logits become scale · x, then c · tanh(x / c).
@@ -75,6 +79,7 @@ class Decoder:
     placement: Placement = "pre"
     position: Position | tuple[Position, ...] = RoPE()
     tied: bool = False
+    embedding_in_head: bool = False
     residual_scale: float = 1.0
     embedding_scale: float = 1.0
     dropout: float = 0.0
@@ -87,6 +92,8 @@ class Decoder:
             raise ValueError("vocab_size, context, width and depth must be positive")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout ({self.dropout}) is a share, from 0 up to 1")
+        if self.tied and self.embedding_in_head:
+            raise ValueError("embedding_in_head adds to a matrix of the head's own: not with tied")
         if () in (self.attention, self.mlp, self.position):
             raise ValueError("attention, mlp and position need at least one entry")
         if any(isinstance(p, Learned | Sinusoidal) for p in as_tuple(self.position)[1:]):
@@ -178,9 +185,22 @@ class DecoderModel(nn.Module):
         self.tie()
 
     def tie(self) -> None:
-        """Let the head share the embedding's matrix, where the config says so."""
+        """Let the head share or read the embedding's matrix, where the config says so."""
         if self.config.tied:
             self.readout.head.weight = self.embedding.weight
+        if self.config.embedding_in_head:
+            self.readout.embedding = self.embedding.weight
+
+    @torch.no_grad()
+    def with_plain_head(self) -> "DecoderModel":
+        """A copy that computes the same: what the head reads of the embedding is in its own matrix,
+        which need not be added up in each pass, and which any class has."""
+        plain = copy.deepcopy(self)
+        if self.config.embedding_in_head:
+            plain.config = replace(self.config, embedding_in_head=False)
+            plain.readout.head.weight.copy_(self.readout.matrix())
+            plain.readout.embedding = plain.readout.embedding_gain = None
+        return plain
 
     def compiled_parts(self) -> list[nn.Module]:
         """What is worth compiling, each by itself: blocks share a shape, so the compiler works once
@@ -333,6 +353,8 @@ class DecoderModel(nn.Module):
             assert isinstance(block, Block)
             for weight in block.writes():
                 nn.init.zeros_(weight)
+        if self.readout.embedding_gain is not None:
+            nn.init.zeros_(self.readout.embedding_gain)
 
     def parameter_count(self) -> int:
         """Number of weights, a tied matrix counted once."""

@@ -60,6 +60,7 @@ def decoder_of_size(size: int, vocab_size: int, context: int = _CONTEXT) -> Deco
         depth=size,
         attention=GroupedQuery(heads=size, kv_heads=kv_heads, head_width=_HEAD_WIDTH, shift=True),
         mlp=GLU(hidden=round(8 / 3 * width / 64) * 64),
+        embedding_in_head=True,
     )
 
 
