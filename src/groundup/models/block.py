@@ -174,7 +174,7 @@ class Readout(nn.Module):
     sets it.
     """
 
-    embedding: nn.Parameter | None
+    embedding: Tensor | None
     embedding_gain: nn.Parameter | None
 
     def __init__(self, config: "Decoder"):
