@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from groundup.core.files import sha256_file
 from groundup.core.manifest import MANIFEST
 from groundup.curate import Document
 from groundup.report.formats import percent, quantity
+from groundup.report.summary import summarize
 
 VERIFIER = """
 from groundup.verifiers.python_function import PythonFunction
@@ -83,6 +85,21 @@ def test_every_stage_is_finished_and_measured(whole: tuple[Path, dict]) -> None:
     assert summary["samples"]
     assert summary["seconds"] > 0
     assert summary["peak_memory_bytes"] > 10_000_000
+
+
+def test_what_was_measured_for_the_plan_counts(whole: tuple[Path, dict], tmp_path: Path) -> None:
+    """The run had a budget in FLOPs, for which nothing is measured: its plan is given a time."""
+    run, summary = whole
+    assert "plan" not in summary["stages"]
+    measured = shutil.copytree(run, tmp_path / "measured")
+    config = json.loads((run / "config.json").read_text())
+    config["plan"]["seconds"] = 12.5
+    (measured / "config.json").write_text(json.dumps(config))
+    again = summarize(measured)
+    names = list(again["stages"])
+    assert names.index("plan") == names.index("pretrain") - 1
+    assert again["seconds"] == pytest.approx(summary["seconds"] + 12.5)
+    assert again["peak_memory_bytes"] == summary["peak_memory_bytes"]
 
 
 def test_a_run_is_exported_with_what_it_was_made_of(

@@ -1,6 +1,7 @@
 """The plan of the main job: deterministic in FLOPs, within its time in minutes, overridable."""
 
 import dataclasses
+import time
 
 import pytest
 import torch
@@ -36,7 +37,7 @@ def plan_for(budget: str, work: Work = WORK, config: Quickstart = CONFIG):
 
 def test_the_same_flops_give_the_same_plan() -> None:
     assert plan_for("1e13") == plan_for("1e13")
-    assert plan_for("1e13").probe is None
+    assert (plan_for("1e13").probe, plan_for("1e13").seconds) == (None, None)
 
 
 def test_flops_are_divided_by_the_shares_and_spent() -> None:
@@ -57,8 +58,12 @@ def test_without_examples_pretraining_gets_it_all() -> None:
 
 
 def test_a_budget_in_time_is_planned_within_its_time() -> None:
+    started = time.perf_counter()
     plan = plan_for("60s")
+    took = time.perf_counter() - started
     assert plan.probe is not None
+    assert plan.seconds is not None
+    assert 0.8 * took < plan.seconds <= took
     assert 0 < plan.probe.flops_per_second <= plan.probe.peak_flops_per_second
     training = sum(stage.seconds or 0.0 for stage in plan.stages)
     assert 0 < training < 60 * (1 - EVALUATION_SHARE)

@@ -100,9 +100,11 @@ def make_plan(
     of_shards = training * (shares["pretrain"] + shares.get("sft", 0.0))
     draft = _measure(draft, config, work, device, peak, of_shards)
     draft, evaluating = _measuring_within(evaluating, draft, config, work)
-    left -= evaluating + time.perf_counter() - started
+    measuring = time.perf_counter() - started
+    left -= evaluating + measuring
     plan = _allocate(draft, config, work, shares, _measured_costs(draft, config), left)
-    return apply_overrides(_validated(plan, work), config.plan_overrides)
+    plan = dataclasses.replace(_validated(plan, work), seconds=measuring)
+    return apply_overrides(plan, config.plan_overrides)
 
 
 def _shares(work: Work) -> dict[str, float]:

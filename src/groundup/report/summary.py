@@ -64,7 +64,8 @@ def summarize(run: Path) -> dict[str, Any]:
 
 
 def _stages(run: Path, plan: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each finished stage with what it cost and what was planned, in the order they finished."""
+    """Each finished stage with what it cost and what was planned, in the order they finished; and
+    the measurements for the plan, which pretraining follows."""
     planned = {stage["stage"]: stage for stage in plan["stages"]}
     seeds = len(list(run.glob("grpo-seed-*")))
     manifests = [*run.glob(f"*/{MANIFEST}"), *run.glob(f"*/*/{MANIFEST}")]
@@ -73,6 +74,8 @@ def _stages(run: Path, plan: dict[str, Any]) -> Iterator[tuple[str, dict[str, An
         facts = read_json(path)["facts"]
         if "seconds" not in facts or "peak_memory_bytes" not in facts:
             continue  # a model inside a stage's folder
+        if name == "pretrain" and plan.get("seconds") is not None:
+            yield "plan", _unplanned(plan["seconds"])
         kind, share = ("grpo", seeds) if name.startswith("grpo") else (name, 1)
         expected = planned.get(kind, {})
         yield (
@@ -84,6 +87,15 @@ def _stages(run: Path, plan: dict[str, Any]) -> Iterator[tuple[str, dict[str, An
                 "facts": facts,
             },
         )
+
+
+def _unplanned(seconds: float) -> dict[str, Any]:
+    return {
+        "seconds": seconds,
+        "predicted_seconds": None,
+        "flops": None,
+        "facts": {"seconds": seconds, "peak_memory_bytes": 0},
+    }
 
 
 def _part(whole: float | None, parts: int) -> float | None:
