@@ -192,6 +192,7 @@ FLOPS = {
     "borrowing": dataclasses.replace(
         CONFIG, attention=(CONFIG.attention, dataclasses.replace(CONFIG.attention, borrow=True))
     ),
+    "a head that reads the embedding": dataclasses.replace(CONFIG, embedding_in_head=True),
     "deepseek": dataclasses.replace(
         CONFIG,
         attention=Latent(

@@ -143,7 +143,7 @@ def write_model(
     settings: of `config.json`, beside those that the model has. Raises `NoClassError` where no
     class has all parts of the model, naming what the nearest one lacks.
     """
-    if isinstance(model, DecoderModel):
+    if isinstance(model, DecoderModel) and model.config.embedding_in_head:
         model = model.with_plain_head()
     family, own = family_of(model.config)
     directory.mkdir(parents=True, exist_ok=True)
