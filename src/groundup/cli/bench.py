@@ -114,7 +114,7 @@ Examples:
   groundup bench models --json > models.json"""
 )
 @click.option("--only", multiple=True, metavar="FAMILY", help="A family alone; repeatable.")
-@click.option("--quick", is_flag=True, help="Eager alone: within a minute.")
+@click.option("--quick", is_flag=True, help="Eager alone, which takes far less time.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def models(only: tuple[str, ...], quick: bool, as_json: bool) -> None:
     """A forward pass of each decoder beside that of transformers, eager and compiled."""
