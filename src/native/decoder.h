@@ -13,12 +13,19 @@ namespace groundup {
 class Decoder {
 public:
   // tokens: the bytes of each id; an id without a token has `holes` set.
-  Decoder(const std::vector<std::string> &tokens, const std::vector<bool> &holes) {
+  Decoder(const std::vector<std::string> &tokens, const std::vector<bool> &holes)
+      : sizes_(tokens.size(), HOLE), tokens_(tokens.size()) {
     for (std::size_t id = 0; id < tokens.size(); id++) {
-      tokens_.push_back({u32(bytes_.size()), holes[id] ? HOLE : u32(tokens[id].size())});
-      bytes_.insert(bytes_.end(), tokens[id].begin(), tokens[id].end());
+      if (holes[id]) continue;
+      const std::string &token = tokens[id];
+      sizes_[id] = u16(std::min(token.size(), std::size_t(MANY)));
+      if (token.size() <= AT_ONCE) {
+        std::copy(token.begin(), token.end(), tokens_[id].bytes);
+      } else {
+        tokens_[id].elsewhere = {u32(long_.size()), u32(token.size())};
+        long_.insert(long_.end(), token.begin(), token.end());
+      }
     }
-    bytes_.resize(bytes_.size() + AT_ONCE);
   }
 
   // How many bytes the ids are; or -1, and `wrong` becomes the first id that has no token.
@@ -26,10 +33,10 @@ public:
     i64 total = 0;
     for (i64 i = 0; i < count; i++) {
       const i64 id = i64(ids[i]);
-      const u32 size = id >= 0 && id < i64(tokens_.size()) ? tokens_[std::size_t(id)].size : HOLE;
-      if (size == HOLE) {
-        wrong = id;
-        return -1;
+      i64 size = id >= 0 && id < i64(sizes_.size()) ? sizes_[std::size_t(id)] : HOLE;
+      if (__builtin_expect(size >= MANY, false)) {
+        if (size == HOLE) return wrong = id, -1;
+        size = tokens_[std::size_t(id)].elsewhere.size;
       }
       total += size;
     }
@@ -40,23 +47,35 @@ public:
   template <typename Id> void decode(const Id *ids, i64 count, u8 *out, i64 total) const {
     const u8 *end = out + total;
     for (i64 i = 0; i < count; i++) {
-      const Token token = tokens_[std::size_t(ids[i])];
-      const u8 *bytes = bytes_.data() + token.start;
-      if (token.size <= AT_ONCE && end - out >= AT_ONCE) std::memcpy(out, bytes, AT_ONCE);
-      else std::memcpy(out, bytes, token.size);
-      out += token.size;
+      __builtin_prefetch(&tokens_[std::size_t(ids[std::min(i + AHEAD, count - 1)])]);
+      const Token &token = tokens_[std::size_t(ids[i])];
+      i64 size = sizes_[std::size_t(ids[i])];
+      if (__builtin_expect(size > AT_ONCE, false)) {
+        size = token.elsewhere.size;
+        std::memcpy(out, &long_[token.elsewhere.start], std::size_t(size));
+      } else if (__builtin_expect(end - out >= AT_ONCE, true)) {
+        std::memcpy(out, token.bytes, AT_ONCE); // whether or not all of them count
+      } else {
+        std::memcpy(out, token.bytes, std::size_t(size));
+      }
+      out += size;
     }
   }
 
 private:
-  static constexpr u32 HOLE = ~0u;
-  static constexpr int AT_ONCE = 16; // bytes that are copied, whether or not all of them count
+  static constexpr u16 HOLE = 0xFFFF, MANY = 0xFFFE; // in the place of a size: none, and as many or more
+  static constexpr int AT_ONCE = 16; // bytes
+  static constexpr i64 AHEAD = 64; // tokens are asked for this many ids before they are copied
 
-  struct Token {
-    u32 start, size;
+  union Token {
+    u8 bytes[AT_ONCE];
+    struct {
+      u32 start, size;
+    } elsewhere; // in `long_`
   };
+  std::vector<u16> sizes_; // apart, and small: this table is often wholly in the cache
   std::vector<Token> tokens_;
-  std::vector<u8> bytes_;
+  std::vector<u8> long_; // the bytes of tokens that are longer than AT_ONCE
 };
 
 } // namespace groundup

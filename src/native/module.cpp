@@ -58,7 +58,7 @@ py::array_t<u32> array_of(Ids ids) {
   return py::array_t<u32>({kept->size()}, {sizeof(u32)}, kept->data(), owner);
 }
 
-constexpr i64 AHEAD = 16; // Python's numbers are asked for this many before they are needed
+constexpr i64 AHEAD = 64; // Python's numbers are asked for this many before they are needed
 
 // Python's numbers 0, 1, …, made once: a list of ids then only points to them.
 class Numbers {

@@ -1,6 +1,7 @@
 // Many texts, or a long one, on several threads.
 #pragma once
 
+#include <atomic>
 #include <exception>
 #include <system_error>
 #include <thread>
@@ -48,28 +49,26 @@ inline std::vector<Stretch> stretches_of(const std::vector<Part> &parts) {
   return stretches;
 }
 
-// Calls work(thread, i) for every i below `count`, of which each thread takes one in turn, the same
-// one every time; raises what the first thread that failed raised.
+// Calls work(thread, i) for every i below `count`, of which each thread takes the next as soon as it
+// has done one: processors are not equally fast. Raises what the first thread that failed raised.
 template <typename Work> void in_parallel(int threads, std::size_t count, Work work) {
   std::vector<std::exception_ptr> errors(std::size_t(threads), nullptr);
+  std::atomic<std::size_t> next = 0;
   const auto take = [&](int thread) {
     try {
-      for (auto i = std::size_t(thread); i < count; i += std::size_t(threads)) work(thread, i);
+      for (std::size_t i; (i = next++) < count;) work(thread, i);
     } catch (...) {
       errors[std::size_t(thread)] = std::current_exception();
     }
   };
   std::vector<std::thread> others;
   others.reserve(std::size_t(threads));
-  std::vector<int> here = {0}; // where the system gives no more threads, this one does their work
-  for (int thread = 1; thread < threads; thread++) {
-    try {
-      others.emplace_back(take, thread);
-    } catch (const std::system_error &) {
-      here.push_back(thread);
-    }
+  try {
+    for (int thread = 1; thread < threads; thread++) others.emplace_back(take, thread);
+  } catch (const std::system_error &) {
+    // The system gives no more threads: those that there are take all.
   }
-  for (const int thread : here) take(thread);
+  take(0);
   for (std::thread &other : others) other.join();
   for (const std::exception_ptr &error : errors)
     if (error) std::rethrow_exception(error);

@@ -215,6 +215,19 @@ def test_ids_of_any_kind_are_decoded(trained: BPE, dtype: type) -> None:
     assert trained.decode_bytes(iter(ids)) == expected
 
 
+@pytest.mark.parametrize("as_array", [False, True])
+def test_tokens_of_every_length_are_decoded(as_array: bool) -> None:
+    lengths = [*range(70), 255, 256, 65_533, 65_534, 65_535, 65_536, 70_000]
+    tokens = [random.Random(length).randbytes(length) for length in lengths]
+    vocabulary = core.Vocabulary([*tokens, None])
+    ids = random.Random(0).choices(range(len(tokens)), k=2_000)
+    for end in (0, 1, 63, 64, 65, 2_000):
+        given = np.array(ids[:end], dtype=np.uint32) if as_array else ids[:end]
+        assert vocabulary.decode(given) == b"".join(tokens[i] for i in ids[:end])
+    assert vocabulary.decode([0, len(tokens), len(tokens) + 1]) == len(tokens)
+    assert core.Vocabulary([None]).decode([]) == b""
+
+
 @pytest.mark.parametrize(
     ("ids", "sentence"),
     [

@@ -59,9 +59,12 @@ def bench_tokenizer(text: Path, *, quick: bool) -> dict[str, Any]:
             job = {"texts": str(texts), "tokenizer": str(tokenizer), "pattern": pattern}
             rows += _encoding_rows(job, size, rounds, quick=quick)
             rows += _decoding_rows(job, size)
-            pair = _two_processes_over_one(job)
-            name = f"two processes side by side, {pattern}"
-            limits.append({"name": name, "value": pair, "unit": "× one"})
+            threads, processes = _two_over_one(job)
+            case = f"{pattern}, to an array, warm, in turns"
+            metric = "two threads over one"
+            rows.append(row(case, OURS, metric, "×", [threads], higher=True))
+            name = f"two processes that share nothing, {pattern}"
+            limits.append({"name": name, "value": processes, "unit": "× one"})
         rows += _training_rows(Path(folder) / "train", documents, quick=quick)
     return {
         "bench": "tokenizer",
@@ -121,34 +124,35 @@ def _encoding_rows(
             return
 
 
-def _two_processes_over_one(job: dict[str, Any]) -> float:
-    """How much more two encoders that share nothing do on two processors: what no threads can beat.
+def _two_over_one(job: dict[str, Any]) -> tuple[float, float]:
+    """How much more two threads encode than one, and two processes: what no threads can beat.
 
-    Processors share memory, heat and sometimes a core, so it may be less than 2. In turns, since a
-    machine's speed also changes with time: one alone, both, one alone, …; of the medians.
+    Two processors may be less than twice one, since they share memory, heat and sometimes a core,
+    and a machine's speed changes from second to second. So all take turns: one thread, two threads,
+    two processes that encode the whole text each, one thread, …; of the medians.
     """
     processors = sorted(os.sched_getaffinity(0))[:2] if hasattr(os, "sched_getaffinity") else [0, 0]
     command = [sys.executable, "-m", "groundup.bench.tokenizer_subject"]
-    plan = {**job, "task": "turns", "form": "array", "threads": 1, "subject": OURS}
+    plan = {**job, "task": "turns", "form": "array", "subject": OURS}
+    plans = [{**plan, "threads": 1, "processor": processor} for processor in processors]
     with ExitStack() as running:
         encoders = [
             running.enter_context(
                 subprocess.Popen(
-                    [*command, json.dumps({**plan, "processor": processor})],
+                    [*command, json.dumps(wanted)],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     text=True,
                 )
             )
-            for processor in processors
+            for wanted in [*plans, {**plan, "threads": 2}]
         ]
         for encoder in encoders:
             _answer(encoder)  # it is ready
-        alone, together = [], []
-        for _ in range(_TURNS):
-            alone.append(_turn(encoders[:1]))
-            together.append(_turn(encoders))
-    return len(encoders) * statistics.median(alone) / statistics.median(together)
+        arms = encoders[:1], encoders[2:], encoders[:2]
+        turns = [[_turn(arm) for arm in arms] for _ in range(_TURNS)]
+    one, threads, processes = (statistics.median(arm) for arm in zip(*turns, strict=True))
+    return one / threads, len(processors) * one / processes
 
 
 def _turn(encoders: list[subprocess.Popen[str]]) -> float:
