@@ -28,16 +28,19 @@ public:
     }
   }
 
+  // How many bytes an id is, or -1 if it has no token.
+  i64 bytes(i64 id) const {
+    const i64 size = id >= 0 && id < i64(sizes_.size()) ? sizes_[std::size_t(id)] : HOLE;
+    if (__builtin_expect(size < MANY, true)) return size;
+    return size == HOLE ? -1 : i64(tokens_[std::size_t(id)].elsewhere.size);
+  }
+
   // How many bytes the ids are; or -1, and `wrong` becomes the first id that has no token.
   template <typename Id> i64 bytes(const Id *ids, i64 count, i64 &wrong) const {
     i64 total = 0;
     for (i64 i = 0; i < count; i++) {
-      const i64 id = i64(ids[i]);
-      i64 size = id >= 0 && id < i64(sizes_.size()) ? sizes_[std::size_t(id)] : HOLE;
-      if (__builtin_expect(size >= MANY, false)) {
-        if (size == HOLE) return wrong = id, -1;
-        size = tokens_[std::size_t(id)].elsewhere.size;
-      }
+      const i64 size = bytes(i64(ids[i]));
+      if (__builtin_expect(size < 0, false)) return wrong = i64(ids[i]), -1;
       total += size;
     }
     return total;

@@ -1,8 +1,10 @@
 // Learn merges: the most frequent pair of neighbours becomes a token, again and again.
 #pragma once
 
+#include <limits>
 #include <queue>
 #include <string>
+#include <utility>
 
 #include "counter.h"
 
@@ -10,7 +12,8 @@ namespace groundup {
 
 // Only the words that hold the merged pair are looked at, and the queue of pairs is brought up to
 // date when a pair comes up, not when its count changes: counts only fall, but for pairs with the
-// newest token, which are put into the queue at its end.
+// newest token, which are put into the queue at its end. Most pairs are rare and never come up: below a
+// bar, which falls when the queue is empty, they are not queued at all.
 class Trainer {
 public:
   struct Pair {
@@ -39,16 +42,11 @@ public:
   // Learns up to `wanted` more merges; fewer, if no pairs are left.
   std::vector<Pair> learn(i64 wanted) {
     std::vector<Pair> merges;
-    while (i64(merges.size()) < wanted && !queue_.empty()) {
-      const Entry entry = queue_.top();
-      queue_.pop();
-      State &pair = pairs_[entry.pair];
-      if (pair.count != entry.count) {
-        if (pair.count >= least_) queue_.push({pair.count, entry.pair});
-        continue;
-      }
-      merges.push_back({pair.left, pair.right});
-      merge(entry.pair);
+    while (i64(merges.size()) < wanted) {
+      const u32 pair = pop();
+      if (pair == NOTHING) break;
+      merges.push_back({pairs_[pair].left, pairs_[pair].right});
+      merge(pair);
     }
     return merges;
   }
@@ -121,10 +119,36 @@ private:
   void enqueue() {
     for (const u32 at : fresh_) {
       const State &pair = pairs_[at];
-      const i64 bytes = i64(tokens_[pair.left].size() + tokens_[pair.right].size());
-      if (pair.count >= least_ && bytes <= longest_) queue_.push({pair.count, at});
+      if (i64(tokens_[pair.left].size() + tokens_[pair.right].size()) <= longest_) push(at);
     }
     fresh_.clear();
+  }
+
+  void push(u32 pair) {
+    const i64 count = pairs_[pair].count;
+    if (count < least_) return;
+    if (count > bar_) queue_.push({count, pair});
+    else rare_.push_back(pair);
+  }
+
+  // Takes the most frequent pair out of the queue; NOTHING if none is left.
+  u32 pop() {
+    for (;;) {
+      if (queue_.empty() && !lower_bar()) return NOTHING;
+      const Entry entry = queue_.top();
+      queue_.pop();
+      if (pairs_[entry.pair].count == entry.count) return entry.pair;
+      push(entry.pair); // it has become rarer
+    }
+  }
+
+  // Queues the most frequent of the rare pairs; false if there are none.
+  bool lower_bar() {
+    i64 most = 0;
+    for (const u32 pair : rare_) most = std::max(most, pairs_[pair].count);
+    bar_ = most / 4;
+    for (const u32 pair : std::exchange(rare_, {})) push(pair);
+    return !queue_.empty();
   }
 
   void merge(u32 pair) {
@@ -161,6 +185,8 @@ private:
   std::vector<State> pairs_;
   std::vector<Slot> table_; // from a pair to its place in `pairs_`
   std::vector<u32> fresh_; // pairs that are not in the queue yet
+  i64 bar_ = std::numeric_limits<i64>::max();
+  std::vector<u32> rare_; // pairs that occur `bar_` times or less often
   std::priority_queue<Entry, std::vector<Entry>, Before> queue_;
 };
 

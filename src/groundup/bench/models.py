@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from groundup.bench.result import OURS, machine_is_idle, row, versions
+from groundup.bench.result import OURS, announce, machine_is_idle, row, versions
 from groundup.checkpoint.huggingface import read_model
 from groundup.core.device import select_device, tune_cpu
 from groundup.core.errors import InputError
+from groundup.core.progress import make_console, track
 from groundup.train.compile import can_compile
 from groundup.train.probe import machine_description, peak_flops
 
@@ -104,15 +105,16 @@ _CASES: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
-_PASSES = 6  # a round
+_ROUNDS, _PASSES = 4, 6  # passes a round
 _CLOSE = 1e-4  # of the logits' scale; tests ask for more
 
 
 def bench_models(only: Sequence[str] = (), *, quick: bool) -> dict[str, Any]:
     """The result: tokens/s of a forward pass, eager and compiled, of every family in turn.
 
-    only: these families, empty for all. quick: eager alone, and fewer rounds. Raises `InputError`
-    without transformers, and for a family that there is not.
+    only: these families, empty for all. quick: eager alone, and fewer rounds. Standard error shows
+    what has been measured so far. Raises `InputError` without transformers, and for a family that
+    there is not.
     """
     if unknown := [name for name in only if name not in _CASES]:
         raise InputError(f"there is no family '{unknown[0]}' here: choose of {', '.join(_CASES)}.")
@@ -125,12 +127,16 @@ def bench_models(only: Sequence[str] = (), *, quick: bool) -> dict[str, Any]:
     tune_cpu()
     device = select_device()
     idle = machine_is_idle()
-    rounds = 2 if quick else 8
+    rounds = 2 if quick else _ROUNDS
     compiled = not quick and can_compile(device.device)
     rows: list[dict[str, Any]] = []
-    for name in only or _CASES:
+    console = make_console()
+    for name in track(console, only or list(_CASES), "families", len(only or _CASES)):
         kind, settings = _CASES[name]
-        rows += _case(name, getattr(transformers, f"{kind}Config")(**settings), rounds, compiled)
+        config = getattr(transformers, f"{kind}Config")(**settings)
+        for measured in _case(name, config, rounds, compiled):
+            announce(console, measured)
+            rows.append(measured)
         gc.collect()
     return {
         "bench": "models",

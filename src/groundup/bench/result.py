@@ -61,6 +61,12 @@ def _busy_and_all(stat: Path) -> tuple[int, int]:
     return sum(ticks) - idle, sum(ticks)
 
 
+def announce(console: Console, r: dict[str, Any]) -> None:
+    """A row, as soon as it has been measured: what long benchmarks show meanwhile."""
+    line = f"  {r['case']}: {r['subject']}, {r['metric']} {_short(r['value'])} {r['unit']}"
+    console.print(line.rstrip(), soft_wrap=True)
+
+
 def print_result(result: dict[str, Any]) -> None:
     """A table a case: a line a subject, a column a metric; and the limits below."""
     console = Console(highlight=False)

@@ -12,16 +12,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from groundup.bench.result import OURS, machine_is_idle, row, versions
+from groundup.bench.result import OURS, announce, machine_is_idle, row, versions
 from groundup.core.device import select_device
 from groundup.core.errors import InputError
+from groundup.core.progress import make_console
 from groundup.tokenizers import PieceCounts, save_tokenizer, train_bpe
 from groundup.train.probe import machine_description
 
@@ -38,6 +39,7 @@ def bench_tokenizer(text: Path, *, quick: bool) -> dict[str, Any]:
     """The result: MB/s of UTF-8 for encoding and decoding, seconds for training.
 
     text: a file of UTF-8; its first 20 MB are encoded, and vocabularies are learned from the rest.
+    Standard error shows what has been measured so far.
     Raises `InputError` for a file that is too short or not UTF-8, and where a library fails.
     """
     idle = machine_is_idle()
@@ -47,8 +49,15 @@ def bench_tokenizer(text: Path, *, quick: bool) -> dict[str, Any]:
     first = int(np.searchsorted(sizes, encoded)) + 1
     if first >= len(documents):
         raise InputError(f"{text} is too short: {2 * encoded:,} bytes are the least.")
+    console = make_console()
     rows: list[dict[str, Any]] = []
     limits: list[dict[str, Any]] = []
+
+    def add(measured: Iterable[dict[str, Any]]) -> None:
+        for r in measured:
+            announce(console, r)
+            rows.append(r)
+
     with tempfile.TemporaryDirectory() as folder:
         texts = Path(folder) / "texts"
         texts.write_bytes(b"\0".join(documents[:first]))
@@ -57,15 +66,15 @@ def bench_tokenizer(text: Path, *, quick: bool) -> dict[str, Any]:
             tokenizer = Path(folder) / f"{pattern}.json"
             _learn(tokenizer, documents[first:], pattern, 2_000 if quick else wanted)
             job = {"texts": str(texts), "tokenizer": str(tokenizer), "pattern": pattern}
-            rows += _encoding_rows(job, size, rounds, quick=quick)
-            rows += _decoding_rows(job, size)
+            add(_encoding_rows(job, size, rounds, quick=quick))
+            add(_decoding_rows(job, size))
             threads, processes = _two_over_one(job)
             case = f"{pattern}, to an array, warm, in turns"
             metric = "two threads over one"
-            rows.append(row(case, OURS, metric, "×", [threads], higher=True))
+            add([row(case, OURS, metric, "×", [threads], higher=True)])
             name = f"two processes that share nothing, {pattern}"
             limits.append({"name": name, "value": processes, "unit": "× one"})
-        rows += _training_rows(Path(folder) / "train", documents, quick=quick)
+        add(_training_rows(Path(folder) / "train", documents, quick=quick))
     return {
         "bench": "tokenizer",
         "machine": machine_description(select_device()),

@@ -117,7 +117,10 @@ Examples:
 @click.option("--quick", is_flag=True, help="Eager alone, which takes far less time.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def models(only: tuple[str, ...], quick: bool, as_json: bool) -> None:
-    """A forward pass of each decoder beside that of transformers, eager and compiled."""
+    """A forward pass of each decoder beside that of transformers, eager and compiled.
+
+    A minute or two a family, of which there are 13; --only measures some.
+    """
     from groundup.bench.models import bench_models
     from groundup.bench.result import print_result
 

@@ -77,15 +77,18 @@ class BPE(Tokenizer):
     ) -> "BPE":
         """Ids 0 … 255 are the bytes, then the merges in their order, then the special tokens.
 
-        Raises `InputError` as the constructor and `from_merges` do, and for a merge of an id that
-        does not exist yet.
+        Raises `InputError` as the constructor does, for a merge of an id that does not exist yet,
+        and where two merges make the same token.
         """
         tokens = [bytes([byte]) for byte in range(_BYTES)]
-        for left, right in merges:
+        table: dict[Pair, tuple[int, int]] = {}
+        for order, (left, right) in enumerate(merges):
             if not (0 <= left < len(tokens) and 0 <= right < len(tokens)):
                 raise InputError(f"the merge ({left}, {right}) names a token that is not there.")
+            table[left, right] = order, len(tokens)
             tokens.append(tokens[left] + tokens[right])
-        return cls.from_merges(Vocabulary.in_order(tokens, special_tokens), merges, pattern)
+        vocabulary = Vocabulary.in_order(tokens, special_tokens)
+        return cls(vocabulary, MergeTable(list(range(_BYTES)), table, {}), pattern)
 
     @classmethod
     def from_merges(
