@@ -25,6 +25,13 @@ def test_every_library_gives_the_same_ids(source_files: list[str], tmp_path: Pat
     assert "MB/s" in (tmp_path / "plot.svg").read_text()
 
 
+def test_a_task_alone_is_measured(source_files: list[str], tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("\n".join(source_files * 30), encoding="utf-8")
+    result = bench_tokenizer(text, ["train"], quick=True)
+    assert {row["case"].split(" ")[0] for row in result["rows"]} == {"training"}
+
+
 def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text("too short")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from groundup.core.progress import make_console
 from groundup.tokenizers import PieceCounts, save_tokenizer, train_bpe
 from groundup.train.probe import machine_description
 
+TASKS = ("encode", "decode", "train")
 _PEERS = ("gigatoken", "fastokens", "tiktoken", "tokenizers")
 _TRAINERS = ("tokenizers", "rustbpe")
 _SLOW = ("tiktoken", "tokenizers")  # one round is enough
@@ -35,13 +36,14 @@ _VOCAB = {"gpt2": 50_257, "cl100k": 100_000}
 _TRAINING = ((50_000_000, 32_000), (5_000_000, 10_000), (130_000, 756))
 
 
-def bench_tokenizer(text: Path, *, quick: bool) -> dict[str, Any]:
+def bench_tokenizer(text: Path, only: Sequence[str] = (), *, quick: bool) -> dict[str, Any]:
     """The result: MB/s of UTF-8 for encoding and decoding, seconds for training.
 
     text: a file of UTF-8; its first 20 MB are encoded, and vocabularies are learned from the rest.
-    Standard error shows what has been measured so far.
+    only: these of `TASKS`, empty for all. Standard error shows what has been measured so far.
     Raises `InputError` for a file that is too short or not UTF-8, and where a library fails.
     """
+    tasks = only or TASKS
     idle = machine_is_idle()
     encoded, rounds = (1_000_000, 1) if quick else (20_000_000, 3)
     documents = _documents(text)
@@ -62,19 +64,23 @@ def bench_tokenizer(text: Path, *, quick: bool) -> dict[str, Any]:
         texts = Path(folder) / "texts"
         texts.write_bytes(b"\0".join(documents[:first]))
         size = int(sizes[first - 1])
-        for pattern, wanted in _VOCAB.items():
+        for pattern, wanted in _VOCAB.items() if {"encode", "decode"} & set(tasks) else ():
             tokenizer = Path(folder) / f"{pattern}.json"
             _learn(tokenizer, documents[first:], pattern, 2_000 if quick else wanted)
             job = {"texts": str(texts), "tokenizer": str(tokenizer), "pattern": pattern}
+            if "decode" in tasks:
+                add(_decoding_rows(job, size))
+            if "encode" not in tasks:
+                continue
             add(_encoding_rows(job, size, rounds, quick=quick))
-            add(_decoding_rows(job, size))
             threads, processes = _two_over_one(job)
             case = f"{pattern}, to an array, warm, in turns"
             metric = "two threads over one"
             add([row(case, OURS, metric, "×", [threads], higher=True)])
             name = f"two processes that share nothing, {pattern}"
             limits.append({"name": name, "value": processes, "unit": "× one"})
-        add(_training_rows(Path(folder) / "train", documents, quick=quick))
+        if "train" in tasks:
+            add(_training_rows(Path(folder) / "train", documents, quick=quick))
     return {
         "bench": "tokenizer",
         "machine": machine_description(select_device()),

@@ -154,6 +154,7 @@ def optimizers(quick: bool, as_json: bool) -> None:
     epilog="""\b
 Examples:
   groundup bench tokenizer --text corpus.txt --quick
+  groundup bench tokenizer --text corpus.txt --only decode --only train
   groundup bench tokenizer --text corpus.txt --plot tokenizer.svg"""
 )
 @click.option(
@@ -162,11 +163,21 @@ Examples:
     required=True,
     help="UTF-8 to encode (the first 20 MB) and to learn vocabularies from (the rest).",
 )
+@click.option(
+    "--only",
+    type=click.Choice(["encode", "decode", "train"]),
+    multiple=True,
+    help="A task alone; repeatable.",
+)
 @click.option("--quick", is_flag=True, help="1 MB and small vocabularies: within a minute.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the encoding rates: an SVG.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def tokenizer(text: Path, quick: bool, plot: Path | None, as_json: bool) -> None:
+def tokenizer(
+    text: Path, only: tuple[str, ...], quick: bool, plot: Path | None, as_json: bool
+) -> None:
     """Encoding, decoding and training beside tiktoken, tokenizers, gigatoken, fastokens, rustbpe.
+
+    A quarter of an hour with all of them.
 
     Those that are installed are measured. All get one vocabulary, and their ids are compared.
     """
@@ -174,7 +185,9 @@ def tokenizer(text: Path, quick: bool, plot: Path | None, as_json: bool) -> None
     from groundup.bench.result import print_result
     from groundup.bench.tokenizer import bench_tokenizer
 
-    result = bench_tokenizer(text, quick=quick)
+    if plot is not None and only and "encode" not in only:
+        raise click.UsageError("--plot draws the encoding rates: add --only encode.")
+    result = bench_tokenizer(text, only, quick=quick)
     if plot is not None:
         plot_rates(result, plot)
     if as_json:
