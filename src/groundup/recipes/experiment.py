@@ -25,9 +25,8 @@ from groundup.layers import (
     Sinusoidal,
 )
 from groundup.models import Decoder, RecurrentLM
-from groundup.optim import AdamW, ByRole, Muon
 from groundup.recipes.quickstart import Evaluation, TokenizerTraining
-from groundup.scaling.plan import decoder_of_size
+from groundup.scaling.plan import decoder_of_size, optimizer_of_width
 from groundup.train import Pretrain
 
 _VOCAB = 4096
@@ -56,21 +55,9 @@ class Experiment:
 
 def ablation() -> Experiment:
     """A decoder of 2.8 million weights, in minutes on two cores: what ablations start from."""
-    return Experiment(model=decoder_of_size(3, _VOCAB), pretrain=_training(width=192))
-
-
-def _training(width: int) -> Pretrain:
-    """The rates are the planner's; the steps are set by the budget."""
-    scale = (256 / width) ** 0.5
-    return Pretrain(
-        steps=1,
-        batch=8,
-        optimizer=ByRole(
-            matrices=Muon(lr=0.02 * scale),
-            embedding=AdamW(lr=0.09 * scale),
-            rest=AdamW(lr=0.003 * scale),
-        ),
-    )
+    model = decoder_of_size(3, _VOCAB)
+    pretrain = Pretrain(steps=1, batch=8, optimizer=optimizer_of_width(model.width))
+    return Experiment(model=model, pretrain=pretrain)
 
 
 def experiments() -> dict[str, Experiment]:

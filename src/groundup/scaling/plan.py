@@ -64,6 +64,16 @@ def decoder_of_size(size: int, vocab_size: int, context: int = _CONTEXT) -> Deco
     )
 
 
+def optimizer_of_width(width: int) -> ByRole:
+    """Rates that were found at width 256 (`docs/recipe.md`), for a model of any width."""
+    scale = math.sqrt(256 / width)
+    return ByRole(
+        matrices=Muon(lr=0.01 * scale),
+        embedding=AdamW(lr=0.09 * scale),
+        rest=AdamW(lr=0.003 * scale),
+    )
+
+
 def plan_pretraining(
     flops: float, *, vocab_size: int, unique_tokens: int, compile: bool, seed: int
 ) -> PretrainPlan:
@@ -86,7 +96,7 @@ def plan_pretraining(
         steps=steps,
         batch=_MICRO_BATCH,
         accumulation=accumulation,
-        optimizer=_optimizer(model.width),
+        optimizer=optimizer_of_width(model.width),
         compile=compile,
         seed=seed,
     )
@@ -115,7 +125,7 @@ def plan_pretraining(
                     ("rest", pretrain.optimizer.rest.lr),
                 )
             ),
-            because="0.02, 0.09 and 0.003 at width 256, falling with the root of the width",
+            because="0.01, 0.09 and 0.003 at width 256, falling with the root of the width",
         ),
     )
     return PretrainPlan(model=model, pretrain=pretrain, reasons=reasons)
@@ -138,12 +148,3 @@ def _accumulation(tokens: float) -> int:
     """Micro-batches a step: the power of two that leaves about `STEPS_WANTED` steps."""
     micro_batch_tokens = _MICRO_BATCH * _CONTEXT
     return 2 ** max(0, math.floor(math.log2(max(1.0, tokens / STEPS_WANTED / micro_batch_tokens))))
-
-
-def _optimizer(width: int) -> ByRole:
-    scale = math.sqrt(256 / width)
-    return ByRole(
-        matrices=Muon(lr=0.02 * scale),
-        embedding=AdamW(lr=0.09 * scale),
-        rest=AdamW(lr=0.003 * scale),
-    )
