@@ -89,6 +89,11 @@ def test_a_lone_surrogate_is_one_sentence() -> None:
         count_pieces(["\ud800"], "gpt2")
 
 
+def test_a_frequency_below_one_is_refused() -> None:
+    with pytest.raises(InputError, match="1 is the least"):
+        train_bpe(["abc"], vocab_size=257, min_frequency=0)
+
+
 def test_too_little_text_says_what_can_be_reached() -> None:
     with pytest.raises(InputError, match="at most 258"):
         train_bpe(["abc"], vocab_size=300, pattern="gpt2")

@@ -40,10 +40,12 @@ def train_bpe(
     min_frequency: a pair that occurs less often is not merged. max_token_length: in bytes.
     threads: that count; None for one a processor. progress: is told how many merges were added.
 
-    Raises `InputError` for a vocabulary without room for a merge, a wrong pattern, special tokens
-    that are empty or occur twice, text with a lone surrogate, a corpus without text, and a corpus
-    that has too few pairs for the vocabulary (and says how many it has).
+    Raises `InputError` for a vocabulary without room for a merge, a frequency below one, a wrong
+    pattern, special tokens that are empty or occur twice, text with a lone surrogate, a corpus
+    without text, and a corpus that has too few pairs for the vocabulary (and says how many it has).
     """
+    if min_frequency < 1:
+        raise InputError(f"min_frequency is {min_frequency}: 1 is the least.")
     if isinstance(texts, PieceCounts):
         counts = texts
     else:
