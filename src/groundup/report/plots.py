@@ -20,7 +20,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
 _INK, _MUTED, _RULE = "#000001", "#000002", "#000003"
-_SERIES = tuple(f"#0000{number}" for number in range(11, 19))
+_SERIES = tuple(f"#0000{number}" for number in range(11, 20))
 _VARIABLES = {
     _INK: "var(--ink)",
     _MUTED: "var(--muted)",

@@ -19,6 +19,7 @@ LIGHT = {
     "series-6": "#7a6a0b",
     "series-7": "#4b5b2a",
     "series-8": "#8a3b2a",
+    "series-9": "#2a2f35",
 }
 DARK = {
     "paper": "#14171a",
@@ -33,6 +34,7 @@ DARK = {
     "series-6": "#d8c24a",
     "series-7": "#a9c77b",
     "series-8": "#e08a76",
+    "series-9": "#d5dade",
 }
 
 
