@@ -65,7 +65,8 @@ def decoder_of_size(size: int, vocab_size: int, context: int = _CONTEXT) -> Deco
 
 
 def optimizer_of_width(width: int) -> ByRole:
-    """Rates that were found at width 256 (`docs/recipe.md`), for a model of any width."""
+    """Rates that fall with the root of the width; Muon's was measured at widths of 128 and 192
+    (`docs/recipe.md`), and beyond them the root is an assumption."""
     scale = math.sqrt(256 / width)
     return ByRole(
         matrices=Muon(lr=0.01 * scale),
