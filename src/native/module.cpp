@@ -8,9 +8,11 @@
 #include <pybind11/stl.h>
 
 #include <optional>
+#include <utility>
 
 #include "batch.h"
 #include "decoder.h"
+#include "memory.h"
 #include "trainer.h"
 #include "updates.h"
 
@@ -186,20 +188,59 @@ py::array_t<i64> piece_ends(const py::bytes &classes, const std::string &pattern
   return py::array_t<i64>(i64(ends.size()), ends.data());
 }
 
-// A whole number. Nearly all are of one digit of 30 bits, which is read without a call.
-i64 number_of(PyObject *object) {
-  if (PyLong_CheckExact(object)) {
-    const auto *number = reinterpret_cast<const PyLongObject *>(object);
+// Whether a whole number has one digit of 30 bits, as nearly all have: it is then read without a call.
+inline bool is_plain(PyObject *object, i64 &value) {
+  const auto *number = reinterpret_cast<const PyLongObject *>(object);
+  if (!PyLong_CheckExact(object)) return false;
 #if PY_VERSION_HEX >= 0x030C0000
-    if (PyUnstable_Long_IsCompact(number)) return PyUnstable_Long_CompactValue(number);
+  if (!PyUnstable_Long_IsCompact(number)) return false;
+  value = PyUnstable_Long_CompactValue(number);
 #else
-    if (Py_SIZE(object) == 1) return number->ob_digit[0];
+  if (Py_SIZE(object) != 1) return false;
+  value = number->ob_digit[0];
 #endif
-  }
+  return true;
+}
+
+i64 number_of(PyObject *object) {
   const long long value = PyLong_AsLongLong(object);
   if (value == -1 && PyErr_Occurred()) throw py::error_already_set();
   return value;
 }
+
+// Python's bytes, which grow.
+class Bytes {
+public:
+  // ids: how many tokens there will be. Room for 8 bytes each: what is not written is no memory yet.
+  explicit Bytes(i64 ids) { resize(8 * ids); }
+  Bytes(const Bytes &) = delete;
+  ~Bytes() { Py_XDECREF(bytes_); }
+
+  u8 *room(i64 more) {
+    if (size_ + more > capacity_) resize(std::max(size_ + more, 2 * capacity_));
+    return start() + size_;
+  }
+  void end(const u8 *at) { size_ = at - start(); }
+
+  py::object take() {
+    resize(size_);
+    return py::reinterpret_steal<py::object>(std::exchange(bytes_, nullptr));
+  }
+
+private:
+  u8 *start() { return reinterpret_cast<u8 *>(PyBytes_AS_STRING(bytes_)); }
+
+  void resize(i64 capacity) {
+    if (bytes_) _PyBytes_Resize(&bytes_, capacity);
+    else bytes_ = PyBytes_FromStringAndSize(nullptr, capacity);
+    if (!bytes_) throw py::error_already_set();
+    if (capacity > capacity_) wish_large_pages(start(), std::size_t(capacity));
+    capacity_ = capacity;
+  }
+
+  PyObject *bytes_ = nullptr;
+  i64 size_ = 0, capacity_ = 0;
+};
 
 class Vocabulary {
 public:
@@ -209,45 +250,40 @@ public:
   // The bytes of the ids, or the first id that has no token.
   py::object decode(const py::object &ids) const {
     if (PyList_Check(ids.ptr())) return decode_list(ids);
-    if (py::isinstance<py::array_t<u32>>(ids)) return decode_as<u32>(ids);
-    if (py::isinstance<py::array_t<std::uint16_t>>(ids)) return decode_as<std::uint16_t>(ids);
-    return decode_as<i64>(ids);
+    if (py::isinstance<py::array_t<u32>>(ids)) return decode_array<u32>(ids);
+    if (py::isinstance<py::array_t<std::uint16_t>>(ids)) return decode_array<std::uint16_t>(ids);
+    return decode_array<i64>(ids);
   }
 
 private:
-  template <typename Id> py::object decode_as(const py::object &object) const {
-    const auto ids = py::array_t<Id, py::array::c_style>::ensure(object);
-    if (!ids || ids.ndim() != 1) throw py::type_error("ids must be whole numbers in one dimension");
-    return decode_as(ids.data(), ids.size());
-  }
-
-  template <typename Id> py::object decode_as(const Id *ids, i64 count) const {
-    i64 wrong;
-    const i64 total = decoder_.bytes(ids, count, wrong);
-    if (total < 0) return py::int_(wrong);
-    return decode_as(ids, count, total);
-  }
-
-  template <typename Id> py::object decode_as(const Id *ids, i64 count, i64 total) const {
-    py::bytes bytes(nullptr, std::size_t(total));
-    decoder_.decode(ids, count, reinterpret_cast<u8 *>(PyBytes_AS_STRING(bytes.ptr())), total);
-    return std::move(bytes);
+  template <typename Id> py::object decode_array(const py::object &object) const {
+    const auto array = py::array_t<Id, py::array::c_style>::ensure(object);
+    if (!array || array.ndim() != 1)
+      throw py::type_error("ids must be whole numbers in one dimension");
+    const Id *ids = array.data();
+    return decode_numbers(array.size(), [=](i64 i) { return i64(ids[i]); });
   }
 
   py::object decode_list(const py::object &list) const {
     const i64 count = PyList_GET_SIZE(list.ptr());
-    Ids ids;
-    u32 *out = ids.room(count);
-    i64 i = 0, total = 0;
-    for (; i < count && i < PyList_GET_SIZE(list.ptr()); i++) { // an id's __index__ may change the list
-      const i64 ahead = std::min(i + AHEAD, PyList_GET_SIZE(list.ptr()) - 1);
-      __builtin_prefetch(PyList_GET_ITEM(list.ptr(), ahead));
-      const i64 id = number_of(PyList_GET_ITEM(list.ptr(), i));
-      const i64 bytes = decoder_.bytes(id);
-      if (bytes < 0) return py::int_(id);
-      out[i] = u32(id), total += bytes;
-    }
-    return decode_as(out, i, total);
+    PyObject **items = PySequence_Fast_ITEMS(list.ptr());
+    return decode_numbers(count, [&list, count, items](i64 i) mutable {
+      __builtin_prefetch(items[std::min(i + AHEAD, count - 1)]);
+      i64 id;
+      if (__builtin_expect(is_plain(items[i], id), true)) return id;
+      id = number_of(py::reinterpret_borrow<py::object>(items[i]).ptr());
+      if (PyList_GET_SIZE(list.ptr()) < count) // a number's own __index__ may change the list
+        throw py::type_error("the list became shorter while it was read");
+      items = PySequence_Fast_ITEMS(list.ptr());
+      return id;
+    });
+  }
+
+  template <typename Number> py::object decode_numbers(i64 count, Number number) const {
+    Bytes bytes(count);
+    i64 wrong;
+    if (!decoder_.decode(count, number, bytes, wrong)) return py::int_(wrong);
+    return bytes.take();
   }
 
   static std::vector<std::string> contents(const std::vector<std::optional<py::bytes>> &tokens) {

@@ -3,6 +3,7 @@
 import itertools
 import random
 import sys
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -228,9 +229,28 @@ def test_tokens_of_every_length_are_decoded(as_array: bool) -> None:
     assert core.Vocabulary([None]).decode([]) == b""
 
 
+def test_a_list_that_changes_while_it_is_decoded_does_no_harm() -> None:
+    class Number:
+        def __init__(self, change: Callable[[], object]) -> None:
+            self.change = change
+
+        def __index__(self) -> int:
+            self.change()
+            return 1
+
+    vocabulary = core.Vocabulary([b"a", b"b"])
+    ids: list = [0, Number(lambda: ids.extend([0] * 10_000)), 0, True]
+    assert vocabulary.decode(ids) == b"abab"
+    ids = [0, Number(lambda: ids.clear()), 0]
+    with pytest.raises(TypeError, match="became shorter"):
+        vocabulary.decode(ids)
+
+
 @pytest.mark.parametrize(
     ("ids", "sentence"),
     [
+        ([0, 5, 9], "token 5 is a hole"),
+        ([0, 9, 5], "token 9 is not in"),
         ([5], "token 5 is a hole"),
         ([9], "token 9 is not in"),
         ([-1], "token -1 is not in"),
