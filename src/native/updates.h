@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "parts.h"
+#include "team.h"
 #include "update.h"
 
 namespace groundup {
@@ -43,7 +43,7 @@ template <typename Rule> void update(const py::list &parameters, int threads, co
   }
   const py::gil_scoped_release release;
   threads = int(std::clamp<i64>(i64(parts.size()), 1, threads));
-  in_parallel(threads, parts.size(), [&](int, std::size_t i) { rule(parts[i]); });
+  on_team(threads, parts.size(), [&](std::size_t i) { rule(parts[i]); });
 }
 
 inline void define_updates(py::module_ &module) {

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
 
 from groundup.align.chat import END_OF_TEXT
 from groundup.bench.plain_loop import PlainLoop, checkout_of_nanogpt, measured
@@ -83,10 +84,14 @@ def bench_learn(
     tune_cpu()
     device, idle = select_device(), machine_is_idle()
     trained, kept = _documents(text, held_out)
+    console = make_console()
     with tempfile.TemporaryDirectory() as folder:
         prepared = _prepare(Path(folder), trained, kept, characters)
         whole, third = (
-            [_ours(recipe, prepared, budget, seed, device) for seed in range(seeds)]
+            [
+                _announced(console, OURS, budget, _ours(recipe, prepared, budget, seed, device))
+                for seed in range(seeds)
+            ]
             for budget in (seconds, seconds / 3)
         )
         peer = PlainLoop(
@@ -99,8 +104,9 @@ def bench_learn(
         small = replace(peer, width=128, depth=4, heads=4, context=64, batch=12)
         name = "nanoGPT" if nanogpt else "GPT-2, plain loop"
         theirs = {
-            f"{name}, 6 layers of 384": [_theirs(peer)],
-            f"{name}, 4 layers of 128": [_theirs(small)],
+            subject: [_announced(console, subject, seconds, _theirs(loop))]
+            for loop in (peer, small)
+            if (subject := f"{name}, {loop.depth} layers of {loop.width}")
         }
     text_size = f"{len(prepared.train) / 1e6:.3g} M tokens of text"
     case, of_third = (f"{s / 60:.3g} minutes, {text_size}" for s in (seconds, seconds / 3))
@@ -238,6 +244,13 @@ def _curve(path: Path, before: float, last: float) -> Curve:
             seconds += record["seconds"] - mark
         mark = record["seconds"]
     return [*points, (seconds, last)]
+
+
+def _announced(console: Console, subject: str, budget: float, curve: Curve) -> Curve:
+    seconds, bits = curve[-1]
+    found = f"{bits:.3f} bits per byte after {seconds:.0f} seconds"
+    console.print(f"{subject}, {budget / 60:.3g} minutes: {found}")
+    return curve
 
 
 def _theirs(loop: PlainLoop) -> Curve:

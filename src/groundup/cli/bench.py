@@ -76,7 +76,11 @@ def learn(
     plot: Path | None,
     as_json: bool,
 ) -> None:
-    """What a time teaches: our recipe and nanoGPT's, on the same tokens."""
+    """What a time teaches: our recipe and nanoGPT's, on the same tokens.
+
+    Ours is trained for the time and for a third of it, with each seed, and the peer's two sizes
+    once each: some 35 minutes for a budget of ten and one seed.
+    """
     from groundup.bench.learn import bench_learn, learning_svg
     from groundup.bench.result import print_result
     from groundup.core.errors import InputError
