@@ -60,7 +60,7 @@ class GRPO:
     max_tokens: int = 96
     temperature: float = 1.0
     beta: float = 0.02
-    attention: Implementation = "blockwise"
+    attention: Implementation = "training"
     shaping: float = 0.2
     schedule: Schedule = Schedule(kind="constant", warmup=0.05)
     clip: float = 1.0

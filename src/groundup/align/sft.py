@@ -41,7 +41,7 @@ class SFT:
     batch: int
     optimizer: ByRole
     compile: bool = True
-    attention: Implementation = "blockwise"
+    attention: Implementation = "training"
     schedule: Schedule = Schedule(decay=1.0)
     clip: float = 1.0
     save_seconds: float = 20.0

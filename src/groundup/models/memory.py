@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
-from groundup.layers import GLU, MoE
+from groundup.layers import GLU, Implementation, MoE
 from groundup.models.bert import BERTModel
 from groundup.models.decoder import Decoder, in_turn
 from groundup.models.encoder_decoder import EncoderDecoderModel
@@ -63,14 +63,15 @@ def training_memory(
     dtype: torch.dtype = torch.float32,
     weights_dtype: torch.dtype = torch.float32,
     recompute: Recompute = "nothing",
+    attention: Implementation = "blockwise",
 ) -> TrainingMemory:
-    """The memory of training on `batch` sequences of `tokens` tokens each, not compiled, on a CPU.
+    """The memory of training on `batch` sequences of `tokens` tokens each, not compiled.
 
     source_tokens: of each source, for models that read one beside the target. dtype: of autocast;
     with float32 there is none. weights_dtype: of weights and gradients. recompute: what the
-    backward pass of a language model computes anew. Of BERT's tokens 15 % are masked. Where experts
-    are, each is counted as if it had its even share of the tokens: the load decides, and it is not
-    known beforehand.
+    backward pass of a language model computes anew. attention: training takes "blockwise" on a CPU
+    and "sdpa" on a GPU. Of BERT's tokens 15 % are masked. Where experts are, each is counted as if
+    it had its even share of the tokens: the load decides, and it is not known beforehand.
     """
     autocast = dtype != torch.float32
     with torch.device("meta"), _default_dtype(weights_dtype):
@@ -83,7 +84,7 @@ def training_memory(
             model = module_of(_dense(config, autocast=autocast))
         with torch.autocast("cpu", dtype, enabled=autocast):
             activations = bytes_saved(
-                model, lambda: _loss(model, batch, tokens, source_tokens, recompute)
+                model, lambda: _loss(model, batch, tokens, source_tokens, recompute, attention)
             )
     weights = weights_dtype.itemsize * parameter_count(config)
     return TrainingMemory(
@@ -125,11 +126,16 @@ def bytes_saved(model: nn.Module, forward: Callable[[], object]) -> int:
 
 
 def _loss(
-    model: Model, batch: int, tokens: int, source_tokens: int | None, recompute: Recompute
+    model: Model,
+    batch: int,
+    tokens: int,
+    source_tokens: int | None,
+    recompute: Recompute,
+    attention: Implementation,
 ) -> Tensor:
     ids = torch.zeros(batch, tokens, dtype=torch.int64)
     if isinstance(model, BERTModel):
-        predictions = model(ids, implementation="blockwise")
+        predictions = model(ids, implementation=attention)
         masked = max(1, round(0.15 * ids.numel()))  # which they are, does not matter here
         logits = predictions.tokens.flatten(0, 1)[:masked]
         return F.cross_entropy(logits.float(), ids.flatten()[:masked])
@@ -139,8 +145,8 @@ def _loss(
         source = torch.zeros(batch, source_tokens, dtype=torch.int64)
         if isinstance(model, Seq2SeqModel):
             return model.losses(source, ids).sum()
-        return model.losses(source, ids, implementation="blockwise").sum()
-    return model.losses(ids, ids, implementation="blockwise", recompute=recompute).sum()
+        return model.losses(source, ids, implementation=attention).sum()
+    return model.losses(ids, ids, implementation=attention, recompute=recompute).sum()
 
 
 def _dense(config: Architecture, *, autocast: bool) -> Architecture:

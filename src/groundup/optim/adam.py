@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
+from groundup.optim import many
 from groundup.optim.adamw import adam_fused, adam_update
-from groundup.optim.elementwise import Arrays, ElementwiseState, check_betas
+from groundup.optim.elementwise import Arrays, ElementwiseState, Tensors, check_betas
 from groundup.optim.optimizer import Parameters
 
 
@@ -28,11 +27,13 @@ class Adam:
     def build(self, parameters: Parameters) -> ElementwiseState:
         return ElementwiseState(self, parameters)
 
-    def update(self, weight: Tensor, grad: Tensor, *kept: Tensor, scale: float, step: int) -> None:
+    def update(
+        self, weights: Tensors, grads: Tensors, *kept: Tensors, scale: float, step: int
+    ) -> None:
         m, v = kept
         if self.decay:
-            grad = grad.add(weight, alpha=self.decay)
-        adam_update(weight, grad, m, v, self.lr * scale, self.betas, self.eps, step)
+            grads = many.add(grads, weights, alpha=self.decay)
+        adam_update(weights, grads, m, v, self.lr * scale, self.betas, self.eps, step)
 
     def fused(self, parameters: list[Arrays], threads: int, *, scale: float, step: int) -> None:
         lr = self.lr * scale

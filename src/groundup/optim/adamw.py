@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
 from groundup.core.native import core
-from groundup.optim.elementwise import Arrays, ElementwiseState, check_betas
+from groundup.optim import many
+from groundup.optim.elementwise import Arrays, ElementwiseState, Tensors, check_betas
 from groundup.optim.optimizer import Parameters
 
 
@@ -28,12 +27,14 @@ class AdamW:
     def build(self, parameters: Parameters) -> ElementwiseState:
         return ElementwiseState(self, parameters)
 
-    def update(self, weight: Tensor, grad: Tensor, *kept: Tensor, scale: float, step: int) -> None:
+    def update(
+        self, weights: Tensors, grads: Tensors, *kept: Tensors, scale: float, step: int
+    ) -> None:
         m, v = kept
         lr = self.lr * scale
         if self.decay:
-            weight.mul_(1 - lr * self.decay)
-        adam_update(weight, grad, m, v, lr, self.betas, self.eps, step)
+            many.mul_(weights, 1 - lr * self.decay)
+        adam_update(weights, grads, m, v, lr, self.betas, self.eps, step)
 
     def fused(self, parameters: list[Arrays], threads: int, *, scale: float, step: int) -> None:
         lr = self.lr * scale
@@ -41,10 +42,10 @@ class AdamW:
 
 
 def adam_update(
-    weight: Tensor,
-    grad: Tensor,
-    m: Tensor,
-    v: Tensor,
+    weights: Tensors,
+    grads: Tensors,
+    m: Tensors,
+    v: Tensors,
     lr: float,
     betas: Sequence[float],
     eps: float,
@@ -52,10 +53,13 @@ def adam_update(
 ) -> None:
     """Kingma and Ba, algorithm 1, in place, with the bias corrections moved into two scalars."""
     beta1, beta2 = betas
-    m.lerp_(grad, 1 - beta1)
-    v.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-    denominator = v.sqrt().mul_((1 - beta2**step) ** -0.5).add_(eps)
-    weight.addcdiv_(m, denominator, value=-lr / (1 - beta1**step))
+    many.lerp_(m, grads, 1 - beta1)
+    many.mul_(v, beta2)
+    many.addcmul_(v, grads, grads, value=1 - beta2)
+    denominators = many.sqrt(v)
+    many.mul_(denominators, (1 - beta2**step) ** -0.5)
+    many.add_(denominators, eps)
+    many.addcdiv_(weights, m, denominators, value=-lr / (1 - beta1**step))
 
 
 def adam_fused(

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from groundup.optim import many
+
 
 @torch.no_grad()
 def clip_gradients(parameters: Iterable[Tensor], largest: float) -> float:
@@ -13,9 +15,7 @@ def clip_gradients(parameters: Iterable[Tensor], largest: float) -> float:
     Returns the norm before clipping; a norm that is not finite leaves the gradients as they are.
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
-    norms = torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients])
-    norm = float(torch.linalg.vector_norm(norms))
+    norm = float(torch.linalg.vector_norm(torch.stack(many.norm(gradients))))
     if largest < norm < float("inf"):
-        for gradient in gradients:
-            gradient.mul_(largest / norm)
+        many.mul_(gradients, largest / norm)
     return norm

@@ -3,7 +3,8 @@
 An update is some eight operations on three to five arrays. Done one after the other over a large
 array, each streams the whole array through memory. The compiled core does all of them on an element
 before it goes on to the next ("fused"), so memory is crossed once. Where it cannot (another format,
-a GPU, no compiler), the operations are PyTorch's: on a processor in chunks that stay in its cache.
+no compiler), the operations are PyTorch's, in chunks that stay in the processor's cache; on a GPU
+each operation is launched once for all parameters, since there are many and most are small.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from groundup.optim.optimizer import copy_state
 # second-level cache on today's servers.
 _CHUNK = 1 << 16
 
+Tensors = list[Tensor] | tuple[Tensor, ...]
 Arrays = Sequence[NDArray[np.float32]]  # of a parameter: weight, gradient, what is kept
 
 
@@ -30,8 +32,10 @@ class Rule(Protocol):
 
     kept: ClassVar[tuple[str, ...]]
 
-    def update(self, weight: Tensor, grad: Tensor, *kept: Tensor, scale: float, step: int) -> None:
-        """Change `weight` and the kept arrays in place; all have one length.
+    def update(
+        self, weights: Tensors, grads: Tensors, *kept: Tensors, scale: float, step: int
+    ) -> None:
+        """Change `weights` and what is kept of each in place.
 
         scale: the schedule's factor. step: counted from 1.
         """
@@ -59,6 +63,7 @@ class ElementwiseState:
         self.count += 1
         step = int(self.count)
         dense: list[Arrays] = []
+        together: list[list[Tensor]] = []
         for name, parameter in self.parameters.items():
             if parameter.grad is None:
                 continue
@@ -66,8 +71,13 @@ class ElementwiseState:
             if in_core(tensors):
                 dense.append([tensor.detach().numpy() for tensor in tensors])
                 continue
-            for weight, grad, *rest in chunks(*tensors):
-                self.rule.update(weight, grad, *rest, scale=scale, step=step)
+            if parameter.device.type != "cpu":
+                together.append(tensors)
+                continue
+            for arrays in chunks(*tensors):
+                self.rule.update(*([array] for array in arrays), scale=scale, step=step)
+        if together:
+            self.rule.update(*zip(*together, strict=True), scale=scale, step=step)
         if dense:
             self.rule.fused(dense, torch.get_num_threads(), scale=scale, step=step)
 
@@ -97,10 +107,8 @@ def in_core(tensors: Sequence[Tensor]) -> bool:
 
 
 def chunks(*arrays: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The same stretch of each array, one after the other; arrays: of one shape, contiguous. A GPU
-    gets them whole."""
-    size = _CHUNK if arrays[0].device.type == "cpu" else max(1, arrays[0].numel())
-    return zip(*(array.view(-1).split(size) for array in arrays), strict=True)
+    """The same stretch of each array, one after the other; arrays: of one shape, contiguous."""
+    return zip(*(array.view(-1).split(_CHUNK) for array in arrays), strict=True)
 
 
 def check_betas(betas: tuple[float, ...]) -> None:

@@ -4,10 +4,9 @@ algorithm 2). Every weight moves by the same amount, and one array is kept inste
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
 from groundup.core.native import core
-from groundup.optim.elementwise import Arrays, ElementwiseState, check_betas
+from groundup.optim import many
+from groundup.optim.elementwise import Arrays, ElementwiseState, Tensors, check_betas
 from groundup.optim.optimizer import Parameters
 
 
@@ -28,15 +27,23 @@ class Lion:
     def build(self, parameters: Parameters) -> ElementwiseState:
         return ElementwiseState(self, parameters)
 
-    def update(self, weight: Tensor, grad: Tensor, *kept: Tensor, scale: float, step: int) -> None:  # noqa: ARG002
+    def update(
+        self,
+        weights: Tensors,
+        grads: Tensors,
+        *kept: Tensors,
+        scale: float,
+        step: int,  # noqa: ARG002
+    ) -> None:
         (momentum,) = kept
         beta1, beta2 = self.betas
         lr = self.lr * scale
-        direction = momentum.lerp(grad, 1 - beta1).sign_()
-        momentum.lerp_(grad, 1 - beta2)
+        directions = many.lerp(momentum, grads, 1 - beta1)
+        many.sign_(directions)
+        many.lerp_(momentum, grads, 1 - beta2)
         if self.decay:
-            weight.mul_(1 - lr * self.decay)
-        weight.add_(direction, alpha=-lr)
+            many.mul_(weights, 1 - lr * self.decay)
+        many.add_(weights, directions, alpha=-lr)
 
     def fused(self, parameters: list[Arrays], threads: int, *, scale: float, step: int) -> None:  # noqa: ARG002
         assert core is not None

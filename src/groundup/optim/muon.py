@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from groundup.optim import many
 from groundup.optim.optimizer import Parameters, copy_state
 
 # The quintic of Jordan et al.: a·x + b·x³ + c·x⁵ with a slope at zero as steep as convergence into
@@ -58,30 +59,28 @@ class MuonState:
 
     @torch.no_grad()
     def step(self, scale: float) -> None:
-        updates = defaultdict(list)  # by shape, wide side last
-        for name, parameter in self.parameters.items():
-            if parameter.grad is None:
-                continue
-            buffer = self.momentum[name]
-            buffer.lerp_(parameter.grad, 1 - self.config.momentum)
-            nesterov = parameter.grad.lerp(buffer, self.config.momentum)
-            wide = nesterov if parameter.shape[-2] <= parameter.shape[-1] else nesterov.mT
+        lr = self.config.lr * scale
+        given = {name: p.grad for name, p in self.parameters.items() if p.grad is not None}
+        gradients = list(given.values())
+        parameters = [self.parameters[name] for name in given]
+        buffers = [self.momentum[name] for name in given]
+        many.lerp_(buffers, gradients, 1 - self.config.momentum)
+        nesterov = many.lerp(gradients, buffers, self.config.momentum)
+        many.mul_(parameters, 1 - lr * self.config.decay)
+        by_shape = defaultdict(list)  # long side last
+        for parameter, direction in zip(parameters, nesterov, strict=True):
+            wide = direction if parameter.shape[-2] <= parameter.shape[-1] else direction.mT
             wide = wide.reshape(-1, *wide.shape[-2:])
-            updates[wide.shape[1:]].append((parameter, wide))
-        for pairs in updates.values():
+            by_shape[wide.shape[1:]].append((parameter, wide))
+        for (_, longer), pairs in by_shape.items():
             together = orthogonalize(torch.cat([wide for _, wide in pairs]), self.config.rounds)
+            # An orthogonal update has root mean square 1/√(longer side); AdamW's is about 0.2.
+            step = lr * 0.2 * longer**0.5
             parts = together.split([len(wide) for _, wide in pairs])
             for (parameter, _), update in zip(pairs, parts, strict=True):
-                self._apply(parameter, update, scale)
-
-    def _apply(self, parameter: Tensor, update: Tensor, scale: float) -> None:
-        lr = self.config.lr * scale
-        # An orthogonal update has root mean square 1/√(longer side); AdamW's is about 0.2.
-        size = 0.2 * max(parameter.shape[-2:]) ** 0.5
-        if parameter.shape[-2] > parameter.shape[-1]:
-            update = update.mT
-        update = update.reshape(parameter.shape)
-        parameter.mul_(1 - lr * self.config.decay).add_(update, alpha=-lr * size)
+                tall = parameter.shape[-2] > parameter.shape[-1]
+                update = (update.mT if tall else update).reshape(parameter.shape)
+                parameter.add_(update, alpha=-step)
 
     def averaged(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -101,9 +100,13 @@ def orthogonalize(matrices: Tensor, rounds: int = 5) -> Tensor:
     where a narrower one is faster (and is 29 times slower where bfloat16 is only emulated).
     """
     device = matrices.device.type
-    narrow = torch.is_autocast_enabled(device)
-    x = matrices.to(torch.get_autocast_dtype(device)) if narrow else matrices
-    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    if torch.is_autocast_enabled(device):
+        narrow = matrices.to(torch.get_autocast_dtype(device))
+        with torch.autocast(
+            device, enabled=False
+        ):  # which has formats of its own for a GPU's norms
+            return orthogonalize(narrow, rounds)
+    x = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     rows, columns = x.shape[-2:]
     exact = x.dtype.itemsize >= 4 and torch.get_float32_matmul_precision() == "highest"
     if exact and columns > _WIDE * rows:

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from groundup.core.native import core
-from groundup.optim.elementwise import Arrays, check_betas, chunks, in_core
+from groundup.optim import many
+from groundup.optim.elementwise import Arrays, Tensors, check_betas, chunks, in_core
 from groundup.optim.optimizer import Parameters, copy_state, holding
 
 
@@ -58,6 +59,7 @@ class ScheduleFreeAdamWState:
         share = scale**2 / float(self.weights) if scale else 0.0
         lr = self.config.lr * scale
         dense: list[Arrays] = []
+        together: list[list[Tensor]] = []
         for name, y in self.parameters.items():
             if y.grad is None:
                 continue
@@ -65,24 +67,32 @@ class ScheduleFreeAdamWState:
             if in_core(tensors):
                 dense.append([tensor.detach().numpy() for tensor in tensors])
                 continue
+            if y.device.type != "cpu":
+                together.append(tensors)
+                continue
             for arrays in chunks(*tensors):
-                self._update(*arrays, lr=lr, share=share)
+                self._update(*([array] for array in arrays), lr=lr, share=share)
+        if together:
+            self._update(*zip(*together, strict=True), lr=lr, share=share)
         if dense:
             self._fused(dense, lr=lr, share=share)
 
     def _update(
-        self, y: Tensor, grad: Tensor, z: Tensor, v: Tensor, *, lr: float, share: float
+        self, y: Tensors, grads: Tensors, z: Tensors, v: Tensors, *, lr: float, share: float
     ) -> None:
         beta1, beta2 = self.config.betas
-        v.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-        correction = (1 - beta2 ** int(self.count)) ** -0.5
-        step = grad / v.sqrt().mul_(correction).add_(self.config.eps)
+        many.mul_(v, beta2)
+        many.addcmul_(v, grads, grads, value=1 - beta2)
+        sizes = many.sqrt(v)
+        many.mul_(sizes, (1 - beta2 ** int(self.count)) ** -0.5)
+        many.add_(sizes, self.config.eps)
+        steps = many.div(grads, sizes)
         if self.config.decay:
-            step.add_(y, alpha=self.config.decay)
-        x = y.lerp(z, 1 - 1 / beta1)  # y = z + β₁ (x − z)
-        z.sub_(step, alpha=lr)
-        x.lerp_(z, share)
-        y.copy_(z.lerp(x, beta1))
+            many.add_(steps, y, alpha=self.config.decay)
+        x = many.lerp(y, z, 1 - 1 / beta1)  # y = z + β₁ (x − z)
+        many.sub_(z, steps, alpha=lr)
+        many.lerp_(x, z, share)
+        many.copy_(y, many.lerp(z, x, beta1))
 
     def _fused(self, parameters: list[Arrays], *, lr: float, share: float) -> None:
         assert core is not None

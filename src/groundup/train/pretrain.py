@@ -77,7 +77,7 @@ class Pretrain:
     document_mask: bool = False
     z_loss: float = 0.0
     compile: bool = True
-    attention: Implementation = "blockwise"
+    attention: Implementation = "training"
     recompute: Recompute = "nothing"
     validations: int = 8
     validation_documents: int = 16

@@ -116,6 +116,7 @@ def profile_training(
 
 
 def _predict(config: Pretrain, model: Decoder | RecurrentLM, device: Device) -> TrainingMemory:
+    on_gpu = device.device.type == "cuda"
     predicted = training_memory(
         model,
         batch=config.batch,
@@ -124,8 +125,8 @@ def _predict(config: Pretrain, model: Decoder | RecurrentLM, device: Device) -> 
         dtype=device.compute_dtype,
         weights_dtype=config.weights_dtype,
         recompute=config.recompute,
+        attention="sdpa" if on_gpu else "blockwise",
     )
-    on_gpu = device.device.type == "cuda"
     available = torch.cuda.mem_get_info(device.device)[0] if on_gpu else available_bytes()
     if available is not None and predicted.total > available:
         raise InputError(
