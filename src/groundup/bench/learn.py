@@ -40,6 +40,7 @@ from groundup.tokenizers import Tokenizer, train_bpe, train_pieces
 from groundup.tokenizers.split import CHARACTER
 from groundup.train import Pretrain, bits_per_byte, pretrain
 from groundup.train.compile import can_compile
+from groundup.train.micro_batches import few_micro_batches, free_memory
 from groundup.train.probe import faster_step, machine_description, peak_flops, probe_step
 
 _VOCAB = 4096
@@ -231,7 +232,7 @@ def _plan(
         compile=compiles,
         seed=0,
     )
-    return plan.model, plan.pretrain
+    return plan.model, few_micro_batches(plan.pretrain, plan.model, device, free_memory(device))
 
 
 def _curve(path: Path, before: float, last: float) -> Curve:

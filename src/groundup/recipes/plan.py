@@ -29,6 +29,7 @@ from groundup.scaling import Budget, Reason, plan_pretraining
 from groundup.scaling.plan import ASSUMED_UTILISATION
 from groundup.train import Training, steps
 from groundup.train.compile import can_compile
+from groundup.train.micro_batches import few_micro_batches, free_memory
 from groundup.train.probe import faster_step, peak_flops, prediction_rate, probe_step
 
 # Shares of what training gets. Reinforcement learning gets so much because it is done three times,
@@ -44,6 +45,7 @@ _LEAST_MEASURED = 50_000  # bytes
 # The most tokens of an evaluation's answer where there is no reinforcement learning to say it.
 ANSWER_TOKENS = 128
 _ANSWERS_TIMED = 32
+_WARM_UP = Sampling(max_tokens=2)  # a GPU's first kernels are loaded for seconds
 _MOST_SFT_EPOCHS = 4
 _SFT_RATE, _GRPO_RATE = 0.5, 0.15  # learning rates, as shares of pretraining's
 # Generating, one pass of the reference and three of training: 2 + 2 + 6 of training's 6 FLOPs.
@@ -133,23 +135,24 @@ def _draft(
         raise InputError(
             f"a budget of {config.budget} is too small to train anything: {error}."
         ) from error
-    optimizer = pretraining.pretrain.optimizer
+    pretrain = pretraining.pretrain
+    optimizer = pretrain.optimizer
     sft = SFT(
         steps=1,
-        batch=pretraining.pretrain.batch,
+        batch=pretrain.batch,
         optimizer=_slower(optimizer, _SFT_RATE),
-        compile=pretraining.pretrain.compile,
-        attention=pretraining.pretrain.attention,
+        compile=pretrain.compile,
+        attention=pretrain.attention,
         seed=derive_seed(config.seed, "sft"),
     )
     grpo = GRPO(
         steps=1,
         optimizer=_slower(optimizer, _GRPO_RATE),
-        attention=pretraining.pretrain.attention,
+        attention=pretrain.attention,
     )
     plan = Plan(
         model=pretraining.model,
-        pretrain=pretraining.pretrain,
+        pretrain=few_micro_batches(pretrain, pretraining.model, device, free_memory(device)),
         sft=sft if "sft" in shares else None,
         grpo=grpo if "grpo" in shares else None,
         measured_bytes=min(config.evaluation.max_bytes, work.held_out.bytes),
@@ -189,8 +192,8 @@ def _measured_costs(plan: Plan, config: Quickstart) -> dict[str, float]:
     assert plan.probe is not None
     step = plan.probe.step_seconds
     costs = {"pretrain": step / (1 - VALIDATION_SHARE)}
-    if plan.sft:  # a step of the same shape, without accumulation
-        costs["sft"] = step / plan.pretrain.accumulation
+    if plan.sft:
+        costs["sft"] = plan.probe.sft_step_seconds or step / plan.pretrain.accumulation
     if plan.probe.grpo_step_seconds is not None:
         costs["grpo"] = plan.probe.grpo_step_seconds * config.grpo_seeds
     return costs
@@ -213,7 +216,10 @@ def _measure(
         )
     else:
         step = probe_step(plan.pretrain, plan.model, device)
-    answer = grpo_step = None
+    sft_step = answer = grpo_step = None
+    if plan.sft and plan.sft.batch != plan.pretrain.batch:
+        alike = dataclasses.replace(plan.pretrain, batch=plan.sft.batch, accumulation=1)
+        sft_step = probe_step(alike, plan.model, device).step_seconds
     if plan.grpo:
         answer, grpo_step = _grpo_seconds(plan.grpo, plan.model, work, device)
     elif work.requests:
@@ -221,6 +227,7 @@ def _measure(
     probe = Probe(
         peak_flops_per_second=peak,
         prediction_tokens_per_second=prediction_rate(plan.model, device),
+        sft_step_seconds=sft_step,
         answer_seconds=answer,
         grpo_step_seconds=grpo_step,
         **dataclasses.asdict(step),
@@ -236,6 +243,7 @@ def _grpo_seconds(config: GRPO, model: Decoder, work: Work, device: Device) -> t
     engine = Engine(training.model, device, stop=[])
     prompts = [list(work.prompts[i % len(work.prompts)]) for i in range(config.prompts)]
     requests = [prompt for prompt in prompts for _ in range(config.group)]
+    engine.generate(requests, _WARM_UP)
     started = time.perf_counter()
     answers = engine.generate(requests, Sampling(max_tokens=config.max_tokens * 3 // 4))
     generating = time.perf_counter() - started
@@ -253,6 +261,7 @@ def _grpo_seconds(config: GRPO, model: Decoder, work: Work, device: Device) -> t
 def _answer_seconds(model: Decoder, requests: Sequence[Sequence[int]], device: Device) -> float:
     """Of an answer among others, of three quarters of the most tokens."""
     engine = Engine(model.build(0).to(device.device), device, stop=[])
+    engine.generate(requests, _WARM_UP)
     started = time.perf_counter()
     engine.generate(requests, Sampling(max_tokens=ANSWER_TOKENS * 3 // 4))
     return (time.perf_counter() - started) / len(requests)
@@ -325,7 +334,7 @@ def _allocate(
     if counts["pretrain"] < 3:
         raise InputError(
             f"a budget of {config.budget} is too small to train anything: it pays for "
-            f"{max(0, counts['pretrain'])} steps of the smallest model; give more."
+            f"{max(0, counts['pretrain'])} steps of the model that was chosen; give more."
         )
     if draft.sft:
         rows = sum(len(example.tokens) for example in work.examples) / draft.model.context

@@ -56,6 +56,7 @@ class Probe:
     """What was measured of the machine before planning.
 
     prediction_tokens_per_second: of evaluations, that read text and learn nothing.
+    sft_step_seconds: where that is not one of pretraining's micro-batches.
     answer_seconds: of one answer, among others.
     """
 
@@ -65,6 +66,7 @@ class Probe:
     step_seconds: float
     setup_seconds: float
     prediction_tokens_per_second: float
+    sft_step_seconds: float | None = None
     answer_seconds: float | None = None
     grpo_step_seconds: float | None = None
 

@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 
 import torch
@@ -24,6 +25,7 @@ from groundup.train.step import steps
 # Compiling took 20 to 45 s on two cores. With AMX it made steps 1.6 times as fast; in float32,
 # without, no faster.
 _WORTH_TRYING = 180.0  # seconds of training
+_LONG_ENOUGH = 2.0  # seconds of steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +71,12 @@ def _shortest(work: Callable[[], object], device: Device, seconds: float) -> flo
 
 
 def probe_step(
-    config: Pretrain, model: Decoder | RecurrentLM, device: Device, repeats: int = 8
+    config: Pretrain, model: Decoder | RecurrentLM, device: Device, repeats: int | None = None
 ) -> StepProbe:
     """Time real training steps of the given shape, on random tokens.
 
-    The median of `repeats` steps: one interruption by another process does not move it.
+    The median of `repeats` steps: one interruption by another process does not move it. By default
+    they are as many as two seconds hold, but three at the least and eight at the most.
     """
     shape = (config.batch, model.context)
     generator = torch.Generator().manual_seed(0)
@@ -86,13 +89,16 @@ def probe_step(
     start = last = time.perf_counter()
     training = start_training(config, model, device)
     setup, times = 0.0, []
-    for result in steps(training, [[batch] * config.accumulation] * (repeats + 2), loss_of):
+    for result in steps(training, repeat([batch] * config.accumulation), loss_of):
         wait(device)
         now = time.perf_counter()
         if result.step == 1:
             setup = now - start
         elif result.step > 2:  # the second step still fills the allocator
             times.append(now - last)
+            enough = len(times) >= 3 and sum(times) >= _LONG_ENOUGH
+            if len(times) == (repeats or 8) or (repeats is None and enough):
+                break
         last = now
     seconds = statistics.median(times)
     sequences = config.batch * config.accumulation

@@ -22,17 +22,18 @@ from torch.profiler import ProfilerActivity, record_function
 from groundup.core.device import Device
 from groundup.core.errors import InputError
 from groundup.core.files import write_bytes
-from groundup.core.memory import available_bytes, release_memory, resident_bytes
+from groundup.core.memory import release_memory, resident_bytes
 from groundup.core.progress import progress_bar
 from groundup.data.batches import Batches
 from groundup.data.shards import TokenShards, write_shards
 from groundup.data.windows import Windows
 from groundup.models import Decoder, LanguageModel, RecurrentLM, training_flops
-from groundup.models.memory import TrainingMemory, training_memory
+from groundup.models.memory import TrainingMemory
 from groundup.models.parts import part_flops
 from groundup.tokenizers import Pieces
 from groundup.tokenizers.patterns import CHARACTER
 from groundup.train.meters import REST, Stopwatch, median_of, phase_of
+from groundup.train.micro_batches import free_memory, predicted_memory
 from groundup.train.pretrain import (
     MicroBatch,
     Pretrain,
@@ -116,18 +117,7 @@ def profile_training(
 
 
 def _predict(config: Pretrain, model: Decoder | RecurrentLM, device: Device) -> TrainingMemory:
-    on_gpu = device.device.type == "cuda"
-    predicted = training_memory(
-        model,
-        batch=config.batch,
-        tokens=model.context,
-        optimizer=config.whole_optimizer,
-        dtype=device.compute_dtype,
-        weights_dtype=config.weights_dtype,
-        recompute=config.recompute,
-        attention="sdpa" if on_gpu else "blockwise",
-    )
-    available = torch.cuda.mem_get_info(device.device)[0] if on_gpu else available_bytes()
+    predicted, available = predicted_memory(config, model, device), free_memory(device)
     if available is not None and predicted.total > available:
         raise InputError(
             f"a step needs about {predicted.total / 1e9:.1f} GB of memory and "

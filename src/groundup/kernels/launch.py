@@ -1,0 +1,37 @@
+"""What every kernel needs to be compiled and launched."""
+
+from functools import cache
+from typing import Any, Literal
+
+import torch
+import triton
+from torch import Tensor
+from triton import knobs
+
+from groundup.core.errors import InputError
+
+Impl = Literal["reference", "triton"]
+
+jit: Any = triton.jit  # its types know nothing of `num_warps`
+
+
+def check_device(impl: Impl, x: Tensor) -> None:
+    """Raises `InputError` where a kernel is asked for on a device that cannot run it."""
+    if impl == "triton" and not x.is_cuda and not knobs.runtime.interpret:
+        raise InputError(
+            f"impl='triton' needs a GPU, and the tensors are on {x.device}: choose "
+            "impl='reference', or set TRITON_INTERPRET=1 to try the kernel, slowly, on a CPU."
+        )
+
+
+@cache
+def processors(device: torch.device) -> int:
+    """Multiprocessors of a GPU; 1 for the interpreter."""
+    if device.type != "cuda":
+        return 1
+    return torch.cuda.get_device_properties(device).multi_processor_count
+
+
+def power_of_two(size: int) -> int:
+    """The smallest that is at least `size`: the lengths of a kernel's arrays."""
+    return 1 << (size - 1).bit_length()

@@ -1,0 +1,169 @@
+"""RMSNorm (Zhang and Sennrich 2019, equation 4), and the addition to the residual stream before it.
+
+    h = x + r        y = h · ρ · w,  ρ = 1 / √(mean(h²) + ε)
+
+The work is moving bytes: forward, x (and r) are read and y (and h) written; backward, h and dy (and
+dh) are read and dx is written. With ĥ = h·ρ and g = dy·w,
+
+    dx = ρ · (g − ĥ · mean(g · ĥ)) + dh        dw = Σ_rows dy · ĥ
+
+A program takes whole rows, so that what it has read stays in registers. For dw each program sums
+the rows that it takes, and a second stage adds up the programs' sums.
+"""
+
+from typing import Any
+
+import torch
+import triton.language as tl
+from torch import Tensor
+
+from groundup.kernels.launch import Impl, check_device, jit, power_of_two, processors
+
+_ELEMENTS = 8192  # of the rows that a program holds at a time
+_PROGRAMS = 4  # for each multiprocessor, backward
+
+
+def rms_norm(x: Tensor, weight: Tensor, *, eps: float = 1e-6, impl: Impl) -> Tensor:
+    """x: [..., N]; weight: [N] → y, of x's shape and format; sums are in float32.
+
+    Raises `InputError` where `impl` cannot run on x's device.
+    """
+    check_device(impl, x)
+    if impl == "reference":
+        return _reference(x, weight, eps)
+    y, _ = _RMSNorm.apply(x, None, weight, eps)
+    return y
+
+
+def add_rms_norm(
+    x: Tensor, residual: Tensor, weight: Tensor, *, eps: float = 1e-6, impl: Impl
+) -> tuple[Tensor, Tensor]:
+    """x, residual: [..., N] → y and h = x + residual, of their shape and format."""
+    check_device(impl, x)
+    if impl == "reference":
+        h = x + residual
+        return _reference(h, weight, eps), h
+    return _RMSNorm.apply(x, residual, weight, eps)
+
+
+def _reference(h: Tensor, weight: Tensor, eps: float) -> Tensor:
+    h32 = h.float()
+    scale = torch.rsqrt(h32.square().mean(-1, keepdim=True) + eps)
+    return (h32 * scale * weight.float()).to(h.dtype)
+
+
+class _RMSNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, residual: Tensor | None, weight: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor]:
+        width = x.shape[-1]
+        rows = x.contiguous().view(-1, width)
+        others = rows if residual is None else residual.contiguous().view(-1, width)
+        y = torch.empty_like(rows)
+        h = rows if residual is None else torch.empty_like(rows)
+        scales = torch.empty(len(rows), dtype=torch.float32, device=x.device)
+        block = power_of_two(width)
+        together = max(1, _ELEMENTS // 2 // block)
+        _forward[(-(-len(rows) // together),)](
+            rows,
+            others,
+            weight,
+            y,
+            h,
+            scales,
+            len(rows),
+            eps,
+            N=width,
+            ADD=residual is not None,
+            ROWS=together,
+            BLOCK=block,
+            num_warps=_warps(together * block),
+        )
+        ctx.save_for_backward(h, weight, scales)
+        ctx.adds = residual is not None
+        ctx.set_materialize_grads(False)
+        return y.view_as(x), h.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        h, weight, scales = ctx.saved_tensors
+        dy, dh = grads
+        assert dy is not None
+        shape, width = dy.shape, h.shape[-1]
+        rows = dy.contiguous().view(-1, width)
+        passed = dh is not None and ctx.adds
+        others = dh.contiguous().view(-1, width) if passed and dh is not None else rows
+        dx = torch.empty_like(rows)
+        block = power_of_two(width)
+        together = max(1, _ELEMENTS // 2 // block)
+        tiles = -(-len(rows) // together)
+        programs = min(tiles, _PROGRAMS * processors(h.device))
+        sums = torch.empty(programs, width, dtype=torch.float32, device=h.device)
+        _backward[(programs,)](
+            h,
+            rows,
+            others,
+            weight,
+            scales,
+            dx,
+            sums,
+            len(rows),
+            tiles,
+            N=width,
+            ADD=passed,
+            ROWS=together,
+            BLOCK=block,
+            num_warps=_warps(together * block),
+        )
+        dx = dx.view(shape)
+        return dx, dx if ctx.adds else None, sums.sum(0).to(weight.dtype), None
+
+
+def _warps(elements: int) -> int:
+    return min(16, max(1, elements // 512))
+
+
+@jit
+def _forward(
+    X, R, W, Y, H, SCALES, rows, eps,
+    N: tl.constexpr, ADD: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
+    column = tl.arange(0, BLOCK)[None, :]
+    inside = (row < rows) & (column < N)
+    place = row * N + column
+    h = tl.load(X + place, inside, other=0.0)
+    if ADD:
+        h = (h.to(tl.float32) + tl.load(R + place, inside, other=0.0).to(tl.float32)).to(h.dtype)
+        tl.store(H + place, h, inside)
+    h = h.to(tl.float32)
+    weight = tl.load(W + column, column < N, other=0.0).to(tl.float32)
+    scale = tl.rsqrt(tl.sum(h * h, 1, keep_dims=True) / N + eps)
+    tl.store(SCALES + row, scale, row < rows)
+    tl.store(Y + place, (h * scale * weight).to(Y.dtype.element_ty), inside)
+
+
+@jit
+def _backward(
+    H, DY, DH, W, SCALES, DX, SUMS, rows, tiles,
+    N: tl.constexpr, ADD: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    column = tl.arange(0, BLOCK)[None, :]
+    weight = tl.load(W + column, column < N, other=0.0).to(tl.float32)
+    total = tl.zeros((ROWS, BLOCK), tl.float32)
+    for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
+        row = tl.cast(tile, tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
+        inside = (row < rows) & (column < N)
+        place = row * N + column
+        scale = tl.load(SCALES + row, row < rows, other=0.0)
+        normed = tl.load(H + place, inside, other=0.0).to(tl.float32) * scale
+        dy = tl.load(DY + place, inside, other=0.0).to(tl.float32)
+        total += dy * normed
+        g = dy * weight
+        dx = scale * (g - normed * (tl.sum(g * normed, 1, keep_dims=True) / N))
+        if ADD:
+            dx += tl.load(DH + place, inside, other=0.0).to(tl.float32)
+        tl.store(DX + place, dx.to(DX.dtype.element_ty), inside)
+    sums = tl.sum(total, 0, keep_dims=True)
+    tl.store(SUMS + tl.program_id(0) * N + column, sums, column < N)

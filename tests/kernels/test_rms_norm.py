@@ -1,0 +1,110 @@
+"""RMSNorm's kernel against float64, under Triton's interpreter or on a GPU."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from groundup.core.errors import InputError
+
+pytest.importorskip("triton")
+from groundup.kernels.rms_norm import add_rms_norm, rms_norm
+
+ON_GPU = torch.cuda.is_available()
+DEVICE = "cuda" if ON_GPU else "cpu"
+# Triton's interpreter cuts a bfloat16 off where a GPU rounds it to the nearest.
+CUT = 1.0 if ON_GPU else 2.0
+SHAPES = [(1, 4), (3, 7), (5, 1000), (2, 3, 65), (33, 256), (4, 5000)]
+
+
+def inputs(shape: tuple[int, ...], dtype: torch.dtype, count: int) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(shape, generator=generator).to(DEVICE, dtype) for _ in range(count)]
+
+
+def gradients(outputs: Tensor, grad: Tensor, leaves: list[Tensor]) -> list[Tensor]:
+    return list(torch.autograd.grad(outputs, leaves, grad))
+
+
+def error(found: Tensor, exact: Tensor) -> float:
+    return float((found.double() - exact).norm() / exact.norm())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("impl", ["reference", "triton"])
+def test_it_is_as_exact_as_torch(shape: tuple[int, ...], dtype: torch.dtype, impl: Any) -> None:
+    x, dy = inputs(shape, dtype, 2)
+    weight = inputs(shape[-1:], torch.float32, 1)[0] + 1
+
+    def run(function: Any, format: torch.dtype) -> list[Tensor]:
+        leaves = [x.to(format).requires_grad_(), weight.to(format).requires_grad_()]
+        y = function(*leaves)
+        return [y.detach(), *gradients(y, dy.to(format), leaves)]
+
+    exact = run(lambda x, w: F.rms_norm(x, w.shape, w, 1e-6), torch.float64)
+    theirs = run(lambda x, w: F.rms_norm(x, w.shape, w, 1e-6), dtype)
+    leaves = [x.clone().requires_grad_(), weight.requires_grad_()]
+    y = rms_norm(*leaves, impl=impl)
+    assert y.dtype == dtype
+    ours = [y.detach(), *gradients(y, dy, leaves)]
+    for found, other, wanted in zip(ours, theirs, exact, strict=True):
+        slack = 1.25 * CUT if dtype == torch.bfloat16 else 1.1
+        assert error(found, wanted) <= slack * error(other, wanted) + 1e-6
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("impl", ["reference", "triton"])
+def test_the_sum_is_passed_on_and_back(
+    shape: tuple[int, ...], dtype: torch.dtype, impl: Any
+) -> None:
+    x, r, dy, dh = inputs(shape, dtype, 4)
+    weight = inputs(shape[-1:], torch.float32, 1)[0] + 1
+    leaves = [tensor.requires_grad_() for tensor in (x, r, weight)]
+    y, h = add_rms_norm(*leaves, impl=impl)
+    torch.testing.assert_close(
+        h, x + r, rtol=(CUT - 1) * 2**-7 if h.dtype.itemsize == 2 else 0, atol=0
+    )
+    ours = torch.autograd.grad([y, h], leaves, [dy, dh])
+
+    exact = [tensor.detach().double().requires_grad_() for tensor in leaves]
+    summed = (exact[0] + exact[1]).requires_grad_()
+    wanted = F.rms_norm(summed, weight.shape, exact[2], 1e-6)
+    theirs = torch.autograd.grad([wanted, summed], exact, [dy.double(), dh.double()])
+    tolerance = 2e-6 if dtype == torch.float32 else 8e-3 * CUT
+    assert error(y.detach(), wanted.detach()) <= tolerance
+    for found, other in zip(ours, theirs, strict=True):
+        assert error(found, other) <= tolerance
+
+
+def test_a_sum_that_nobody_reads_on() -> None:
+    x, r = (tensor.requires_grad_() for tensor in inputs((5, 33), torch.float32, 2))
+    weight = torch.ones(33, device=DEVICE)
+    y, _ = add_rms_norm(x, r, weight, impl="triton")
+    again, _ = add_rms_norm(x, r, weight, impl="reference")
+    ours, theirs = (torch.autograd.grad(out.square().sum(), [x, r]) for out in (y, again))
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_strides_do_not_matter() -> None:
+    x, _ = inputs((6, 4, 40), torch.float32, 2)
+    weight = inputs((6,), torch.float32, 1)[0]
+    turned = x.permute(2, 1, 0).requires_grad_()
+    y = rms_norm(turned, weight, impl="triton")
+    torch.testing.assert_close(y, F.rms_norm(turned, (6,), weight, 1e-6))
+    (grad,) = torch.autograd.grad(y.sum(), turned)
+    torch.testing.assert_close(
+        grad, torch.autograd.grad(F.rms_norm(turned, (6,), weight, 1e-6).sum(), turned)[0]
+    )
+
+
+@pytest.mark.skipif(ON_GPU, reason="a GPU can run it")
+def test_a_kernel_is_not_replaced_silently(monkeypatch: pytest.MonkeyPatch) -> None:
+    from triton import knobs
+
+    monkeypatch.setattr(knobs.runtime, "interpret", False)
+    with pytest.raises(InputError, match="impl='triton' needs a GPU, and the tensors are on cpu"):
+        rms_norm(torch.ones(2, 3), torch.ones(3), impl="triton")
