@@ -1,5 +1,6 @@
 """What every kernel needs to be compiled and launched."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal
 
@@ -35,3 +36,13 @@ def processors(device: torch.device) -> int:
 def power_of_two(size: int) -> int:
     """The smallest that is at least `size`: the lengths of a kernel's arrays."""
     return 1 << (size - 1).bit_length()
+
+
+def of_length(table: Mapping[int, tuple[int, ...]], length: int) -> tuple[int, ...]:
+    """What a table of launches says of rows of a length, a power of two: rows that a program holds,
+    and whatever else. Shorter rows than the table's are taken as many at a time as fill its
+    shortest; longer ones as its longest.
+    """
+    shortest, longest = min(table), max(table)
+    rows, *rest = table[min(max(length, shortest), longest)]
+    return (rows * max(1, shortest // length), *rest)

@@ -17,10 +17,18 @@ import torch
 import triton.language as tl
 from torch import Tensor
 
-from groundup.kernels.launch import Impl, check_device, jit, power_of_two, processors
+from groundup.kernels.launch import Impl, check_device, jit, of_length, power_of_two, processors
 
-_ELEMENTS = 8192  # of the rows that a program holds at a time
-_PROGRAMS = 4  # for each multiprocessor, backward
+# By the row's length, measured on an H100 with bfloat16 (docs/benchmarks/kernels.md): the rows that
+# a program holds at a time, its warps, and backward the programs of a multiprocessor.
+_FORWARD = {1024: (8, 16), 2048: (4, 16), 4096: (4, 4), 8192: (1, 4), 16384: (1, 16)}
+_BACKWARD = {
+    1024: (1, 4, 8),
+    2048: (4, 8, 2),
+    4096: (2, 4, 2),
+    8192: (1, 4, 2),
+    16384: (1, 8, 1),
+}
 
 
 def rms_norm(x: Tensor, weight: Tensor, *, eps: float = 1e-6, impl: Impl) -> Tensor:
@@ -64,7 +72,7 @@ class _RMSNorm(torch.autograd.Function):
         h = rows if residual is None else torch.empty_like(rows)
         scales = torch.empty(len(rows), dtype=torch.float32, device=x.device)
         block = power_of_two(width)
-        together = max(1, _ELEMENTS // 2 // block)
+        together, warps = of_length(_FORWARD, block)
         _forward[(-(-len(rows) // together),)](
             rows,
             others,
@@ -78,7 +86,7 @@ class _RMSNorm(torch.autograd.Function):
             ADD=residual is not None,
             ROWS=together,
             BLOCK=block,
-            num_warps=_warps(together * block),
+            num_warps=warps,
         )
         ctx.save_for_backward(h, weight, scales)
         ctx.adds = residual is not None
@@ -96,9 +104,9 @@ class _RMSNorm(torch.autograd.Function):
         others = dh.contiguous().view(-1, width) if passed and dh is not None else rows
         dx = torch.empty_like(rows)
         block = power_of_two(width)
-        together = max(1, _ELEMENTS // 2 // block)
+        together, warps, programs = of_length(_BACKWARD, block)
         tiles = -(-len(rows) // together)
-        programs = min(tiles, _PROGRAMS * processors(h.device))
+        programs = min(tiles, programs * processors(h.device))
         sums = torch.empty(programs, width, dtype=torch.float32, device=h.device)
         _backward[(programs,)](
             h,
@@ -114,14 +122,10 @@ class _RMSNorm(torch.autograd.Function):
             ADD=passed,
             ROWS=together,
             BLOCK=block,
-            num_warps=_warps(together * block),
+            num_warps=warps,
         )
         dx = dx.view(shape)
         return dx, dx if ctx.adds else None, sums.sum(0).to(weight.dtype), None
-
-
-def _warps(elements: int) -> int:
-    return min(16, max(1, elements // 512))
 
 
 @jit
