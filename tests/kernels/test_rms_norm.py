@@ -89,6 +89,16 @@ def test_a_sum_that_nobody_reads_on() -> None:
     torch.testing.assert_close(ours, theirs)
 
 
+def test_a_sum_that_alone_is_read_on() -> None:
+    x, r = (tensor.requires_grad_() for tensor in inputs((5, 33), torch.float32, 2))
+    weight = torch.ones(33, device=DEVICE, requires_grad=True)
+    _, h = add_rms_norm(x, r, weight, impl="triton")
+    grads = torch.autograd.grad(h.square().sum(), [x, r, weight], allow_unused=True)
+    torch.testing.assert_close(grads[0], 2 * (x + r))
+    torch.testing.assert_close(grads[1], 2 * (x + r))
+    assert grads[2] is None or not grads[2].any()
+
+
 def test_strides_do_not_matter() -> None:
     x, _ = inputs((6, 4, 40), torch.float32, 2)
     weight = inputs((6,), torch.float32, 1)[0]

@@ -85,3 +85,10 @@ def test_a_stack_is_its_matrices_one_by_one() -> None:
         matrix.grad = gradient.clone()
         Muon(lr=0.1).build({"w": matrix}).step(1.0)
     torch.testing.assert_close(whole, torch.stack(alone))
+
+
+def test_without_gradients_nothing_moves() -> None:
+    weight = torch.ones(3, 4, requires_grad=True)
+    Muon(lr=0.1, decay=0.5).build({"w": weight}).step(1.0)
+    Muon(lr=0.1).build({}).step(1.0)
+    assert weight.eq(1).all()

@@ -97,7 +97,8 @@ class _RMSNorm(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         h, weight, scales = ctx.saved_tensors
         dy, dh = grads
-        assert dy is not None
+        if dy is None:  # h alone was used
+            return dh, dh if ctx.adds else None, torch.zeros_like(weight), None
         shape, width = dy.shape, h.shape[-1]
         rows = dy.contiguous().view(-1, width)
         passed = dh is not None and ctx.adds

@@ -37,7 +37,8 @@ def attend(
     "training" is the one with the faster backward pass: "blockwise" on a CPU, else "sdpa".
     """
     if implementation == "training":
-        implementation = "sdpa" if queries.is_cuda else "blockwise"
+        on_cpu = queries.device.type in ("cpu", "meta")
+        implementation = "blockwise" if on_cpu else "sdpa"
     if implementation == "blockwise" and queries.shape[2] == keys.shape[2]:
         return attend_blockwise(
             queries,

@@ -61,6 +61,8 @@ class MuonState:
     def step(self, scale: float) -> None:
         lr = self.config.lr * scale
         given = {name: p.grad for name, p in self.parameters.items() if p.grad is not None}
+        if not given:
+            return
         gradients = list(given.values())
         parameters = [self.parameters[name] for name in given]
         buffers = [self.momentum[name] for name in given]

@@ -25,7 +25,7 @@ from groundup.train.step import steps
 # Compiling took 20 to 45 s on two cores. With AMX it made steps 1.6 times as fast; in float32,
 # without, no faster.
 _WORTH_TRYING = 180.0  # seconds of training
-_LONG_ENOUGH = 2.0  # seconds of steps
+_LONG_ENOUGH = 4.0  # seconds of steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ def probe_step(
     """Time real training steps of the given shape, on random tokens.
 
     The median of `repeats` steps: one interruption by another process does not move it. By default
-    they are as many as two seconds hold, but three at the least and eight at the most.
+    they are as many as four seconds hold, but three at the least and eight at the most.
     """
     shape = (config.batch, model.context)
     generator = torch.Generator().manual_seed(0)
