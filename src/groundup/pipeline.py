@@ -44,7 +44,8 @@ from groundup.data.shards import TokenShards, write_shards
 from groundup.evals import Request, documents_within, measure_answers, measure_text
 from groundup.infer import Engine, Sampling
 from groundup.recipes import Plan, Quickstart
-from groundup.recipes.plan import ANSWER_TOKENS, HeldOut, Work, make_plan
+from groundup.recipes.generating import ANSWER_TOKENS
+from groundup.recipes.plan import HeldOut, Work, make_plan
 from groundup.report import summarize, write_report
 from groundup.report.terminal import print_plan
 from groundup.scaling import parse_budget

@@ -1,7 +1,7 @@
 """The plan of the main job: the budget, divided among pretraining, fine-tuning and GRPO.
 
 Every stage has a cost a step, and gets as many steps as its share of the budget pays for. With a
-budget in FLOPs the cost is counted, so the same budget gives the same plan on every machine; with
+budget in FLOPs the cost is counted, so the same budget gives the same steps on every machine; with
 a budget in time it is measured, by doing a few real steps of each kind.
 """
 
@@ -12,22 +12,19 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from groundup.align.chat import Example
 from groundup.align.grpo import GRPO
-from groundup.align.sft import SFT, MaskedBatch, collate
+from groundup.align.sft import SFT
 from groundup.core.config import apply_overrides
 from groundup.core.device import Device
 from groundup.core.errors import InputError
 from groundup.core.seeds import derive_seed
-from groundup.infer import Engine, Sampling
-from groundup.models import Decoder, DecoderModel, training_flops
-from groundup.optim import ByRole, Schedule
+from groundup.models import training_flops
+from groundup.optim import ByRole
+from groundup.recipes.generating import answer_seconds, grpo_seconds
 from groundup.recipes.quickstart import Plan, Probe, Quickstart, StagePlan
 from groundup.scaling import Budget, Reason, plan_pretraining
 from groundup.scaling.plan import ASSUMED_UTILISATION
-from groundup.train import Training, steps
 from groundup.train.compile import can_compile
 from groundup.train.micro_batches import few_micro_batches, free_memory
 from groundup.train.probe import faster_step, peak_flops, prediction_rate, probe_step
@@ -42,10 +39,7 @@ OVERHEAD_SHARE = 0.05
 # Of pretraining's time, what the measurements on the way take.
 VALIDATION_SHARE = 0.05
 _LEAST_MEASURED = 50_000  # bytes
-# The most tokens of an evaluation's answer where there is no reinforcement learning to say it.
-ANSWER_TOKENS = 128
 _ANSWERS_TIMED = 32
-_WARM_UP = Sampling(max_tokens=2)  # a GPU's first kernels are loaded for seconds
 _MOST_SFT_EPOCHS = 4
 # Learning rates as shares of pretraining's: of the matrices, and of all else (docs/recipe.md).
 _SFT_RATES, _GRPO_RATES = (1.0, 0.5), (0.3, 0.15)
@@ -222,9 +216,9 @@ def _measure(
         alike = dataclasses.replace(plan.pretrain, batch=plan.sft.batch, accumulation=1)
         sft_step = probe_step(alike, plan.model, device).step_seconds
     if plan.grpo:
-        answer, grpo_step = _grpo_seconds(plan.grpo, plan.model, work, device)
+        answer, grpo_step = grpo_seconds(plan.grpo, plan.model, work.prompts, device)
     elif work.requests:
-        answer = _answer_seconds(plan.model, work.requests[:_ANSWERS_TIMED], device)
+        answer = answer_seconds(plan.model, work.requests[:_ANSWERS_TIMED], device)
     probe = Probe(
         peak_flops_per_second=peak,
         prediction_tokens_per_second=prediction_rate(plan.model, device),
@@ -234,38 +228,6 @@ def _measure(
         **dataclasses.asdict(step),
     )
     return dataclasses.replace(plan, probe=probe)
-
-
-def _grpo_seconds(config: GRPO, model: Decoder, work: Work, device: Device) -> tuple[float, float]:
-    """Of an answer and of a step, for answers of three quarters of the most tokens: a step takes as
-    long as its longest answer (measured: 1.9 s where 61 of 96 tokens were the mean, at the first
-    step, and 1.2 s where 16 were, at the last)."""
-    training = _training(config.optimizer, model, device)
-    engine = Engine(training.model, device, stop=[])
-    prompts = [list(work.prompts[i % len(work.prompts)]) for i in range(config.prompts)]
-    requests = [prompt for prompt in prompts for _ in range(config.group)]
-    engine.generate(requests, _WARM_UP)
-    started = time.perf_counter()
-    answers = engine.generate(requests, Sampling(max_tokens=config.max_tokens * 3 // 4))
-    generating = time.perf_counter() - started
-    pairs = zip(requests, answers, strict=True)
-    rows = [[Example(tokens=r + a.tokens, answer=len(r))] for r, a in pairs]
-    width = max(len(row[0].tokens) for row in rows)
-    groups = [rows[i : i + config.micro_batch] for i in range(0, len(rows), config.micro_batch)]
-    micro = [collate(group, device, width=width) for group in groups]
-    times = [time.perf_counter() for _ in steps(training, [micro, micro], _mean_loss)]
-    training_seconds = times[1] - times[0]
-    # The reference's forward pass is a third of the training pass.
-    return generating / len(requests), generating + training_seconds * 4 / 3
-
-
-def _answer_seconds(model: Decoder, requests: Sequence[Sequence[int]], device: Device) -> float:
-    """Of an answer among others, of three quarters of the most tokens."""
-    engine = Engine(model.build(0).to(device.device), device, stop=[])
-    engine.generate(requests, _WARM_UP)
-    started = time.perf_counter()
-    engine.generate(requests, Sampling(max_tokens=ANSWER_TOKENS * 3 // 4))
-    return (time.perf_counter() - started) / len(requests)
 
 
 def _measuring_within(
@@ -304,21 +266,6 @@ def _validated(plan: Plan, work: Work) -> Plan:
         pretrain=dataclasses.replace(
             pretrain, validations=validations, validation_documents=documents
         ),
-    )
-
-
-def _mean_loss(model: DecoderModel, batch: MaskedBatch) -> tuple[Tensor, dict[str, float]]:
-    return model.losses(batch.tokens, batch.targets).mean(), {}
-
-
-def _training(optimizer: ByRole, model: Decoder, device: Device) -> Training:
-    network = model.build(0).to(device.device)
-    return Training(
-        model=network,
-        optimizer=optimizer.build(dict(network.named_parameters())),
-        schedule=Schedule(kind="constant", warmup=0.0),
-        steps=1,
-        device=device,
     )
 
 
