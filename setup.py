@@ -14,11 +14,18 @@ setup(
     ext_modules=[
         Pybind11Extension(
             "groundup._native",
-            [str(SOURCES / f"{name}.cpp") for name in ("module", "update", "window")],
+            sorted(str(source) for source in SOURCES.glob("*.cpp")),
             depends=sorted(str(header) for header in SOURCES.glob("*.h")),
             cxx_std=17,
             # The last two let the compiler take the roots of several numbers at once.
-            extra_compile_args=["-O2", "-Wall", "-Wextra", "-fno-math-errno", "-fno-trapping-math"],
+            extra_compile_args=[
+                "-O2",
+                "-Wall",
+                "-Wextra",
+                "-Wno-psabi",  # no vector of numbers leaves its file
+                "-fno-math-errno",
+                "-fno-trapping-math",
+            ],
             optional=True,
         )
     ]

@@ -1,5 +1,5 @@
-"""The hot loops of tokenization and of optimizers in C++ (src/native); groundup.tokenizers and
-groundup.optim say what each returns."""
+"""The hot loops of tokenization, of optimizers and of layers in C++ (src/native);
+groundup.tokenizers, groundup.optim and groundup.kernels.cpu say what each returns."""
 
 from collections.abc import Sequence
 
@@ -111,3 +111,126 @@ def schedule_free(
 ) -> None:
     """A step of schedule-free AdamW in place. The weight is y, the kept arrays z and the second
     moment. back: of y towards z, where x is. share: of z in the new x."""
+
+# Of the layers: threads, and whether numbers are bfloat16 and not float32; then arrays, by their
+# addresses, and sizes. `kernels.cpu` says what they compute.
+
+def norm(
+    threads: int,
+    narrow: bool,
+    x: int,
+    weight: int,
+    y: int,
+    scales: int,
+    rows: int,
+    width: int,
+    eps: float,
+    /,
+) -> None: ...
+def norm_back(
+    threads: int,
+    narrow: bool,
+    x: int,
+    weight: int,
+    scales: int,
+    dy: int,
+    dx: int,
+    dweight: int,
+    rows: int,
+    width: int,
+    eps: float,
+    /,
+) -> None: ...
+def gate(threads: int, narrow: bool, gate: int, up: int, y: int, count: int, /) -> None: ...
+def gate_back(
+    threads: int, narrow: bool, gate: int, up: int, dy: int, dgate: int, dup: int, count: int, /
+) -> None: ...
+def dropout(
+    threads: int, narrow: bool, x: int, seed: int, y: int, count: int, drop: int, scale: float, /
+) -> None: ...
+def heads(
+    threads: int,
+    narrow: bool,
+    x: int,
+    share: int,
+    first: int,
+    weight: int,
+    cos: int,
+    sin: int,
+    y: int,
+    scales: int,
+    batch: int,
+    positions: int,
+    heads: int,
+    width: int,
+    rotated: int,
+    own_angles: bool,
+    eps: float,
+    /,
+) -> None: ...
+def heads_back(
+    threads: int,
+    narrow: bool,
+    x: int,
+    share: int,
+    first: int,
+    weight: int,
+    cos: int,
+    sin: int,
+    scales: int,
+    dy: int,
+    dx: int,
+    dweight: int,
+    dshare: int,
+    batch: int,
+    positions: int,
+    heads: int,
+    width: int,
+    rotated: int,
+    own_angles: bool,
+    eps: float,
+    /,
+) -> None: ...
+def softmax(
+    threads: int,
+    narrow: bool,
+    logits: int,
+    mask: int,
+    y: int,
+    matrices: int,
+    rows: int,
+    columns: int,
+    visible: int,
+    masks: int,
+    scale: float,
+    /,
+) -> None: ...
+def softmax_back(
+    threads: int,
+    narrow: bool,
+    y: int,
+    dy: int,
+    dx: int,
+    matrices: int,
+    rows: int,
+    columns: int,
+    visible: int,
+    scale: float,
+    /,
+) -> None: ...
+def log_sums(
+    threads: int, narrow: bool, logits: int, sums: int, rows: int, columns: int, /
+) -> None: ...
+def losses_back(
+    threads: int,
+    narrow: bool,
+    logits: int,
+    sums: int,
+    targets: int,
+    a: int,
+    b: int,
+    dx: int,
+    rows: int,
+    columns: int,
+    /,
+) -> None: ...

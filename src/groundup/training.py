@@ -33,7 +33,7 @@ from groundup.scaling import parse_budget
 from groundup.scaling.budget import usable_bytes
 from groundup.tokenizers import Tokenizer
 from groundup.train import Pretrain, bits_per_byte, pretrain
-from groundup.train.compile import can_compile
+from groundup.train.compile import worth_compiling
 from groundup.train.probe import machine_description, probe_step
 
 
@@ -180,8 +180,9 @@ def train_model(
 
 
 def pretraining(experiment: Experiment, device: Device) -> Pretrain:
-    """The training that is asked for, compiled where `auto` means that on the device."""
-    compiles = {"auto": can_compile(device.device), "yes": True, "no": False}
+    """The training that is asked for, compiled where `auto` means that."""
+    worth_it = worth_compiling(experiment.model, device.device)
+    compiles = {"auto": worth_it, "yes": True, "no": False}
     return dataclasses.replace(experiment.pretrain, compile=compiles[experiment.compile])
 
 

@@ -1,8 +1,8 @@
-// groundup._native: the hot loops of tokenization and of optimizers, as functions on Python's own
-// objects and on NumPy's.
+// groundup._native: the hot loops of tokenization, of optimizers and of layers, as functions on Python's
+// own objects and on NumPy's.
 //
-// src/groundup/_native.pyi has the types; groundup.tokenizers and groundup.optim have the references
-// in Python that say what each must return.
+// src/groundup/_native.pyi has the types; groundup.tokenizers, groundup.optim and groundup.layers have the
+// references in Python that say what each must return.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "batch.h"
+#include "calls.h"
 #include "decoder.h"
 #include "memory.h"
 #include "trainer.h"
@@ -393,7 +394,7 @@ private:
 } // namespace
 
 PYBIND11_MODULE(_native, module) {
-  module.doc() = "The hot loops of tokenization and of optimizers.";
+  module.doc() = "The hot loops of tokenization, of optimizers and of layers.";
 
   py::class_<BytePairs>(module, "BytePairs")
       .def(py::init<const py::bytes &, const std::optional<std::string> &,
@@ -436,6 +437,12 @@ PYBIND11_MODULE(_native, module) {
       });
 
   define_updates(module);
+  define_norm(module);
+  define_gate(module);
+  define_dropout(module);
+  define_heads(module);
+  define_softmax(module);
+  define_losses(module);
 }
 
 } // namespace groundup

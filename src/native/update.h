@@ -14,20 +14,21 @@ struct Stretched {
 };
 
 // shrink: factor of the weight before the step (AdamW's decay). penalty: times the weight, added to
-// the gradient (Adam's). rate, root: with the corrections of both moments' bias.
+// the gradient (Adam's). new1, new2: 1 − β of each moment, which float32 could not say exactly if it had
+// to subtract. rate, root: with the corrections of both moments' bias.
 struct Adam {
-  float shrink, penalty, beta1, beta2, rate, root, eps;
+  float shrink, penalty, new1, beta2, new2, rate, root, eps;
   void operator()(const Stretched &part) const;
 };
 
 struct Lion {
-  float shrink, beta1, beta2, rate;
+  float shrink, new1, new2, rate;
   void operator()(const Stretched &part) const;
 };
 
 // weight: y. first: z. back: of y towards z, where x is.
 struct ScheduleFree {
-  float decay, beta1, beta2, rate, root, eps, back, share;
+  float decay, beta1, beta2, new2, rate, root, eps, back, share;
   void operator()(const Stretched &part) const;
 };
 

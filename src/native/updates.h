@@ -48,17 +48,20 @@ template <typename Rule> void update(const py::list &parameters, int threads, co
 
 inline void define_updates(py::module_ &module) {
   module.def("adam", [](const py::list &parameters, int threads, float shrink, float penalty,
-                        float beta1, float beta2, float rate, float root, float eps) {
-    update(parameters, threads, Adam{shrink, penalty, beta1, beta2, rate, root, eps});
+                        double beta1, double beta2, float rate, float root, float eps) {
+    const Adam rule{shrink, penalty, float(1 - beta1), float(beta2), float(1 - beta2), rate, root, eps};
+    update(parameters, threads, rule);
   });
-  module.def("lion", [](const py::list &parameters, int threads, float shrink, float beta1,
-                        float beta2, float rate) {
-    update(parameters, threads, Lion{shrink, beta1, beta2, rate});
+  module.def("lion", [](const py::list &parameters, int threads, float shrink, double beta1,
+                        double beta2, float rate) {
+    update(parameters, threads, Lion{shrink, float(1 - beta1), float(1 - beta2), rate});
   });
   module.def("schedule_free", [](const py::list &parameters, int threads, float decay, float beta1,
-                                 float beta2, float rate, float root, float eps, float back,
+                                 double beta2, float rate, float root, float eps, float back,
                                  float share) {
-    update(parameters, threads, ScheduleFree{decay, beta1, beta2, rate, root, eps, back, share});
+    const float new2 = float(1 - beta2);
+    update(parameters, threads,
+           ScheduleFree{decay, beta1, float(beta2), new2, rate, root, eps, back, share});
   });
 }
 

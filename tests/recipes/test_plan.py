@@ -9,6 +9,7 @@ import torch
 from groundup.align.chat import Example
 from groundup.core.device import Device
 from groundup.core.errors import ConfigError, InputError
+from groundup.core.native import core
 from groundup.models import training_flops
 from groundup.recipes import Quickstart, TokenizerTraining
 from groundup.recipes.plan import (
@@ -21,6 +22,7 @@ from groundup.recipes.plan import (
 )
 from groundup.recipes.quickstart import Evaluation
 from groundup.scaling import parse_budget
+from groundup.train.compile import can_compile
 
 CPU = Device(torch.device("cpu"), torch.float32)
 CONFIG = Quickstart(tokenizer=TokenizerTraining(vocab_size=300), compile="no")
@@ -106,11 +108,31 @@ def test_a_long_document_is_measured_less_often() -> None:
     assert (plan.pretrain.validations, plan.pretrain.validation_documents) == (1, 1)
 
 
-def test_a_short_time_is_not_spent_on_compiling() -> None:
-    plan = plan_for("60s", TEXT, dataclasses.replace(CONFIG, compile="auto"))
+NEEDS_CORE = pytest.mark.skipif(core is None, reason="the compiled core is not installed")
+GELU = ("model.mlp.activation=gelu",)  # which the compiled core does not fuse
+
+
+@pytest.mark.parametrize(
+    ("budget", "overrides", "why"),
+    [
+        ("60s", GELU, "too few"),
+        pytest.param("60s", (), "core fuses", marks=NEEDS_CORE),
+        pytest.param("1e13", (), "core fuses", marks=NEEDS_CORE),
+    ],
+)
+def test_time_is_not_wasted_on_compiling(budget: str, overrides: tuple[str, ...], why: str) -> None:
+    config = dataclasses.replace(CONFIG, compile="auto", plan_overrides=overrides)
+    plan = plan_for(budget, TEXT, config)
     assert not plan.pretrain.compile
     (reason,) = (reason for reason in plan.reasons if reason.choice == "compiled")
-    assert (reason.value, "too few" in reason.because) == ("no", True)
+    assert reason.value == "no"
+    assert why in reason.because
+
+
+@pytest.mark.skipif(not can_compile(torch.device("cpu")), reason="there is no C++ compiler")
+def test_what_the_core_does_not_fuse_is_compiled_for_a_budget_in_flops() -> None:
+    config = dataclasses.replace(CONFIG, compile="auto", plan_overrides=GELU)
+    assert plan_for("1e13", TEXT, config).pretrain.compile
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ from groundup.data.shards import FORMAT, TokenShards
 from groundup.data.windows import Windows
 from groundup.models import LanguageModel
 from groundup.recipes.experiment import ablation
-from groundup.train.compile import can_compile
+from groundup.train.compile import worth_compiling
 from groundup.train.pretrain import MicroBatch, micro_batches, start_training
 from groundup.train.probe import machine_description
 from groundup.train.step import steps
@@ -130,12 +130,13 @@ def _training(
     """Shares of the ablation recipe's step: of reading its batch, and of the wait for one that was
     read ahead, in a real training."""
     experiment = ablation()
+    model = experiment.model
     config = dataclasses.replace(
         experiment.pretrain,
         steps=repeats + 3,
-        compile=compiled and can_compile(device.device),
+        compile=compiled and worth_compiling(model, device.device),
     )
-    model, B, T = experiment.model, config.batch, experiment.model.context
+    B, T = config.batch, model.context
     _write_store(folder / "small", 10**7, 10**7, vocabulary=model.vocab_size)
     small, large = (TokenShards(folder / name, "") for name in ("small", "large"))
     windows = Windows(shards=small, context=T, seed=0)

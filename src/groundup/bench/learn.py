@@ -39,7 +39,7 @@ from groundup.scaling.plan import ASSUMED_UTILISATION
 from groundup.tokenizers import Tokenizer, train_bpe, train_pieces
 from groundup.tokenizers.split import CHARACTER
 from groundup.train import Pretrain, bits_per_byte, pretrain
-from groundup.train.compile import can_compile
+from groundup.train.compile import worth_compiling
 from groundup.train.micro_batches import few_micro_batches, free_memory
 from groundup.train.probe import faster_step, machine_description, peak_flops, probe_step
 
@@ -219,20 +219,20 @@ def _ours(
 def _plan(
     recipe: Experiment | None, text: Text, seconds: float, device: Device
 ) -> tuple[Decoder | RecurrentLM, Pretrain]:
-    """Model and training; `compile` says that it may be."""
-    compiles = can_compile(device.device)
+    """Model and training; `compile` says that it may be worth it."""
     vocab_size = text.tokenizer.vocab_size
     if recipe is not None:
         model = replace(recipe.model, vocab_size=vocab_size)
-        return model, replace(recipe.pretrain, compile=compiles and recipe.compile != "no")
+        compiles = {"auto": worth_compiling(model, device.device), "yes": True, "no": False}
+        return model, replace(recipe.pretrain, compile=compiles[recipe.compile])
     plan = plan_pretraining(
         seconds * peak_flops(device) * ASSUMED_UTILISATION,
         vocab_size=vocab_size,
         unique_tokens=len(text.train),
-        compile=compiles,
         seed=0,
     )
-    return plan.model, few_micro_batches(plan.pretrain, plan.model, device, free_memory(device))
+    pretrain = replace(plan.pretrain, compile=worth_compiling(plan.model, device.device))
+    return plan.model, few_micro_batches(pretrain, plan.model, device, free_memory(device))
 
 
 def _curve(path: Path, before: float, last: float) -> Curve:

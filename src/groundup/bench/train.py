@@ -26,7 +26,7 @@ from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder
 from groundup.optim import AdamW, ByRole, Muon
 from groundup.train import Pretrain
-from groundup.train.compile import can_compile
+from groundup.train.compile import worth_compiling
 from groundup.train.probe import machine_description, peak_flops, probe_step
 
 _CASE = "10.8 M parameters, 16 × 256 tokens"
@@ -87,7 +87,7 @@ def _ours(device: Device, steps: int, peak: float) -> tuple[float, float]:
         steps=steps,
         batch=_BATCH,
         optimizer=ByRole(matrices=Muon(lr=0.02), embedding=AdamW(lr=0.09), rest=AdamW(lr=0.003)),
-        compile=can_compile(device.device),
+        compile=worth_compiling(model, device.device),
     )
     probe = probe_step(config, model, device, repeats=steps)
     return probe.tokens_per_second, probe.flops_per_second / peak

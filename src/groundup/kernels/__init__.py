@@ -1,4 +1,5 @@
-"""Fused operations in Triton, each beside a plain PyTorch reference of the same signature.
+"""Fused operations: for a GPU in Triton, each beside a plain PyTorch reference of its signature; for
+a CPU in the compiled core (`kernels.cpu`).
 
-Nothing here is imported where Triton is not installed: PyTorch's builds for CUDA bring it along.
+Triton is not imported before one of its kernels is: PyTorch's builds for CUDA bring it along.
 """

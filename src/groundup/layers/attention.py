@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from groundup.layers.attend import Implementation, attend
+from groundup.layers.heads import split_heads
 from groundup.layers.norm import Norm, RMSNorm, build_norm
-from groundup.layers.rope import Rotation, rotate
-from groundup.layers.shift import HeadShift, one_later
+from groundup.layers.rope import Rotation
+from groundup.layers.shift import HeadShift
 
 KeysValues = tuple[Tensor, Tensor]
 
@@ -165,20 +166,20 @@ class GroupedQueryAttention(nn.Module):
         borrowed: the keys and values of the layer below, for a layer that borrows.
         """
         B, T, _ = x.shape
-        queries = self.query_norm(self.query(x).view(B, T, -1, self.config.head_width))
-        if rotation is not None:
-            queries = rotate(queries, rotation, interleaved=interleaved)
+        queries = split_heads(
+            self.query(x).view(B, T, -1, self.config.head_width),
+            self.query_norm,
+            rotation=rotation,
+            interleaved=interleaved,
+        )
         if borrowed is None:
-            keys, values = self._keys_values(x, documents, cache, layer)
-            if rotation is not None:
-                keys = rotate(keys, rotation, interleaved=interleaved)
-            keys, values = keys.transpose(1, 2), values.transpose(1, 2)
+            keys, values = self._keys_values(x, rotation, interleaved, documents, cache, layer)
             if cache is not None:
                 keys, values = cache.append(layer, keys, values)
         else:
             keys, values = borrowed
         attended = attend(
-            queries.transpose(1, 2),
+            queries,
             keys,
             values,
             scale=self.scale,
@@ -195,26 +196,39 @@ class GroupedQueryAttention(nn.Module):
 
         memory: [B, S, D]; documents: integers [B, S] → [B, kv_heads, S, K] each.
         """
-        keys, values = self._keys_values(memory, documents, None, 0)
-        return keys.transpose(1, 2), values.transpose(1, 2)
+        return self._keys_values(memory, None, False, documents, None, 0)
 
     def _keys_values(
-        self, x: Tensor, documents: Tensor | None, cache: KeyValueCache | None, layer: int
+        self,
+        x: Tensor,
+        rotation: Rotation | None,
+        interleaved: bool,
+        documents: Tensor | None,
+        cache: KeyValueCache | None,
+        layer: int,
     ) -> KeysValues:
-        """Keys and values of x, [B, T, kv_heads, K] each, shifted and normalised."""
+        """Keys and values of x, [B, kv_heads, T, K] each, shifted; keys normalised and rotated."""
         if self.key is None or self.value is None:
             raise ValueError("a layer that borrows keys and values stands above one that has them")
         B, T, _ = x.shape
         keys = self.key(x).view(B, T, -1, self.config.head_width)
         values = self.value(x).view(B, T, -1, self.config.head_width)
-        if self.key_shift is not None and self.value_shift is not None:
-            before = (
-                (one_later(keys, documents=documents), one_later(values, documents=documents))
-                if cache is None
-                else cache.before(layer, keys, values)
-            )
-            keys, values = self.key_shift(keys, before[0]), self.value_shift(values, before[1])
-        return self.key_norm(keys), values
+        before: tuple[Tensor | None, Tensor | None] = (None, None)
+        if cache is not None and self.key_shift is not None:
+            before = cache.before(layer, keys, values)
+        keys = split_heads(
+            keys,
+            self.key_norm,
+            rotation=rotation,
+            interleaved=interleaved,
+            shift=self.key_shift,
+            before=before[0],
+            documents=documents,
+        )
+        values = split_heads(
+            values, nn.Identity(), shift=self.value_shift, before=before[1], documents=documents
+        )
+        return keys, values
 
     def writes(self) -> list[Tensor]:
         """The weights that write to the residual stream."""

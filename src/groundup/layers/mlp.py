@@ -10,6 +10,8 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from groundup.kernels import cpu
+
 Activation = Literal["relu", "gelu", "gelu_tanh", "silu", "relu2", "sigmoid"]
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -88,6 +90,7 @@ class GatedMLP(nn.Module):
 
     def __init__(self, config: GLU, width: int):
         super().__init__()
+        self.silu = config.activation == "silu"
         self.activation = ACTIVATIONS[config.activation]
         self.gate = nn.Linear(width, config.hidden, bias=config.bias)
         self.up = nn.Linear(width, config.hidden, bias=config.bias)
@@ -95,7 +98,10 @@ class GatedMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [..., D] → [..., D]."""
-        return self.down(self.activation(self.gate(x)) * self.up(x))
+        gate, up = self.gate(x), self.up(x)
+        if self.silu and cpu.takes(gate, up):
+            return self.down(cpu.silu_gate(gate, up))
+        return self.down(self.activation(gate) * up)
 
     def writes(self) -> list[Tensor]:
         """The weights that write to the residual stream."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from groundup.kernels import cpu
 from groundup.layers import (
     ALiBi,
     GatedDelta,
@@ -24,6 +25,7 @@ from groundup.layers import (
     Sinusoidal,
 )
 from groundup.layers.attention import KeysValues
+from groundup.layers.dropout import Dropout
 from groundup.layers.moe import MixtureOfExperts
 from groundup.layers.norm import build_norm
 
@@ -98,7 +100,7 @@ class Block(nn.Module):
         position = config.position_of(layer)
         self.placement: Placement = config.placement
         self.scale = config.residual_scale
-        self.dropout = nn.Dropout(config.dropout) if config.dropout else None
+        self.dropout = Dropout(config.dropout) if config.dropout else None
         self.window = attention.window
         self.interleaved = isinstance(position, RoPE) and position.interleaved
         self.lends = layer + 1 < config.depth and config.borrows(layer + 1)
@@ -212,6 +214,8 @@ def cross_entropies(logits: Tensor, targets: Tensor, z_loss: float = 0.0) -> Ten
     from drifting (Chowdhery et al. 2022, PaLM, section 5).
     logits: [B, T, V]; targets: integers [B, T] → float32 [B, T].
     """
+    if cpu.takes(logits):
+        return cpu.cross_entropies(logits, targets, z_loss)
     logits = logits.float()
     flat = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
     losses = flat.view(targets.shape)

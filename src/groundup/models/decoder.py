@@ -38,6 +38,7 @@ from groundup.layers.attend import causal_mask
 from groundup.layers.attention import KeysValues
 from groundup.layers.delta import GatedDeltaMixer
 from groundup.layers.documents import numbered, places, together
+from groundup.layers.dropout import Dropout
 from groundup.layers.mamba2 import Mamba2Mixer
 from groundup.layers.moe import MixtureOfExperts
 from groundup.models.block import Block, Placement, Position, Positions, Readout
@@ -178,7 +179,7 @@ class DecoderModel(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocab_size, config.width)
-        self.dropout = nn.Dropout(config.dropout) if config.dropout else None
+        self.dropout = Dropout(config.dropout) if config.dropout else None
         self.positions = Positions(config)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.depth))
         self.readout = Readout(config)

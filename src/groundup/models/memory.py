@@ -3,7 +3,7 @@ forward, with tensors that have shapes and formats but no numbers.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
+from groundup.kernels.cpu import without_core
 from groundup.layers import GLU, Implementation, MoE
 from groundup.models.bert import BERTModel
 from groundup.models.decoder import Decoder, in_turn
@@ -63,23 +64,28 @@ def training_memory(
     dtype: torch.dtype = torch.float32,
     weights_dtype: torch.dtype = torch.float32,
     recompute: Recompute = "nothing",
-    attention: Implementation = "blockwise",
+    on_gpu: bool = False,
 ) -> TrainingMemory:
     """The memory of training on `batch` sequences of `tokens` tokens each, not compiled.
 
     source_tokens: of each source, for models that read one beside the target. dtype: of autocast;
     with float32 there is none. weights_dtype: of weights and gradients. recompute: what the
-    backward pass of a language model computes anew. attention: training takes "blockwise" on a CPU
-    and "sdpa" on a GPU. Of BERT's tokens 15 % are masked. Where experts are, each is counted as if
-    it had its even share of the tokens: the load decides, and it is not known beforehand.
+    backward pass of a language model computes anew. on_gpu: with the operations that training takes
+    there, not those that it takes on a CPU. Of BERT's tokens 15 % are masked. Where experts are,
+    each is counted as if it had its even share of the tokens: the load decides, and it is not known
+    beforehand.
     """
     autocast = dtype != torch.float32
+    attention: Implementation = "sdpa" if on_gpu else "blockwise"
     with torch.device("meta"), _default_dtype(weights_dtype):
         model = module_of(config)
         state = optimizer.build(dict(model.named_parameters())).tensors()
     # The meta device knows no autocast. Tensors that only pretend to be on the CPU do, but their
     # operations take ten times as long.
-    with FakeTensorMode() if autocast else torch.device("meta"):
+    with (
+        FakeTensorMode() if autocast else torch.device("meta"),
+        without_core() if on_gpu else nullcontext(),
+    ):
         with _default_dtype(weights_dtype):
             model = module_of(_dense(config, autocast=autocast))
         with torch.autocast("cpu", dtype, enabled=autocast):

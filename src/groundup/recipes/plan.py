@@ -25,7 +25,7 @@ from groundup.recipes.generating import answer_seconds, grpo_seconds
 from groundup.recipes.quickstart import Plan, Probe, Quickstart, StagePlan
 from groundup.scaling import Budget, Reason, plan_pretraining
 from groundup.scaling.plan import ASSUMED_UTILISATION
-from groundup.train.compile import can_compile
+from groundup.train.compile import can_compile, core_fuses
 from groundup.train.micro_batches import few_micro_batches, free_memory
 from groundup.train.probe import faster_step, peak_flops, prediction_rate, probe_step
 
@@ -43,6 +43,7 @@ _ANSWERS_TIMED = 32
 _MOST_SFT_EPOCHS = 4
 # Learning rates as shares of pretraining's: of the matrices, and of all else (docs/recipe.md).
 _SFT_RATES, _GRPO_RATES = (1.0, 0.5), (0.3, 0.15)
+_FUSED = "groundup's own core fuses what PyTorch's compiler would, and needs no time for it"
 # Generating, one pass of the reference and three of training: 2 + 2 + 6 of training's 6 FLOPs.
 _GRPO_PASSES = 10 / 6
 
@@ -117,20 +118,19 @@ def _draft(
     config: Quickstart, flops: float, shares: dict[str, float], work: Work, device: Device
 ) -> Plan:
     """Model, batches and learning rates; the steps are set by `_allocate`."""
-    compile_wanted = {"yes": True, "no": False, "auto": can_compile(device.device)}
     try:
         pretraining = plan_pretraining(
             flops * shares["pretrain"],
             vocab_size=config.tokenizer.vocab_size,
             unique_tokens=work.unique_tokens,
-            compile=compile_wanted[config.compile],
             seed=config.seed,
         )
     except ValueError as error:
         raise InputError(
             f"a budget of {config.budget} is too small to train anything: {error}."
         ) from error
-    pretrain = pretraining.pretrain
+    compiles = {"auto": can_compile(device.device), "yes": True, "no": False}
+    pretrain = dataclasses.replace(pretraining.pretrain, compile=compiles[config.compile])
     optimizer = pretrain.optimizer
     sft = SFT(
         steps=1,
@@ -155,7 +155,26 @@ def _draft(
         stages=(),
         probe=None,
     )
-    return apply_overrides(plan, config.plan_overrides)
+    plan = apply_overrides(plan, config.plan_overrides)
+    if _may_compile(plan, config) and core_fuses(plan.model, device.device):
+        return _compiled(plan, False, _FUSED)
+    return plan
+
+
+def _may_compile(plan: Plan, config: Quickstart) -> bool:
+    """Whether it is left to the plan."""
+    asked_for = config.compile == "yes" or "pretrain.compile=true" in config.plan_overrides
+    return plan.pretrain.compile and not asked_for
+
+
+def _compiled(plan: Plan, compiled: bool, because: str) -> Plan:
+    reason = Reason(choice="compiled", value="yes" if compiled else "no", because=because)
+    return dataclasses.replace(
+        plan,
+        pretrain=dataclasses.replace(plan.pretrain, compile=compiled),
+        sft=plan.sft and dataclasses.replace(plan.sft, compile=compiled),
+        reasons=(*plan.reasons, reason),
+    )
 
 
 def _slower(optimizer: ByRole, matrices: float, factor: float) -> ByRole:
@@ -201,14 +220,9 @@ def _measure(
 
     seconds: of pretraining and fine-tuning, which are compiled where that pays.
     """
-    asked_for = config.compile == "yes" or "pretrain.compile=true" in config.plan_overrides
-    if plan.pretrain.compile and not asked_for:
+    if _may_compile(plan, config):
         pretrain, step, why = faster_step(plan.pretrain, plan.model, device, seconds)
-        reason = Reason(choice="compiled", value="yes" if pretrain.compile else "no", because=why)
-        sft = plan.sft and dataclasses.replace(plan.sft, compile=pretrain.compile)
-        plan = dataclasses.replace(
-            plan, pretrain=pretrain, sft=sft, reasons=(*plan.reasons, reason)
-        )
+        plan = _compiled(plan, pretrain.compile, why)
     else:
         step = probe_step(plan.pretrain, plan.model, device)
     sft_step = answer = grpo_step = None

@@ -76,7 +76,7 @@ def optimizer_of_width(width: int) -> ByRole:
 
 
 def plan_pretraining(
-    flops: float, *, vocab_size: int, unique_tokens: int, compile: bool, seed: int
+    flops: float, *, vocab_size: int, unique_tokens: int, seed: int
 ) -> PretrainPlan:
     """The plan that spends `flops` on pretraining.
 
@@ -98,7 +98,6 @@ def plan_pretraining(
         batch=_MICRO_BATCH,
         accumulation=accumulation,
         optimizer=optimizer_of_width(model.width),
-        compile=compile,
         seed=seed,
     )
     reasons = (

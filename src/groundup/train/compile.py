@@ -9,12 +9,52 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from groundup.models import LanguageModel
+from groundup.core.native import core
+from groundup.layers import GLU, GroupedQuery, Learned, NoPE, RMSNorm, RoPE, Sinusoidal
+from groundup.models import Decoder, LanguageModel, RecurrentLM
 
 
 def can_compile(device: torch.device) -> bool:
     """Whether `torch.compile` has what it needs: on a CPU, a C++ compiler."""
     return device.type != "cpu" or any(map(shutil.which, ("c++", "g++", "clang++")))
+
+
+def worth_compiling(model: Decoder | RecurrentLM, device: torch.device) -> bool:
+    """Whether compiling can be done, and can be worth its time."""
+    return can_compile(device) and not core_fuses(model, device)
+
+
+def core_fuses(model: Decoder | RecurrentLM, device: torch.device) -> bool:
+    """Whether the compiled core (`kernels.cpu`) has all that the compiler would fuse: such a model
+    is as fast without being compiled (docs/benchmarks/train.md)."""
+    if core is None or device.type != "cpu" or not isinstance(model, Decoder):
+        return False
+    layers = range(model.depth)
+    return (
+        isinstance(model.norm, RMSNorm)
+        and model.logit_softcap is None
+        and all(_fuses_attention(model.attention_of(layer)) for layer in layers)
+        and all(_fuses_position(model.position_of(layer)) for layer in layers)
+        and all(_fuses_mlp(model.mlp_of(layer)) for layer in layers)
+    )
+
+
+def _fuses_attention(attention: object) -> bool:
+    return (
+        isinstance(attention, GroupedQuery)
+        and attention.softcap is None
+        and not attention.sinks
+        and isinstance(attention.query_key_norm, RMSNorm | None)
+    )
+
+
+def _fuses_position(position: object) -> bool:
+    turned = isinstance(position, RoPE) and not position.interleaved
+    return turned or isinstance(position, NoPE | Learned | Sinusoidal)
+
+
+def _fuses_mlp(mlp: object) -> bool:
+    return mlp is None or (isinstance(mlp, GLU) and mlp.activation == "silu")
 
 
 def compile_model(model: LanguageModel) -> None:

@@ -33,7 +33,7 @@ def predicted_memory(
         dtype=device.compute_dtype,
         weights_dtype=config.weights_dtype,
         recompute=config.recompute,
-        attention="sdpa" if device.device.type == "cuda" else "blockwise",
+        on_gpu=device.device.type == "cuda",
     )
 
 

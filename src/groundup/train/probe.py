@@ -22,8 +22,7 @@ from groundup.train.bits_per_byte import WINDOWS
 from groundup.train.pretrain import MicroBatch, Pretrain, batch_loss, start_training
 from groundup.train.step import steps
 
-# Compiling took 20 to 45 s on two cores. With AMX it made steps 1.6 times as fast; in float32,
-# without, no faster.
+# Compiling took 17 to 45 s on two cores, for models that the compiled core does not fuse.
 _WORTH_TRYING = 180.0  # seconds of training
 _LONG_ENOUGH = 4.0  # seconds of steps
 

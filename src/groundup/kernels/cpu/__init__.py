@@ -1,0 +1,27 @@
+"""Fused operations for training on a CPU, in the compiled core: what a step does between its matrix
+products, each in one pass over memory forward and one or two backward.
+
+They are for tensors that `takes` takes. Each has its formula, in plain PyTorch, in the layer that
+calls it: for other formats and devices, for small tensors, and for the compiler, which fuses it.
+Arithmetic is in float32; sums are taken in an order that the number of threads does not change.
+"""
+
+from groundup.kernels.cpu.call import takes, without_core
+from groundup.kernels.cpu.cross_entropy import cross_entropies
+from groundup.kernels.cpu.dropout import dropout
+from groundup.kernels.cpu.gate import silu_gate
+from groundup.kernels.cpu.heads import WIDEST, split_heads
+from groundup.kernels.cpu.rms_norm import rms_norm
+from groundup.kernels.cpu.softmax import softmax
+
+__all__ = [
+    "WIDEST",
+    "cross_entropies",
+    "dropout",
+    "rms_norm",
+    "silu_gate",
+    "softmax",
+    "split_heads",
+    "takes",
+    "without_core",
+]

@@ -1,0 +1,75 @@
+"""When the compiled core is called, and how it is given tensors: by their addresses."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.autograd.function import once_differentiable
+
+from groundup.core.native import core
+
+# Numbers of the smallest tensor for which a call, some 20 µs with its gradient's, pays.
+_LEAST = 1 << 13
+_FORMATS = (torch.float32, torch.bfloat16)
+_used: ContextVar[bool] = ContextVar("used", default=True)
+
+Backward = TypeVar("Backward", bound=Callable[..., Any])
+
+
+def takes(*tensors: Tensor) -> bool:
+    """Whether the compiled core is to work on them: on a CPU, of one of its formats, not too small.
+
+    Tensors that have no numbers, for the prediction of memory, count like those that have.
+    """
+    first = tensors[0]
+    return (
+        core is not None
+        and first.device.type in ("cpu", "meta")
+        and first.dtype in _FORMATS
+        and first.numel() >= _LEAST
+        and all(tensor.dtype == first.dtype for tensor in tensors)
+        and _used.get()
+        and not torch.compiler.is_compiling()
+    )
+
+
+@contextmanager
+def without_core() -> Iterator[None]:
+    """A context in which the formulas are used."""
+    token = _used.set(False)
+    try:
+        yield
+    finally:
+        _used.reset(token)
+
+
+def call(function: Callable[..., None], like: Tensor, *arguments: Tensor | float | None) -> None:
+    """Call a function of the core with the number of threads, the format of `like`, and arguments.
+
+    Tensors are given by their addresses, None as zero; they must be dense. Nothing is done for
+    tensors without numbers.
+    """
+    if like.dtype not in _FORMATS:
+        raise TypeError(f"the compiled core takes float32 and bfloat16, not {like.dtype}")
+    if like.is_meta or isinstance(like, FakeTensor):
+        return
+    function(torch.get_num_threads(), like.dtype == torch.bfloat16, *map(address, arguments))
+
+
+def address(argument: Tensor | float | None) -> float:
+    """What stands for an argument in a call; numbers stand for themselves."""
+    if isinstance(argument, Tensor):
+        if not argument.is_contiguous():
+            raise ValueError("the compiled core takes dense tensors")
+        return argument.data_ptr()
+    return 0 if argument is None else argument
+
+
+def first_order(backward: Backward) -> Backward:
+    """Marks the backward pass of an `autograd.Function`, which calls the core: a gradient of its
+    gradient is refused, where it would be wrong."""
+    return cast(Backward, once_differentiable(backward))

@@ -1,0 +1,122 @@
+// What becomes of a head's queries, keys or values between their projection and attention.
+#include "lanes.h"
+
+namespace groundup {
+namespace {
+
+// Whether nothing stands before a position.
+template <typename T> INLINE bool begins(const Head<T> &head, i64 position) {
+  return position == 0 || (head.first && head.first[position]);
+}
+
+// x_t + s · (x_{t−1} − x_t), into `mixed`.
+template <typename T> INLINE void mix(const Head<T> &head, i64 position, float *mixed) {
+  const T *x = head.x + position * head.stride, *before = x - head.stride;
+  const float share = head.share ? *head.share : 0;
+  const bool alone = !head.share || begins(head, position);
+  each_lanes(head.width, [&](i64 i, auto some) INLINE_HERE {
+    const Floats now = load(x + i, some);
+    const Floats then = alone ? Floats{} : load(before + i, some);
+    store(mixed + i, now + (then - now) * share, some);
+  });
+}
+
+template <typename T> INLINE void positions_of_head(const Head<T> &head, T *y, float *scales) {
+  float numbers[Head<T>::WIDEST];
+  const i64 half = head.rotated / 2;
+  for (i64 t = 0; t < head.positions; t++, y += head.width) {
+    mix(head, t, numbers);
+    if (head.weight) {
+      Floats squares{};
+      each_lanes(head.width, [&](i64 i, auto some) INLINE_HERE {
+        const Floats x = load(numbers + i, some);
+        squares += x * x;
+      });
+      const float scale = 1 / std::sqrt(sum(squares) / float(head.width) + head.eps);
+      scales[t] = scale;
+      each_lanes(head.width, [&](i64 i, auto some) INLINE_HERE {
+        store(numbers + i, load(numbers + i, some) * scale * load(head.weight + i, some), some);
+      });
+    }
+    const float *cos = head.cos + t * half, *sin = head.sin + t * half;
+    each_lanes(half, [&](i64 i, auto some) INLINE_HERE {
+      const Floats a = load(numbers + i, some), b = load(numbers + half + i, some);
+      const Floats c = load(cos + i, some), s = load(sin + i, some);
+      store(y + i, a * c - b * s, some);
+      store(y + half + i, b * c + a * s, some);
+    });
+    each_lanes(head.width - head.rotated, [&](i64 i, auto some) INLINE_HERE {
+      store(y + head.rotated + i, load(numbers + head.rotated + i, some), some);
+    });
+  }
+}
+
+// From the last position to the first, since a position's numbers also went into the next.
+template <typename T>
+INLINE void positions_of_head_back(const Head<T> &head, const float *scales, const T *dy, T *dx,
+                                   float *dweight, float *dshare) {
+  float mixed[Head<T>::WIDEST], grads[Head<T>::WIDEST], later[Head<T>::WIDEST];
+  const i64 half = head.rotated / 2;
+  const float share = head.share ? *head.share : 0;
+  Floats shares{};
+  for (i64 i = 0; head.weight && i < head.width; i++) dweight[i] = 0;
+  for (i64 t = head.positions - 1; t >= 0; t--) {
+    const T *dy_here = dy + t * head.width;
+    const float *cos = head.cos + t * half, *sin = head.sin + t * half;
+    each_lanes(half, [&](i64 i, auto some) INLINE_HERE {
+      const Floats a = load(dy_here + i, some), b = load(dy_here + half + i, some);
+      const Floats c = load(cos + i, some), s = load(sin + i, some);
+      store(grads + i, a * c + b * s, some);
+      store(grads + half + i, b * c - a * s, some);
+    });
+    each_lanes(head.width - head.rotated, [&](i64 i, auto some) INLINE_HERE {
+      store(grads + head.rotated + i, load(dy_here + head.rotated + i, some), some);
+    });
+    if (head.weight) {
+      mix(head, t, mixed);
+      const float scale = scales[t];
+      Floats products{};
+      each_lanes(head.width, [&](i64 i, auto some) INLINE_HERE {
+        products += load(grads + i, some) * load(head.weight + i, some) * load(mixed + i, some);
+      });
+      const float mean = sum(products) * scale / float(head.width);
+      each_lanes(head.width, [&](i64 i, auto some) INLINE_HERE {
+        const Floats normed = load(mixed + i, some) * scale, grad = load(grads + i, some);
+        store(grads + i, (grad * load(head.weight + i, some) - normed * mean) * scale, some);
+        store(dweight + i, load(dweight + i, some) + grad * normed, some);
+      });
+    }
+    T *dx_here = dx + t * head.stride;
+    const T *x = head.x + t * head.stride, *before = x - head.stride;
+    const bool alone = begins(head, t), last = t + 1 == head.positions || begins(head, t + 1);
+    each_lanes(head.width, [&](i64 i, auto some) INLINE_HERE {
+      const Floats grad = load(grads + i, some);
+      if (!head.share) return store(dx_here + i, grad, some);
+      const Floats next = last ? Floats{} : load(later + i, some);
+      const Floats then = alone ? Floats{} : load(before + i, some);
+      shares += grad * (then - load(x + i, some));
+      store(dx_here + i, grad + (next - grad) * share, some);
+      store(later + i, grad, some);
+    });
+  }
+  if (head.share) *dshare = sum(shares);
+}
+
+} // namespace
+
+EVERY_WIDTH void head(const Head<float> &head, float *y, float *scales) {
+  positions_of_head(head, y, scales);
+}
+EVERY_WIDTH void head(const Head<Bf16> &head, Bf16 *y, float *scales) {
+  positions_of_head(head, y, scales);
+}
+EVERY_WIDTH void head_back(const Head<float> &head, const float *scales, const float *dy, float *dx,
+                           float *dweight, float *dshare) {
+  positions_of_head_back(head, scales, dy, dx, dweight, dshare);
+}
+EVERY_WIDTH void head_back(const Head<Bf16> &head, const float *scales, const Bf16 *dy, Bf16 *dx,
+                           float *dweight, float *dshare) {
+  positions_of_head_back(head, scales, dy, dx, dweight, dshare);
+}
+
+} // namespace groundup

@@ -1,0 +1,126 @@
+// Sixteen numbers at a time, whatever the width of the processor's own registers.
+//
+// Memory holds float32 or bfloat16 (the upper half of a float32); the arithmetic is in float32.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "layers.h"
+#include "widths.h"
+
+namespace groundup {
+namespace {
+
+constexpr i64 LANES = 16;
+using Floats = float __attribute__((vector_size(64)));
+using Words = std::int32_t __attribute__((vector_size(64)));
+using Bits = std::uint32_t __attribute__((vector_size(64)));
+using Halves = std::uint16_t __attribute__((vector_size(32)));
+
+// How many of the sixteen there are: the last ones of a row may be fewer.
+struct Whole {};
+struct Some {
+  i64 count;
+};
+
+INLINE Floats load(const float *from, Whole = {}) {
+  Floats numbers;
+  std::memcpy(&numbers, from, sizeof numbers);
+  return numbers;
+}
+
+INLINE Floats load(const Bf16 *from, Whole = {}) {
+  Halves halves;
+  std::memcpy(&halves, from, sizeof halves);
+  return (Floats)(__builtin_convertvector(halves, Bits) << 16);
+}
+
+// Those that are not there are zeros.
+template <typename T> INLINE Floats load(const T *from, Some some) {
+  T numbers[LANES] = {};
+  for (i64 i = 0; i < some.count; i++) numbers[i] = from[i];
+  return load(numbers);
+}
+
+INLINE void store(float *to, Floats numbers, Whole = {}) { std::memcpy(to, &numbers, sizeof numbers); }
+
+// Rounded to the nearest, ties to even. NaN stays NaN.
+INLINE void store(Bf16 *to, Floats numbers, Whole = {}) {
+  const Bits bits = (Bits)numbers;
+  const Bits rounded = bits + 0x7FFF + ((bits >> 16) & 1);
+  const Bits kept = (Bits)(numbers == numbers ? (Words)rounded : (Words)(bits | 0x400000));
+  const Halves halves = __builtin_convertvector(kept >> 16, Halves);
+  std::memcpy(to, &halves, sizeof halves);
+}
+
+template <typename T> INLINE void store(T *to, Floats numbers, Some some) {
+  T all[LANES];
+  store(all, numbers);
+  for (i64 i = 0; i < some.count; i++) to[i] = all[i];
+}
+
+// Calls work(i, how many) for 0, 16, 32, … below `count`.
+template <typename Work> INLINE void each_lanes(i64 count, const Work &work) {
+  i64 i = 0;
+  for (; i + LANES <= count; i += LANES) work(i, Whole{});
+  if (i < count) work(i, Some{count - i});
+}
+
+INLINE Floats all(float number) { return Floats{} + number; }
+
+// The first `count` of the numbers, and another in place of the rest.
+INLINE Floats first(i64 count, Floats numbers, float otherwise) {
+  const Words place = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return place < Words{} + std::int32_t(count) ? numbers : all(otherwise);
+}
+INLINE Floats first(Whole, Floats numbers, float) { return numbers; }
+INLINE Floats first(Some some, Floats numbers, float otherwise) {
+  return first(some.count, numbers, otherwise);
+}
+
+INLINE Floats larger(Floats a, Floats b) { return a > b ? a : b; }
+
+// The sum, always in the same order.
+INLINE float sum(Floats numbers) {
+  using Eight = float __attribute__((vector_size(32)));
+  using Four = float __attribute__((vector_size(16)));
+  Eight eight[2];
+  std::memcpy(eight, &numbers, sizeof numbers);
+  const Eight halved = eight[0] + eight[1];
+  Four four[2];
+  std::memcpy(four, &halved, sizeof halved);
+  const Four quarter = four[0] + four[1];
+  return (quarter[0] + quarter[1]) + (quarter[2] + quarter[3]);
+}
+
+INLINE float largest(Floats numbers) {
+  float most = numbers[0];
+  for (i64 i = 1; i < LANES; i++) most = numbers[i] > most ? numbers[i] : most;
+  return most;
+}
+
+// eˣ for x up to 88, within two units of the last place: x = n·ln 2 + r, and a polynomial for eʳ with
+// |r| ≤ ln 2 / 2 (its coefficients are those of Moshier's Cephes library). Below −87.3 it is zero.
+INLINE Floats exp(Floats x) {
+  constexpr float LEAST = -87.3F, MOST = 88.3F;
+  constexpr float ROUND = 12582912.0F; // 1.5 · 2²³: what is added to it is rounded to whole numbers
+  Floats inside = x < LEAST ? all(LEAST) : x;
+  inside = inside > MOST ? all(MOST) : inside;
+  Floats n = inside * 1.44269504F + ROUND;
+  const Words whole = (Words)n - 0x4B400000; // ROUND's bits
+  n -= ROUND;
+  const Floats r = inside - n * 0.693359375F + n * 2.12194440e-4F;
+  Floats p = r * 1.9875691500e-4F + 1.3981999507e-3F;
+  p = p * r + 8.3334519073e-3F;
+  p = p * r + 4.1665795894e-2F;
+  p = p * r + 1.6666665459e-1F;
+  p = p * r + 5.0000001201e-1F;
+  const Floats value = p * r * r + r + 1.0F;
+  const Floats scaled = (Floats)((Words)value + (whole << 23));
+  return x < LEAST ? all(0.0F) : x == x ? scaled : x;
+}
+
+} // namespace
+} // namespace groundup
