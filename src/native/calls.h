@@ -56,8 +56,8 @@ inline void define_norm(py::module_ &module) {
     in_format(narrow, [&](auto format) {
       using T = decltype(format);
       in_stretches(threads, rows, stretch_of_rows(width), [&](i64 row, i64 count, i64) {
-        norm(Norm<T>{at<T>(x, row * width), at<float>(weight), width, eps}, at<T>(y, row * width),
-             at<float>(scales, row), count);
+        const Norm<T> norm{at<T>(x, row * width), at<float>(weight), width, eps};
+        loops<T>().norm(norm, at<T>(y, row * width), at<float>(scales, row), count);
       });
     });
   });
@@ -68,8 +68,9 @@ inline void define_norm(py::module_ &module) {
       const i64 size = std::max(stretch_of_rows(width), rows / 64);
       std::vector<float> parts(std::size_t((rows + size - 1) / size * width));
       in_stretches(threads, rows, size, [&](i64 row, i64 count, i64 stretch) {
-        norm_back(Norm<T>{at<T>(x, row * width), at<float>(weight), width, eps}, at<float>(scales, row),
-                  at<T>(dy, row * width), at<T>(dx, row * width), parts.data() + stretch * width, count);
+        const Norm<T> norm{at<T>(x, row * width), at<float>(weight), width, eps};
+        loops<T>().norm_back(norm, at<float>(scales, row), at<T>(dy, row * width), at<T>(dx, row * width),
+                             parts.data() + stretch * width, count);
       });
       add_up(parts, width, at<float>(dweight));
     });
@@ -81,7 +82,7 @@ inline void define_gate(py::module_ &module) {
     in_format(narrow, [&](auto format) {
       using T = decltype(format);
       in_stretches(threads, count, FEW, [&](i64 i, i64 some, i64) {
-        gate(at<T>(gated, i), at<T>(up, i), at<T>(y, i), some);
+        loops<T>().gate(at<T>(gated, i), at<T>(up, i), at<T>(y, i), some);
       });
     });
   });
@@ -90,7 +91,8 @@ inline void define_gate(py::module_ &module) {
     in_format(narrow, [&](auto format) {
       using T = decltype(format);
       in_stretches(threads, count, FEW, [&](i64 i, i64 some, i64) {
-        gate_back(at<T>(gated, i), at<T>(up, i), at<T>(dy, i), at<T>(dgate, i), at<T>(dup, i), some);
+        loops<T>().gate_back(at<T>(gated, i), at<T>(up, i), at<T>(dy, i), at<T>(dgate, i), at<T>(dup, i),
+                             some);
       });
     });
   });
@@ -102,7 +104,8 @@ inline void define_dropout(py::module_ &module) {
     in_format(narrow, [&](auto format) {
       using T = decltype(format);
       in_stretches(threads, count, FEW, [&](i64 i, i64 some, i64) {
-        dropout(Dropout{*at<std::uint64_t>(seed), i, drop, scale}, at<T>(x, i), at<T>(y, i), some);
+        const Dropout dropout{*at<std::uint64_t>(seed), i, drop, scale};
+        loops<T>().dropout(dropout, at<T>(x, i), at<T>(y, i), some);
       });
     });
   });
@@ -147,7 +150,7 @@ inline void define_heads(py::module_ &module) {
     in_format(narrow, [&](auto format) {
       using T = decltype(format);
       in_stretches(threads, heads.all(), 1, [&](i64 i, i64, i64) {
-        head(heads.head<T>(i), at<T>(y, heads.y_of(i)), at<float>(scales, heads.scales_of(i)));
+        loops<T>().head(heads.head<T>(i), at<T>(y, heads.y_of(i)), at<float>(scales, heads.scales_of(i)));
       });
     });
   });
@@ -162,9 +165,9 @@ inline void define_heads(py::module_ &module) {
       std::vector<float> weights(std::size_t(weight ? heads.all() * width : 0));
       std::vector<float> shares(std::size_t(share ? heads.all() : 0));
       in_stretches(threads, heads.all(), 1, [&](i64 i, i64, i64) {
-        head_back(heads.head<T>(i), at<float>(scales, heads.scales_of(i)), at<T>(dy, heads.y_of(i)),
-                  at<T>(dx, heads.x_of(i)), weights.data() + (weight ? i * width : 0),
-                  shares.data() + (share ? i : 0));
+        loops<T>().head_back(heads.head<T>(i), at<float>(scales, heads.scales_of(i)),
+                             at<T>(dy, heads.y_of(i)), at<T>(dx, heads.x_of(i)),
+                             weights.data() + (weight ? i * width : 0), shares.data() + (share ? i : 0));
       });
       if (weight) add_up(weights, width, at<float>(dweight));
       if (share) add_up(shares, count, at<float>(dshare));
@@ -181,8 +184,9 @@ inline void define_softmax(py::module_ &module) {
       using T = decltype(format);
       in_stretches(threads, matrices, 1, [&](i64 i, i64, i64) {
         const i64 start = i * rows * columns, seen = i * masks / matrices * rows * columns;
-        softmax(Softmax<T>{at<T>(logits, start), columns, scale, visible, at<std::uint8_t>(mask, seen)},
-                at<T>(y, start), rows);
+        const auto *shown = at<std::uint8_t>(mask, seen);
+        const Softmax<T> softmax{at<T>(logits, start), columns, scale, visible, shown};
+        loops<T>().softmax(softmax, at<T>(y, start), rows);
       });
     });
   });
@@ -192,8 +196,8 @@ inline void define_softmax(py::module_ &module) {
       using T = decltype(format);
       in_stretches(threads, matrices, 1, [&](i64 i, i64, i64) {
         const i64 start = i * rows * columns;
-        softmax_back(Softmax<T>{nullptr, columns, scale, visible, nullptr}, at<T>(y, start),
-                     at<T>(dy, start), at<T>(dx, start), rows);
+        const Softmax<T> softmax{nullptr, columns, scale, visible, nullptr};
+        loops<T>().softmax_back(softmax, at<T>(y, start), at<T>(dy, start), at<T>(dx, start), rows);
       });
     });
   });
@@ -204,7 +208,7 @@ inline void define_losses(py::module_ &module) {
     in_format(narrow, [&](auto format) {
       using T = decltype(format);
       in_stretches(threads, rows, stretch_of_rows(columns), [&](i64 row, i64 count, i64) {
-        log_sums(at<T>(logits, row * columns), at<float>(sums, row), count, columns);
+        loops<T>().log_sums(at<T>(logits, row * columns), at<float>(sums, row), count, columns);
       });
     });
   });
@@ -215,7 +219,7 @@ inline void define_losses(py::module_ &module) {
       in_stretches(threads, rows, stretch_of_rows(columns), [&](i64 row, i64 count, i64) {
         const Losses<T> losses{at<T>(logits, row * columns), at<float>(sums, row), at<i64>(targets, row),
                                columns};
-        losses_back(losses, at<float>(a, row), at<float>(b, row), at<T>(dx, row * columns), count);
+        loops<T>().losses_back(losses, at<float>(a, row), at<float>(b, row), at<T>(dx, row * columns), count);
       });
     });
   });

@@ -3,15 +3,18 @@
 // Memory holds float32 or bfloat16 (the upper half of a float32); the arithmetic is in float32.
 #pragma once
 
-#include <cmath>
-#include <cstdint>
-#include <cstring>
-
 #include "layers.h"
-#include "widths.h"
+
+#if defined(__GNUC__)
+#define INLINE inline __attribute__((always_inline))
+#define INLINE_HERE __attribute__((always_inline))
+#else
+#define INLINE inline
+#define INLINE_HERE
+#endif
 
 namespace groundup {
-namespace {
+namespace WIDTH {
 
 constexpr i64 LANES = 16;
 using Floats = float __attribute__((vector_size(64)));
@@ -27,24 +30,30 @@ struct Some {
 
 INLINE Floats load(const float *from, Whole = {}) {
   Floats numbers;
-  std::memcpy(&numbers, from, sizeof numbers);
+  __builtin_memcpy(&numbers, from, sizeof numbers);
   return numbers;
 }
 
+#ifdef BFLOAT16_UNITS
+
+INLINE Floats load(const Bf16 *from, Whole = {}) {
+  const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from));
+  return (Floats)_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16);
+}
+
+// Rounded to the nearest, ties to even; numbers below 2⁻¹²⁶ become zeros. NaN stays NaN.
+INLINE void store(Bf16 *to, Floats numbers, Whole = {}) {
+  const __m256bh halves = _mm512_cvtneps_pbh((__m512)numbers);
+  __builtin_memcpy(to, &halves, sizeof halves);
+}
+
+#else
+
 INLINE Floats load(const Bf16 *from, Whole = {}) {
   Halves halves;
-  std::memcpy(&halves, from, sizeof halves);
+  __builtin_memcpy(&halves, from, sizeof halves);
   return (Floats)(__builtin_convertvector(halves, Bits) << 16);
 }
-
-// Those that are not there are zeros.
-template <typename T> INLINE Floats load(const T *from, Some some) {
-  T numbers[LANES] = {};
-  for (i64 i = 0; i < some.count; i++) numbers[i] = from[i];
-  return load(numbers);
-}
-
-INLINE void store(float *to, Floats numbers, Whole = {}) { std::memcpy(to, &numbers, sizeof numbers); }
 
 // Rounded to the nearest, ties to even. NaN stays NaN.
 INLINE void store(Bf16 *to, Floats numbers, Whole = {}) {
@@ -52,7 +61,18 @@ INLINE void store(Bf16 *to, Floats numbers, Whole = {}) {
   const Bits rounded = bits + 0x7FFF + ((bits >> 16) & 1);
   const Bits kept = (Bits)(numbers == numbers ? (Words)rounded : (Words)(bits | 0x400000));
   const Halves halves = __builtin_convertvector(kept >> 16, Halves);
-  std::memcpy(to, &halves, sizeof halves);
+  __builtin_memcpy(to, &halves, sizeof halves);
+}
+
+#endif
+
+INLINE void store(float *to, Floats numbers, Whole = {}) { __builtin_memcpy(to, &numbers, sizeof numbers); }
+
+// Those that are not there are zeros.
+template <typename T> INLINE Floats load(const T *from, Some some) {
+  T numbers[LANES] = {};
+  for (i64 i = 0; i < some.count; i++) numbers[i] = from[i];
+  return load(numbers);
 }
 
 template <typename T> INLINE void store(T *to, Floats numbers, Some some) {
@@ -87,10 +107,10 @@ INLINE float sum(Floats numbers) {
   using Eight = float __attribute__((vector_size(32)));
   using Four = float __attribute__((vector_size(16)));
   Eight eight[2];
-  std::memcpy(eight, &numbers, sizeof numbers);
+  __builtin_memcpy(eight, &numbers, sizeof numbers);
   const Eight halved = eight[0] + eight[1];
   Four four[2];
-  std::memcpy(four, &halved, sizeof halved);
+  __builtin_memcpy(four, &halved, sizeof halved);
   const Four quarter = four[0] + four[1];
   return (quarter[0] + quarter[1]) + (quarter[2] + quarter[3]);
 }
@@ -122,5 +142,5 @@ INLINE Floats exp(Floats x) {
   return x < LEAST ? all(0.0F) : x == x ? scaled : x;
 }
 
-} // namespace
+} // namespace WIDTH
 } // namespace groundup

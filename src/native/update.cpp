@@ -1,6 +1,15 @@
-// The loops of the optimizers.
+// The loops of the optimizers. They are compiled for several kinds of processor, and the widest that is
+// there is chosen when the program starts.
 #include "update.h"
-#include "widths.h"
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("O3")
+#if defined(__x86_64__) && defined(__GLIBC__)
+#define EVERY_WIDTH __attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
+#endif
+#ifndef EVERY_WIDTH
+#define EVERY_WIDTH
+#endif
 
 // Round as PyTorch's optimizers do, on every processor: no multiplication is fused with an addition.
 #if defined(__clang__)

@@ -1,9 +1,7 @@
 """One optimizer step of ten million weights beside torch's and beside the memory's own time: what
-an element-wise update must read and write, at the rate of an operation in place. (A copy is slower:
-what it overwrites is first fetched.)
+an element-wise update must read and write, at the rate of an operation in place.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,10 +9,11 @@ import torch
 from torch import Tensor
 
 from groundup.bench.result import OURS, machine_is_idle, row, versions
+from groundup.bench.turns import bandwidth_in_place, in_turns
 from groundup.core.device import Device, select_device, tune_cpu
 from groundup.optim import SOAP, Adam, AdamW, Lion, Muon, ScheduleFreeAdamW
 from groundup.optim.optimizer import OptimizerConfig
-from groundup.train.probe import machine_description, wait
+from groundup.train.probe import machine_description
 
 _SHAPE, _COUNT = (1024, 1024), 10
 _RATE, _BETAS, _DECAY = 1e-3, (0.9, 0.95), 0.1
@@ -34,21 +33,22 @@ def bench_optimizers(*, quick: bool) -> dict[str, Any]:
     """The result: milliseconds a step; of element-wise ones how often the memory's time, too."""
     tune_cpu()
     device, idle = select_device(), machine_is_idle()
-    bandwidth = _bandwidth(device)
+    bandwidth = bandwidth_in_place(device)
     rounds, size = (3, 2) if quick else (15, _COUNT)
     weights = size * _SHAPE[0] * _SHAPE[1]
     rows = []
     for name, (config, crossings) in _ELEMENTWISE.items():
         case = f"{name}, {weights / 1e6:.3g} M weights"
         bound = 4 * crossings * weights / bandwidth
-        for subject, times in _in_turns(_subjects(name, config, size, device), rounds).items():
+        subjects = _subjects(name, config, size, device)
+        for subject, times in in_turns(subjects, rounds, device).items():
             rows.append(_milliseconds(case, subject, times))
             over = [seconds / bound for seconds in times]
             rows.append(row(case, subject, "of the memory's time", "", over, higher=False))
     for name, config in _MATRIX.items():
         case = f"{name}, {weights / 1e6:.3g} M weights in {size} matrices"
         step = {OURS: _ours(config, size, device)}
-        rows.append(_milliseconds(case, OURS, _in_turns(step, min(rounds, 5))[OURS]))
+        rows.append(_milliseconds(case, OURS, in_turns(step, min(rounds, 5), device)[OURS]))
     return {
         "bench": "optimizers",
         "machine": machine_description(device),
@@ -57,13 +57,6 @@ def bench_optimizers(*, quick: bool) -> dict[str, Any]:
         "rows": rows,
         "limits": [{"name": "memory, in place", "value": bandwidth / 1e9, "unit": "GB/s"}],
     }
-
-
-def _bandwidth(device: Device) -> float:
-    """Bytes read and written a second, the best of several times."""
-    array = torch.ones(1 << 26, device=device.device)
-    times = _in_turns({"": array.neg_}, 8)[""]
-    return 2 * array.numel() * array.element_size() / min(times)
 
 
 def _milliseconds(case: str, subject: str, times: list[float]) -> dict[str, Any]:
@@ -104,19 +97,3 @@ def _parameters(size: int, device: Device) -> list[Tensor]:
         weight.requires_grad_().grad = grad
         parameters.append(weight)
     return parameters
-
-
-def _in_turns(subjects: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each subject in each round, the first two left out; every second round backwards,
-    since what ran before has filled the caches."""
-    device = select_device()
-    times: dict[str, list[float]] = {name: [] for name in subjects}
-    order = list(subjects)
-    for _ in range(rounds + 2):
-        order.reverse()
-        for name in order:
-            start = time.perf_counter()
-            subjects[name]()
-            wait(device)
-            times[name].append(time.perf_counter() - start)
-    return {name: taken[2:] for name, taken in times.items()}

@@ -156,6 +156,25 @@ def optimizers(quick: bool, as_json: bool) -> None:
 
 @command.command(
     epilog="""\b
+Example:
+  groundup bench kernels --quick"""
+)
+@click.option("--quick", is_flag=True, help="Smaller, and without the compiler: some seconds.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def kernels(quick: bool, as_json: bool) -> None:
+    """Fused operations on a CPU beside PyTorch's, its compiler's, and what the memory allows."""
+    from groundup.bench.kernels import bench_kernels
+    from groundup.bench.result import print_result
+
+    result = bench_kernels(quick=quick)
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        print_result(result)
+
+
+@command.command(
+    epilog="""\b
 Examples:
   groundup bench tokenizer --text corpus.txt --quick
   groundup bench tokenizer --text corpus.txt --only decode --only train

@@ -1,8 +1,10 @@
 // What becomes of a head's queries, keys or values between their projection and attention.
+#pragma once
+
 #include "lanes.h"
 
 namespace groundup {
-namespace {
+namespace WIDTH {
 
 // Whether nothing stands before a position.
 template <typename T> INLINE bool begins(const Head<T> &head, i64 position) {
@@ -21,7 +23,7 @@ template <typename T> INLINE void mix(const Head<T> &head, i64 position, float *
   });
 }
 
-template <typename T> INLINE void positions_of_head(const Head<T> &head, T *y, float *scales) {
+template <typename T> void head(const Head<T> &head, T *y, float *scales) {
   float numbers[Head<T>::WIDEST];
   const i64 half = head.rotated / 2;
   for (i64 t = 0; t < head.positions; t++, y += head.width) {
@@ -32,7 +34,7 @@ template <typename T> INLINE void positions_of_head(const Head<T> &head, T *y, f
         const Floats x = load(numbers + i, some);
         squares += x * x;
       });
-      const float scale = 1 / std::sqrt(sum(squares) / float(head.width) + head.eps);
+      const float scale = 1 / __builtin_sqrtf(sum(squares) / float(head.width) + head.eps);
       scales[t] = scale;
       each_lanes(head.width, [&](i64 i, auto some) INLINE_HERE {
         store(numbers + i, load(numbers + i, some) * scale * load(head.weight + i, some), some);
@@ -53,7 +55,7 @@ template <typename T> INLINE void positions_of_head(const Head<T> &head, T *y, f
 
 // From the last position to the first, since a position's numbers also went into the next.
 template <typename T>
-INLINE void positions_of_head_back(const Head<T> &head, const float *scales, const T *dy, T *dx,
+void head_back(const Head<T> &head, const float *scales, const T *dy, T *dx,
                                    float *dweight, float *dshare) {
   float mixed[Head<T>::WIDEST], grads[Head<T>::WIDEST], later[Head<T>::WIDEST];
   const i64 half = head.rotated / 2;
@@ -102,21 +104,5 @@ INLINE void positions_of_head_back(const Head<T> &head, const float *scales, con
   if (head.share) *dshare = sum(shares);
 }
 
-} // namespace
-
-EVERY_WIDTH void head(const Head<float> &head, float *y, float *scales) {
-  positions_of_head(head, y, scales);
-}
-EVERY_WIDTH void head(const Head<Bf16> &head, Bf16 *y, float *scales) {
-  positions_of_head(head, y, scales);
-}
-EVERY_WIDTH void head_back(const Head<float> &head, const float *scales, const float *dy, float *dx,
-                           float *dweight, float *dshare) {
-  positions_of_head_back(head, scales, dy, dx, dweight, dshare);
-}
-EVERY_WIDTH void head_back(const Head<Bf16> &head, const float *scales, const Bf16 *dy, Bf16 *dx,
-                           float *dweight, float *dshare) {
-  positions_of_head_back(head, scales, dy, dx, dweight, dshare);
-}
-
+} // namespace WIDTH
 } // namespace groundup

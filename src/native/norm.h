@@ -1,10 +1,12 @@
 // RMSNorm, the gate of an MLP, and dropout.
+#pragma once
+
 #include "lanes.h"
 
 namespace groundup {
-namespace {
+namespace WIDTH {
 
-template <typename T> INLINE void rows_of_norm(const Norm<T> &norm, T *y, float *scales, i64 rows) {
+template <typename T> void norm(const Norm<T> &norm, T *y, float *scales, i64 rows) {
   const T *x = norm.x;
   for (i64 row = 0; row < rows; row++, x += norm.width, y += norm.width) {
     Floats squares{};
@@ -12,7 +14,7 @@ template <typename T> INLINE void rows_of_norm(const Norm<T> &norm, T *y, float 
       const Floats numbers = load(x + i, some);
       squares += numbers * numbers;
     });
-    const float scale = 1 / std::sqrt(sum(squares) / float(norm.width) + norm.eps);
+    const float scale = 1 / __builtin_sqrtf(sum(squares) / float(norm.width) + norm.eps);
     scales[row] = scale;
     each_lanes(norm.width, [&](i64 i, auto some) INLINE_HERE {
       store(y + i, load(x + i, some) * scale * load(norm.weight + i, some), some);
@@ -22,7 +24,7 @@ template <typename T> INLINE void rows_of_norm(const Norm<T> &norm, T *y, float 
 
 // With x̂ = x·ρ and g = dy·w: dx = ρ · (g − x̂ · mean(g · x̂)), dw = Σ dy · x̂.
 template <typename T>
-INLINE void rows_of_norm_back(const Norm<T> &norm, const float *scales, const T *dy, T *dx, float *dweight,
+void norm_back(const Norm<T> &norm, const float *scales, const T *dy, T *dx, float *dweight,
                               i64 rows) {
   const T *x = norm.x;
   for (i64 i = 0; i < norm.width; i++) dweight[i] = 0;
@@ -43,7 +45,7 @@ INLINE void rows_of_norm_back(const Norm<T> &norm, const float *scales, const T 
 
 INLINE Floats sigmoid(Floats x) { return 1.0F / (exp(-x) + 1.0F); }
 
-template <typename T> INLINE void gated(const T *gate, const T *up, T *y, i64 count) {
+template <typename T> void gate(const T *gate, const T *up, T *y, i64 count) {
   each_lanes(count, [&](i64 i, auto some) INLINE_HERE {
     const Floats g = load(gate + i, some);
     store(y + i, g * sigmoid(g) * load(up + i, some), some);
@@ -51,7 +53,7 @@ template <typename T> INLINE void gated(const T *gate, const T *up, T *y, i64 co
 }
 
 template <typename T>
-INLINE void gated_back(const T *gate, const T *up, const T *dy, T *dgate, T *dup, i64 count) {
+void gate_back(const T *gate, const T *up, const T *dy, T *dgate, T *dup, i64 count) {
   each_lanes(count, [&](i64 i, auto some) INLINE_HERE {
     const Floats g = load(gate + i, some), s = sigmoid(g), grad = load(dy + i, some);
     store(dgate + i, grad * load(up + i, some) * s * ((1.0F - s) * g + 1.0F), some);
@@ -68,7 +70,7 @@ INLINE Bits scattered(Bits x) {
   return x ^ (x >> 16);
 }
 
-template <typename T> INLINE void dropped(const Dropout &dropout, const T *x, T *y, i64 count) {
+template <typename T> void dropout(const Dropout &dropout, const T *x, T *y, i64 count) {
   const Bits lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   const auto low = std::uint32_t(dropout.seed), high = std::uint32_t(dropout.seed >> 32);
   each_lanes(count, [&](i64 i, auto some) INLINE_HERE {
@@ -80,39 +82,5 @@ template <typename T> INLINE void dropped(const Dropout &dropout, const T *x, T 
   });
 }
 
-} // namespace
-
-EVERY_WIDTH void norm(const Norm<float> &norm, float *y, float *scales, i64 rows) {
-  rows_of_norm(norm, y, scales, rows);
-}
-EVERY_WIDTH void norm(const Norm<Bf16> &norm, Bf16 *y, float *scales, i64 rows) {
-  rows_of_norm(norm, y, scales, rows);
-}
-EVERY_WIDTH void norm_back(const Norm<float> &norm, const float *scales, const float *dy, float *dx,
-                           float *dweight, i64 rows) {
-  rows_of_norm_back(norm, scales, dy, dx, dweight, rows);
-}
-EVERY_WIDTH void norm_back(const Norm<Bf16> &norm, const float *scales, const Bf16 *dy, Bf16 *dx,
-                           float *dweight, i64 rows) {
-  rows_of_norm_back(norm, scales, dy, dx, dweight, rows);
-}
-EVERY_WIDTH void gate(const float *gate, const float *up, float *y, i64 count) {
-  gated(gate, up, y, count);
-}
-EVERY_WIDTH void gate(const Bf16 *gate, const Bf16 *up, Bf16 *y, i64 count) { gated(gate, up, y, count); }
-EVERY_WIDTH void gate_back(const float *gate, const float *up, const float *dy, float *dgate, float *dup,
-                           i64 count) {
-  gated_back(gate, up, dy, dgate, dup, count);
-}
-EVERY_WIDTH void gate_back(const Bf16 *gate, const Bf16 *up, const Bf16 *dy, Bf16 *dgate, Bf16 *dup,
-                           i64 count) {
-  gated_back(gate, up, dy, dgate, dup, count);
-}
-EVERY_WIDTH void dropout(const Dropout &dropout, const float *x, float *y, i64 count) {
-  dropped(dropout, x, y, count);
-}
-EVERY_WIDTH void dropout(const Dropout &dropout, const Bf16 *x, Bf16 *y, i64 count) {
-  dropped(dropout, x, y, count);
-}
-
+} // namespace WIDTH
 } // namespace groundup

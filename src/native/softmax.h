@@ -1,10 +1,12 @@
 // Softmax: of attention, whose rows see only what stands before them, and of cross-entropy.
-#include <algorithm>
+#pragma once
 
 #include "lanes.h"
 
 namespace groundup {
-namespace {
+namespace WIDTH {
+
+INLINE i64 smaller(i64 a, i64 b) { return a < b ? a : b; }
 
 constexpr float NOTHING = -__builtin_inff();
 
@@ -18,7 +20,7 @@ template <typename Work> INLINE void each_visible(i64 count, i64 columns, const 
 }
 
 template <typename T> INLINE void clear(T *row, i64 count) {
-  std::memset(row, 0, std::size_t(count) * sizeof(T));
+  __builtin_memset(row, 0, std::size_t(count) * sizeof(T));
 }
 
 // What `each_visible` did not come to.
@@ -30,7 +32,7 @@ template <typename T> INLINE void clear_rest(T *row, i64 seen, i64 columns) {
 INLINE Words seen_of(const std::uint8_t *mask, Whole) {
   using Bytes = std::uint8_t __attribute__((vector_size(16)));
   Bytes bytes;
-  std::memcpy(&bytes, mask, sizeof bytes);
+  __builtin_memcpy(&bytes, mask, sizeof bytes);
   return __builtin_convertvector(bytes, Words) != 0;
 }
 INLINE Words seen_of(const std::uint8_t *mask, Some some) {
@@ -39,12 +41,12 @@ INLINE Words seen_of(const std::uint8_t *mask, Some some) {
   return seen_of(bytes, Whole{});
 }
 
-template <typename T> INLINE void rows_of_softmax(const Softmax<T> &softmax, T *y, i64 rows) {
+template <typename T> void softmax(const Softmax<T> &softmax, T *y, i64 rows) {
   const i64 columns = softmax.columns;
   const T *logits = softmax.logits;
   const std::uint8_t *mask = softmax.mask;
   for (i64 row = 0; row < rows; row++, logits += columns, y += columns) {
-    const i64 seen = mask ? columns : std::min(columns, softmax.visible + row);
+    const i64 seen = mask ? columns : smaller(columns, softmax.visible + row);
     const auto scaled = [&](i64 i, auto there, auto count) INLINE_HERE {
       const Floats x = first(count, load(logits + i, there) * softmax.scale, NOTHING);
       return mask ? seen_of(mask + row * columns + i, there) ? x : all(NOTHING) : x;
@@ -73,10 +75,10 @@ template <typename T> INLINE void rows_of_softmax(const Softmax<T> &softmax, T *
 
 // dx = scale · y · (dy − Σ y · dy). What is not seen has y = 0.
 template <typename T>
-INLINE void rows_of_softmax_back(const Softmax<T> &softmax, const T *y, const T *dy, T *dx, i64 rows) {
+void softmax_back(const Softmax<T> &softmax, const T *y, const T *dy, T *dx, i64 rows) {
   const i64 columns = softmax.columns;
   for (i64 row = 0; row < rows; row++, y += columns, dy += columns, dx += columns) {
-    const i64 seen = std::min(columns, softmax.visible + row);
+    const i64 seen = smaller(columns, softmax.visible + row);
     Floats products{};
     each_visible(seen, columns, [&](i64 i, auto there, auto) INLINE_HERE {
       products += load(y + i, there) * load(dy + i, there);
@@ -89,7 +91,7 @@ INLINE void rows_of_softmax_back(const Softmax<T> &softmax, const T *y, const T 
   }
 }
 
-template <typename T> INLINE void rows_of_log_sums(const T *logits, float *sums, i64 rows, i64 columns) {
+template <typename T> void log_sums(const T *logits, float *sums, i64 rows, i64 columns) {
   for (i64 row = 0; row < rows; row++, logits += columns) {
     Floats most = all(NOTHING);
     each_lanes(columns, [&](i64 i, auto some) INLINE_HERE {
@@ -101,12 +103,12 @@ template <typename T> INLINE void rows_of_log_sums(const T *logits, float *sums,
     each_lanes(columns, [&](i64 i, auto some) INLINE_HERE {
       total += exp(first(some, load(logits + i, some), NOTHING) - top);
     });
-    sums[row] = top + std::log(sum(total));
+    sums[row] = top + __builtin_logf(sum(total));
   }
 }
 
 template <typename T>
-INLINE void rows_of_losses_back(const Losses<T> &losses, const float *a, const float *b, T *dx, i64 rows) {
+void losses_back(const Losses<T> &losses, const float *a, const float *b, T *dx, i64 rows) {
   const T *logits = losses.logits;
   for (i64 row = 0; row < rows; row++, logits += losses.columns, dx += losses.columns) {
     const float factor = a[row], log_sum = losses.sums[row];
@@ -120,35 +122,5 @@ INLINE void rows_of_losses_back(const Losses<T> &losses, const float *a, const f
   }
 }
 
-} // namespace
-
-EVERY_WIDTH void softmax(const Softmax<float> &softmax, float *y, i64 rows) {
-  rows_of_softmax(softmax, y, rows);
-}
-EVERY_WIDTH void softmax(const Softmax<Bf16> &softmax, Bf16 *y, i64 rows) {
-  rows_of_softmax(softmax, y, rows);
-}
-EVERY_WIDTH void softmax_back(const Softmax<float> &softmax, const float *y, const float *dy, float *dx,
-                              i64 rows) {
-  rows_of_softmax_back(softmax, y, dy, dx, rows);
-}
-EVERY_WIDTH void softmax_back(const Softmax<Bf16> &softmax, const Bf16 *y, const Bf16 *dy, Bf16 *dx,
-                              i64 rows) {
-  rows_of_softmax_back(softmax, y, dy, dx, rows);
-}
-EVERY_WIDTH void log_sums(const float *logits, float *sums, i64 rows, i64 columns) {
-  rows_of_log_sums(logits, sums, rows, columns);
-}
-EVERY_WIDTH void log_sums(const Bf16 *logits, float *sums, i64 rows, i64 columns) {
-  rows_of_log_sums(logits, sums, rows, columns);
-}
-EVERY_WIDTH void losses_back(const Losses<float> &losses, const float *a, const float *b, float *dx,
-                             i64 rows) {
-  rows_of_losses_back(losses, a, b, dx, rows);
-}
-EVERY_WIDTH void losses_back(const Losses<Bf16> &losses, const float *a, const float *b, Bf16 *dx,
-                             i64 rows) {
-  rows_of_losses_back(losses, a, b, dx, rows);
-}
-
+} // namespace WIDTH
 } // namespace groundup

@@ -1,0 +1,165 @@
+"""The fused operations of a training step on a CPU, forward and backward, beside PyTorch's own and
+beside its compiler's; and beside the memory's own time: what each must read and write, at the rate
+of an operation in place.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from groundup.bench.result import OURS, machine_is_idle, row, versions
+from groundup.bench.turns import bandwidth_in_place, in_turns
+from groundup.core.device import Device, tune_cpu
+from groundup.core.errors import InputError
+from groundup.core.native import core
+from groundup.kernels import cpu
+from groundup.layers import RMSNorm, RoPE
+from groundup.layers.attend import causal_mask
+from groundup.layers.heads import split_heads
+from groundup.layers.shift import HeadShift
+from groundup.train.compile import can_compile
+from groundup.train.probe import machine_description
+
+_FORMATS = (torch.float32, torch.bfloat16)
+_CPU = torch.device("cpu")
+Operation = Callable[..., Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """An operation. inputs: those that have gradients, of the format that is measured. crossings:
+    how often the numbers of the first are read or written, forward and backward together.
+    """
+
+    name: str
+    inputs: Callable[[], tuple[Tensor, ...]]
+    ours: Operation
+    torchs: Operation
+    crossings: float
+
+
+def bench_kernels(*, quick: bool) -> dict[str, Any]:
+    """The result: milliseconds forward and backward, and how often the memory's time.
+
+    quick: smaller inputs, without the compiler. Raises `InputError` without the compiled core.
+    """
+    if core is None:
+        raise InputError(
+            "groundup's compiled core is not installed, and is what this measures: install a C++17 "
+            "compiler, then reinstall groundup."
+        )
+    tune_cpu()
+    idle = machine_is_idle()
+    device = Device(_CPU, torch.float32)
+    bandwidth = bandwidth_in_place(device)
+    rows = []
+    for case in _cases(quick=quick):
+        for dtype in _FORMATS:
+            name = f"{case.name}, {str(dtype).removeprefix('torch.')}"
+            inputs = [x.to(dtype).requires_grad_() for x in case.inputs()]
+            bound = case.crossings * inputs[0].numel() * dtype.itemsize / bandwidth
+            subjects = {OURS: case.ours, "torch": case.torchs}
+            if not quick and can_compile(_CPU):
+                subjects["torch.compile"] = torch.compile(case.torchs, dynamic=False)
+            passes = {subject: _both_passes(f, inputs) for subject, f in subjects.items()}
+            for subject, times in in_turns(passes, 3 if quick else 15, device).items():
+                milliseconds = [1e3 * seconds for seconds in times]
+                over = [seconds / bound for seconds in times]
+                rows.append(row(name, subject, "both passes", "ms", milliseconds, higher=False))
+                rows.append(row(name, subject, "of the memory's time", "", over, higher=False))
+    return {
+        "bench": "kernels",
+        "machine": machine_description(device),
+        "versions": versions("groundup", "torch"),
+        "idle": idle,
+        "rows": rows,
+        "limits": [{"name": "memory, in place", "value": bandwidth / 1e9, "unit": "GB/s"}],
+    }
+
+
+def _both_passes(operation: Operation, inputs: list[Tensor]) -> Callable[[], object]:
+    with torch.no_grad():
+        dy = torch.randn_like(operation(*inputs))
+
+    def run() -> None:
+        torch.autograd.grad(operation(*inputs), inputs, dy)
+
+    return run
+
+
+def _cases(*, quick: bool) -> list[Case]:
+    """At sizes of models of some hundred million weights."""
+    tokens, width, heads, vocabulary = (512, 512, 4, 4000) if quick else (4096, 1024, 8, 32000)
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.randint(vocabulary, (tokens // 2,), generator=generator)
+    T, K = 256, 64
+    rotation = RoPE().build(K)(torch.arange(T))
+    shift = HeadShift(heads, share=0.5)
+    norm = RMSNorm().build(K)
+    later = ~causal_mask(T, T, _CPU)
+
+    def normal(*shape: int) -> Callable[[int], tuple[Tensor, ...]]:
+        return lambda count: tuple(torch.randn(shape, generator=generator) for _ in range(count))
+
+    def of_heads(x: Tensor) -> Tensor:
+        return split_heads(x, norm, rotation=rotation, shift=shift)
+
+    def softmax(x: Tensor) -> Tensor:
+        return (x * K**-0.5).masked_fill(later, float("-inf")).softmax(-1)
+
+    return [
+        Case(
+            name=f"RMSNorm, {tokens} × {width}",
+            inputs=lambda: (*normal(tokens, width)(1), *normal(width)(1)),
+            ours=lambda x, w: cpu.rms_norm(x, w, 1e-6),
+            torchs=lambda x, w: F.rms_norm(x, w.shape, w, 1e-6),
+            crossings=5,
+        ),
+        Case(
+            name=f"cross-entropy, {tokens // 2} × {vocabulary}",
+            inputs=lambda: normal(tokens // 2, vocabulary)(1),
+            ours=lambda x: cpu.cross_entropies(x, targets),
+            torchs=lambda x: F.cross_entropy(x.float(), targets, reduction="none"),
+            crossings=3,
+        ),
+        Case(
+            name=f"SwiGLU's gate, {tokens} × {3 * width}",
+            inputs=lambda: normal(tokens, 3 * width)(2),
+            ours=cpu.silu_gate,
+            torchs=lambda g, u: F.silu(g) * u,
+            crossings=8,
+        ),
+        Case(
+            name=f"causal softmax, {16 * heads} × {T} × {T}",
+            inputs=lambda: normal(16, heads, T, T)(1),
+            ours=lambda x: cpu.softmax(x, scale=K**-0.5),
+            torchs=softmax,
+            crossings=3.5,  # half of what is read is not seen
+        ),
+        Case(
+            name=f"shift, norm and rotation, 16 × {T} × {heads} heads of {K}",
+            inputs=lambda: normal(16, T, heads, K)(1),
+            ours=of_heads,
+            torchs=_plainly(of_heads),
+            crossings=5,
+        ),
+        Case(
+            name=f"dropout, {tokens} × {width}",
+            inputs=lambda: normal(tokens, width)(1),
+            ours=lambda x: cpu.dropout(x, 0.1),
+            torchs=lambda x: F.dropout(x, 0.1),
+            crossings=4,
+        ),
+    ]
+
+
+def _plainly(operation: Operation) -> Operation:
+    def run(*inputs: Tensor) -> Tensor:
+        with cpu.without_core():
+            return operation(*inputs)
+
+    return run

@@ -1,0 +1,26 @@
+"""The benchmark of fused operations has the promised form."""
+
+import json
+
+import pytest
+
+from groundup.bench.kernels import bench_kernels
+from groundup.bench.result import OURS
+from groundup.core.native import core
+
+
+@pytest.mark.skipif(core is None, reason="the compiled core is not installed")
+def test_every_operation_is_timed_beside_torchs_and_the_memory() -> None:
+    result = bench_kernels(quick=True)
+    cases = {row["case"].split(",")[0] for row in result["rows"]}
+    assert cases == {
+        "RMSNorm",
+        "cross-entropy",
+        "SwiGLU's gate",
+        "causal softmax",
+        "shift",
+        "dropout",
+    }
+    assert {row["subject"] for row in result["rows"]} == {OURS, "torch"}
+    assert all(row["value"] > 0 for row in result["rows"])
+    json.dumps(result)
