@@ -112,6 +112,12 @@ def schedule_free(
     """A step of schedule-free AdamW in place. The weight is y, the kept arrays z and the second
     moment. back: of y towards z, where x is. share: of z in the new x."""
 
+def loop_kinds() -> list[str]:
+    """The kinds of loops for layers that this processor bears, from the narrowest to the widest."""
+
+def choose_loops(kind: str, /) -> None:
+    """Take loops of this kind, and not the widest."""
+
 # Of the layers: threads, and whether numbers are bfloat16 and not float32; then arrays, by their
 # addresses, and sizes. `kernels.cpu` says what they compute.
 

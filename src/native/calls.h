@@ -50,6 +50,12 @@ constexpr i64 FEW = 1 << 14; // numbers that are worth a thread's start
 
 inline i64 stretch_of_rows(i64 width) { return std::max<i64>(1, FEW / width); }
 
+// For tests, which try all kinds that a processor bears.
+inline void define_kinds(py::module_ &module) {
+  module.def("loop_kinds", &loop_kinds);
+  module.def("choose_loops", &choose_loops);
+}
+
 inline void define_norm(py::module_ &module) {
   module.def("norm", [](int threads, bool narrow, Address x, Address weight, Address y, Address scales,
                         i64 rows, i64 width, float eps) {

@@ -1,4 +1,4 @@
-// Sixteen numbers at a time, whatever the width of the processor's own registers.
+// As many numbers at a time as a register of the processor holds: AT_ONCE.
 //
 // Memory holds float32 or bfloat16 (the upper half of a float32); the arithmetic is in float32.
 #pragma once
@@ -16,13 +16,14 @@
 namespace groundup {
 namespace WIDTH {
 
-constexpr i64 LANES = 16;
-using Floats = float __attribute__((vector_size(64)));
-using Words = std::int32_t __attribute__((vector_size(64)));
-using Bits = std::uint32_t __attribute__((vector_size(64)));
-using Halves = std::uint16_t __attribute__((vector_size(32)));
+constexpr i64 LANES = AT_ONCE;
+using Floats = float __attribute__((vector_size(4 * LANES)));
+using Words = std::int32_t __attribute__((vector_size(4 * LANES)));
+using Bits = std::uint32_t __attribute__((vector_size(4 * LANES)));
+using Halves = std::uint16_t __attribute__((vector_size(2 * LANES)));
+using Bytes = std::uint8_t __attribute__((vector_size(LANES)));
 
-// How many of the sixteen there are: the last ones of a row may be fewer.
+// How many of them there are: the last ones of a row may be fewer.
 struct Whole {};
 struct Some {
   i64 count;
@@ -81,7 +82,7 @@ template <typename T> INLINE void store(T *to, Floats numbers, Some some) {
   for (i64 i = 0; i < some.count; i++) to[i] = all[i];
 }
 
-// Calls work(i, how many) for 0, 16, 32, … below `count`.
+// Calls work(i, how many) for every LANES-th number below `count`.
 template <typename Work> INLINE void each_lanes(i64 count, const Work &work) {
   i64 i = 0;
   for (; i + LANES <= count; i += LANES) work(i, Whole{});
@@ -90,29 +91,34 @@ template <typename Work> INLINE void each_lanes(i64 count, const Work &work) {
 
 INLINE Floats all(float number) { return Floats{} + number; }
 
+// 0, 1, 2, …
+INLINE Words places() {
+  Words places;
+  for (i64 i = 0; i < LANES; i++) places[i] = std::int32_t(i);
+  return places;
+}
+
 // The first `count` of the numbers, and another in place of the rest.
 INLINE Floats first(i64 count, Floats numbers, float otherwise) {
-  const Words place = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  return place < Words{} + std::int32_t(count) ? numbers : all(otherwise);
+  return places() < std::int32_t(count) ? numbers : all(otherwise);
 }
 INLINE Floats first(Whole, Floats numbers, float) { return numbers; }
 INLINE Floats first(Some some, Floats numbers, float otherwise) {
   return first(some.count, numbers, otherwise);
 }
 
-INLINE Floats larger(Floats a, Floats b) { return a > b ? a : b; }
-
-// The sum, always in the same order.
-INLINE float sum(Floats numbers) {
-  using Eight = float __attribute__((vector_size(32)));
-  using Four = float __attribute__((vector_size(16)));
-  Eight eight[2];
-  __builtin_memcpy(eight, &numbers, sizeof numbers);
-  const Eight halved = eight[0] + eight[1];
-  Four four[2];
-  __builtin_memcpy(four, &halved, sizeof halved);
-  const Four quarter = four[0] + four[1];
-  return (quarter[0] + quarter[1]) + (quarter[2] + quarter[3]);
+INLINE float sum(float __attribute__((vector_size(16))) numbers) {
+  return (numbers[0] + numbers[1]) + (numbers[2] + numbers[3]);
+}
+INLINE float sum(float __attribute__((vector_size(32))) numbers) {
+  float __attribute__((vector_size(16))) halves[2];
+  __builtin_memcpy(halves, &numbers, sizeof numbers);
+  return sum(halves[0] + halves[1]);
+}
+INLINE float sum(float __attribute__((vector_size(64))) numbers) {
+  float __attribute__((vector_size(32))) halves[2];
+  __builtin_memcpy(halves, &numbers, sizeof numbers);
+  return sum(halves[0] + halves[1]);
 }
 
 INLINE float largest(Floats numbers) {

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 // Whether the compiler can compile parts of a program for other processors than the rest of it.
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 10 && defined(__x86_64__)
@@ -88,7 +90,10 @@ template <typename T> struct Loops {
   void (*losses_back)(const Losses<T> &, const float *a, const float *b, T *dx, i64 rows);
 };
 
-// Those of the widest kind that this processor is. They are compiled once for each kind (wide_*.cpp).
+// They are compiled once for each kind of processor (wide_*.cpp). Those of the widest that this one is are
+// taken, or those that were chosen.
 template <typename T> const Loops<T> &loops();
+std::vector<std::string> loop_kinds(); // from the narrowest to the widest
+void choose_loops(const std::string &kind);
 
 } // namespace groundup

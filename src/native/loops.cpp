@@ -1,4 +1,8 @@
-// Which loops this processor takes.
+// Which loops this processor takes: the widest, unless another kind is chosen.
+#include <algorithm>
+#include <atomic>
+#include <stdexcept>
+
 #include "layers.h"
 
 namespace groundup {
@@ -7,9 +11,6 @@ namespace any {
 const Loops<float> &in_float32();
 const Loops<Bf16> &in_bfloat16();
 } // namespace any
-
-#ifdef SEVERAL_WIDTHS
-
 namespace avx2 {
 const Loops<float> &in_float32();
 const Loops<Bf16> &in_bfloat16();
@@ -20,32 +21,46 @@ const Loops<Bf16> &in_bfloat16();
 } // namespace avx512
 
 namespace {
-bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
-bool has_avx512() {
-  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512bf16");
+
+struct Kind {
+  const char *name;
+  const Loops<float> &(*in_float32)();
+  const Loops<Bf16> &(*in_bfloat16)();
+};
+
+// From the narrowest to the widest.
+std::vector<Kind> found() {
+  std::vector<Kind> kinds{{"any", any::in_float32, any::in_bfloat16}};
+#ifdef SEVERAL_WIDTHS
+  __builtin_cpu_init();
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return kinds;
+  kinds.push_back({"avx2", avx2::in_float32, avx2::in_bfloat16});
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512bf16"))
+    kinds.push_back({"avx512", avx512::in_float32, avx512::in_bfloat16});
+#endif
+  return kinds;
 }
+
+const std::vector<Kind> KINDS = found();
+std::atomic<const Kind *> chosen{&KINDS.back()};
+
 } // namespace
 
-template <> const Loops<float> &loops() {
-  static const Loops<float> &widest = has_avx512() ? avx512::in_float32()
-                                      : has_avx2() ? avx2::in_float32()
-                                                   : any::in_float32();
-  return widest;
-}
-template <> const Loops<Bf16> &loops() {
-  static const Loops<Bf16> &widest = has_avx512() ? avx512::in_bfloat16()
-                                     : has_avx2() ? avx2::in_bfloat16()
-                                                  : any::in_bfloat16();
-  return widest;
+template <> const Loops<float> &loops() { return chosen.load()->in_float32(); }
+template <> const Loops<Bf16> &loops() { return chosen.load()->in_bfloat16(); }
+
+std::vector<std::string> loop_kinds() {
+  std::vector<std::string> names;
+  for (const Kind &kind : KINDS) names.push_back(kind.name);
+  return names;
 }
 
-#else
-
-template <> const Loops<float> &loops() { return any::in_float32(); }
-template <> const Loops<Bf16> &loops() { return any::in_bfloat16(); }
-
-#endif
+void choose_loops(const std::string &name) {
+  const auto kind = std::find_if(KINDS.begin(), KINDS.end(), [&](const Kind &k) { return name == k.name; });
+  if (kind == KINDS.end()) throw std::invalid_argument("this processor has no loops of the kind " + name);
+  chosen = &*kind;
+}
 
 } // namespace groundup

@@ -437,6 +437,7 @@ PYBIND11_MODULE(_native, module) {
       });
 
   define_updates(module);
+  define_kinds(module);
   define_norm(module);
   define_gate(module);
   define_dropout(module);

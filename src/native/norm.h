@@ -71,11 +71,10 @@ INLINE Bits scattered(Bits x) {
 }
 
 template <typename T> void dropout(const Dropout &dropout, const T *x, T *y, i64 count) {
-  const Bits lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   const auto low = std::uint32_t(dropout.seed), high = std::uint32_t(dropout.seed >> 32);
   each_lanes(count, [&](i64 i, auto some) INLINE_HERE {
     const std::uint64_t place = std::uint64_t(dropout.from + i);
-    const Bits at = lanes + std::uint32_t(place);
+    const Bits at = (Bits)places() + std::uint32_t(place);
     const Bits chance = scattered(scattered(at ^ low) ^ (high + std::uint32_t(place >> 32)));
     const Floats numbers = load(x + i, some) * dropout.scale;
     store(y + i, chance >= dropout.drop ? numbers : Floats{}, some);

@@ -30,7 +30,6 @@ template <typename T> INLINE void clear_rest(T *row, i64 seen, i64 columns) {
 }
 
 INLINE Words seen_of(const std::uint8_t *mask, Whole) {
-  using Bytes = std::uint8_t __attribute__((vector_size(16)));
   Bytes bytes;
   __builtin_memcpy(&bytes, mask, sizeof bytes);
   return __builtin_convertvector(bytes, Words) != 0;

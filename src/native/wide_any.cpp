@@ -6,4 +6,5 @@
 #endif
 
 #define WIDTH any
+#define AT_ONCE 4
 #include "loops.h"

@@ -10,5 +10,6 @@
 #pragma GCC target("avx2,fma")
 
 #define WIDTH avx2
+#define AT_ONCE 8
 #include "loops.h"
 #endif

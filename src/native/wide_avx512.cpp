@@ -12,6 +12,7 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")
 
 #define WIDTH avx512
+#define AT_ONCE 16
 #define BFLOAT16_UNITS
 #include "loops.h"
 #endif

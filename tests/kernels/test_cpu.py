@@ -1,7 +1,7 @@
 """The compiled core's operations for layers, against PyTorch's own in float64."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -17,6 +17,16 @@ from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder
 
 pytestmark = pytest.mark.skipif(core is None, reason="the compiled core is not installed")
+
+
+@pytest.fixture(autouse=True, scope="module", params=core.loop_kinds() if core else [None])
+def kind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each kind of loops that this processor bears, one after the other."""
+    assert core is not None
+    core.choose_loops(request.param)
+    yield
+    core.choose_loops(core.loop_kinds()[-1])
+
 
 FORMATS = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 SIZES = st.integers(1, 70)
@@ -328,3 +338,9 @@ def test_dropout_is_that_of_the_generator() -> None:
     for one, other in ((drawn[0], drawn[1]), (drawn[0], drawn[4])):
         alike = float((one == other).float().mean())
         assert abs(alike - 0.5) < 5 * 0.5 / 100
+
+
+def test_a_kind_of_loops_that_the_processor_lacks_is_refused() -> None:
+    assert core is not None
+    with pytest.raises(ValueError, match="no loops of the kind avx1024"):
+        core.choose_loops("avx1024")
