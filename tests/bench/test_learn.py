@@ -31,14 +31,27 @@ def test_the_curves_go_down_and_are_drawn(tmp_path: Path) -> None:
     assert len(result["curves"]) == 4
     minutes = {r["case"].split()[0] for r in result["rows"] if r["subject"] == OURS}
     assert minutes == {"0.1", "0.0333"}
-    for curves in result["curves"].values():
-        curve = curves[0]
-        assert curve[-1][1] < math.log2(64)
+    assert result["curves"][OURS][0][-1][1] < math.log2(64)
+    for (curve,) in result["curves"].values():
         assert [seconds for seconds, _ in curve] == sorted(seconds for seconds, _ in curve)
     nats = next(r for r in result["rows"] if r["metric"] == "nats per byte")["value"]
     assert nats == pytest.approx(result["curves"][OURS][0][-1][1] * math.log(2))
     assert "bits per byte" in learning_svg(result)
     json.dumps(result)
+
+
+def test_ours_can_be_trained_alone(tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text(TEXT)
+    base = ablation()
+    model = decoder_of_size(1, 64, context=32)
+    recipe = replace(base, model=model, pretrain=replace(base.pretrain, batch=2))
+    result = bench_learn(
+        text, [], seconds=1, characters=True, recipe=replace(recipe, compile="no"), alone=True
+    )
+    assert list(result["curves"]) == [OURS]
+    assert {r["subject"] for r in result["rows"]} == {OURS}
+    assert "bits per byte" in learning_svg(result)
 
 
 def test_the_peer_counts_every_token_once_and_in_bits(tmp_path: Path) -> None:

@@ -340,6 +340,36 @@ def test_dropout_is_that_of_the_generator() -> None:
         assert abs(alike - 0.5) < 5 * 0.5 / 100
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda x: cpu.rms_norm(x, torch.ones(5), 1e-6),
+        lambda x: cpu.silu_gate(x, x[:1]),
+        lambda x: cpu.silu_gate(x, x.bfloat16()),
+        lambda x: cpu.cross_entropies(x, torch.zeros(2, 3, 3, dtype=torch.int64)),
+        lambda x: cpu.softmax(x, scale=1.0, mask=torch.ones(2, 3, 4, 6, dtype=torch.bool)),
+        lambda x: cpu.softmax(x, scale=1.0, mask=torch.ones(1, 1, 3, 6, dtype=torch.bool)),
+        lambda x: cpu.split_heads(x, share=torch.ones(3)),
+        lambda x: cpu.split_heads(x, weight=torch.ones(4)),
+        lambda x: cpu.split_heads(x, rotation=(torch.ones(3, 4), torch.ones(3, 4))),
+        lambda x: cpu.split_heads(x.new_zeros(1, 1, 1, 1025)),
+        lambda x: cpu.rms_norm(x.double(), torch.ones(6), 1e-6),
+    ],
+)
+def test_shapes_and_formats_that_do_not_fit_are_refused(wrong: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        wrong(torch.zeros(2, 3, 4, 6))
+
+
+def test_positions_of_one_sequence_serve_a_batch() -> None:
+    x = normal(2, 5, 3, 8, dtype=torch.float32)
+    one = tuple(normal(1, 5, 4, dtype=torch.float32, seed=seed) for seed in (1, 2))
+    assert torch.equal(
+        cpu.split_heads(x, rotation=one),
+        cpu.split_heads(x, rotation=(one[0][0], one[1][0])),
+    )
+
+
 def test_a_kind_of_loops_that_the_processor_lacks_is_refused() -> None:
     assert core is not None
     with pytest.raises(ValueError, match="no loops of the kind avx1024"):

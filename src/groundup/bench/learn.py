@@ -73,13 +73,15 @@ def bench_learn(
     recipe: Experiment | None = None,
     nanogpt: Path | None = None,
     seeds: int = 1,
+    alone: bool = False,
 ) -> dict[str, Any]:
     """The result, with the curves.
 
     text: a file of UTF-8, whose last tenth is held out, or a folder of .txt files, of which those
     named in `held_out` are. characters: tokens are code points; otherwise a BPE is learned first.
     recipe: its model and pretraining; None lets the planner choose for the time. seeds: how often
-    ours is trained. Raises `InputError` for a text that is not there, or is too short.
+    ours is trained. alone: without the peer, and ours for the whole time only. Raises `InputError`
+    for a text that is not there, or is too short.
     """
     checkout = nanogpt and str(checkout_of_nanogpt(nanogpt))
     tune_cpu()
@@ -88,13 +90,13 @@ def bench_learn(
     console = make_console()
     with tempfile.TemporaryDirectory() as folder:
         prepared = _prepare(Path(folder), trained, kept, characters)
-        whole, third = (
-            [
+        ours = {
+            budget: [
                 _announced(console, OURS, budget, _ours(recipe, prepared, budget, seed, device))
                 for seed in range(seeds)
             ]
-            for budget in (seconds, seconds / 3)
-        )
+            for budget in ((seconds,) if alone else (seconds, seconds / 3))
+        }
         peer = PlainLoop(
             vocab_size=prepared.tokenizer.vocab_size,
             checkout=checkout,
@@ -106,14 +108,17 @@ def bench_learn(
         name = "nanoGPT" if nanogpt else "GPT-2, plain loop"
         theirs = {
             subject: [_announced(console, subject, seconds, _theirs(loop))]
-            for loop in (peer, small)
+            for loop in (() if alone else (peer, small))
             if (subject := f"{name}, {loop.depth} layers of {loop.width}")
         }
-    text_size = f"{len(prepared.train) / 1e6:.3g} M tokens of text"
-    case, of_third = (f"{s / 60:.3g} minutes, {text_size}" for s in (seconds, seconds / 3))
-    best = min((curve for (curve,) in theirs.values()), key=lambda curve: curve[-1][1])
-    rows = _rows(case, {OURS: whole, **theirs}, characters) + _until(case, whole, best)
-    rows += _rows(of_third, {OURS: third}, characters) + _until(of_third, third, best)
+    best = min((curve for (curve,) in theirs.values()), key=lambda c: c[-1][1], default=None)
+    curves, rows = {}, []
+    for budget, trained_so_long in ours.items():
+        case = f"{budget / 60:.3g} minutes, {len(prepared.train) / 1e6:.3g} M tokens of text"
+        whole = budget == seconds
+        curves[OURS if whole else f"{OURS}, a third of the time"] = trained_so_long
+        subjects = {OURS: trained_so_long, **(theirs if whole else {})}
+        rows += _rows(case, subjects, characters) + _until(case, trained_so_long, best)
     return {
         "bench": "learn",
         "machine": machine_description(device),
@@ -121,7 +126,7 @@ def bench_learn(
         "idle": idle,
         "rows": rows,
         "limits": [],
-        "curves": {OURS: whole, f"{OURS}, a third of the time": third, **theirs},
+        "curves": {**curves, **theirs},
     }
 
 
@@ -272,8 +277,10 @@ def _rows(case: str, curves: dict[str, list[Curve]], characters: bool) -> list[d
     return rows
 
 
-def _until(case: str, ours: list[Curve], theirs: Curve) -> list[dict[str, Any]]:
-    """When ours reached what theirs came to; no rows where a seed did not."""
+def _until(case: str, ours: list[Curve], theirs: Curve | None) -> list[dict[str, Any]]:
+    """When ours reached what theirs came to; no rows where a seed did not, or without theirs."""
+    if theirs is None:
+        return []
     end, goal = theirs[-1]
     reached = [next((s for s, bits in curve if bits <= goal), None) for curve in ours]
     times = [second for second in reached if second is not None]

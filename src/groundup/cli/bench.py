@@ -39,7 +39,7 @@ def train(nanogpt: Path | None, quick: bool, as_json: bool) -> None:
 @command.command(
     epilog="""\b
 Examples:
-  groundup bench learn --text shakespeare.txt --characters --budget 3m --seeds 5
+  groundup bench learn --text shakespeare.txt --characters --budget 3m --seeds 5 --alone
   groundup bench learn --text books/ --held-out emma.txt --nanogpt ~/nanoGPT --plot books.svg"""
 )
 @click.option(
@@ -63,6 +63,7 @@ Examples:
     help="A checkout of nanoGPT to train beside ours. Default: transformers' GPT-2.",
 )
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--alone", is_flag=True, help="Ours alone, for the whole time: no peer, no third.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the curves: an SVG.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def learn(
@@ -73,6 +74,7 @@ def learn(
     recipe: str | None,
     nanogpt: Path | None,
     seeds: int,
+    alone: bool,
     plot: Path | None,
     as_json: bool,
 ) -> None:
@@ -101,6 +103,7 @@ def learn(
         recipe=chosen,
         nanogpt=nanogpt,
         seeds=seeds,
+        alone=alone,
     )
     if plot is not None:
         write_text(plot, learning_svg(result))

@@ -69,6 +69,12 @@ def address(argument: Tensor | float | None) -> float:
     return 0 if argument is None else argument
 
 
+def need(fits: bool, what: str) -> None:
+    """Raises `ValueError` where shapes do not fit: the core would read what is not there."""
+    if not fits:
+        raise ValueError(what)
+
+
 def first_order(backward: Backward) -> Backward:
     """Marks the backward pass of an `autograd.Function`, which calls the core: a gradient of its
     gradient is refused, where it would be wrong."""

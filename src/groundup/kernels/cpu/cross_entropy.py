@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from groundup.core.native import core
-from groundup.kernels.cpu.call import call, first_order
+from groundup.kernels.cpu.call import call, first_order, need
 
 
 def cross_entropies(logits: Tensor, targets: Tensor, z_loss: float = 0.0) -> Tensor:
     """logits: [..., V]; targets: integers [...]; z_loss: c → float32 losses [...]."""
+    shape = logits.shape[:-1]
+    need(targets.shape == shape, f"targets of {tuple(shape)} are needed, not {targets.shape}")
     return _CrossEntropies.apply(logits, targets, z_loss)
 
 

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from groundup.core.native import core
-from groundup.kernels.cpu.call import call, first_order
+from groundup.kernels.cpu.call import call, first_order, need
 
 
 def silu_gate(gate: Tensor, up: Tensor) -> Tensor:
     """silu(gate) · up, of one shape and format."""
+    need(gate.shape == up.shape, f"gate and up differ: {gate.shape} and {up.shape}")
+    need(gate.dtype == up.dtype, f"gate and up differ: {gate.dtype} and {up.dtype}")
     return _SiluGate.apply(gate, up)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from groundup.core.native import core
-from groundup.kernels.cpu.call import call, first_order
+from groundup.kernels.cpu.call import call, first_order, need
 
 WIDEST = 1024  # the core's limit of a head's width
 
@@ -31,7 +31,14 @@ def split_heads(
     of all is one in any case. weight, eps: of an RMSNorm; weight [K]. rotation: cosine and sine,
     float32 [T, R/2] or [B, T, R/2], of the pairs (i, i + R/2).
     """
-    cos, sin = (None, None) if rotation is None else (part.contiguous() for part in rotation)
+    B, T, H, K = x.shape
+    need(K <= WIDEST, f"a head of at most {WIDEST} numbers is needed, not {K}")
+    need(share is None or share.shape == (H,), f"a share for each of {H} heads is needed")
+    need(weight is None or weight.shape == (K,), f"a weight of {K} is needed")
+    cos = sin = None
+    if rotation is not None:
+        cos, sin = (part.expand(*(B,) * (part.dim() - 2), T, -1).contiguous() for part in rotation)
+        need(cos.shape == sin.shape and 2 * cos.shape[-1] <= K, f"{K} numbers are to be turned")
     return _SplitHeads.apply(x, share, first, weight, eps, cos, sin)
 
 

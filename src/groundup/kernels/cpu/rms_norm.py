@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from groundup.core.native import core
-from groundup.kernels.cpu.call import call, first_order
+from groundup.kernels.cpu.call import call, first_order, need
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """x: [..., N]; weight: [N] → the shape and format of x."""
+    need(weight.shape == x.shape[-1:], f"a weight of {x.shape[-1]} is needed, not {weight.shape}")
     return _RMSNorm.apply(x, weight, eps)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from groundup.core.native import core
-from groundup.kernels.cpu.call import call, first_order
+from groundup.kernels.cpu.call import call, first_order, need
 
 
 def softmax(
@@ -21,7 +21,10 @@ def softmax(
     bool [1 or B, 1, T, S], True where a row sees a column; one that sees nothing becomes zeros.
     """
     if mask is not None:
-        mask, visible = mask.expand(-1, -1, *logits.shape[2:]).contiguous(), logits.shape[-1]
+        B, _, *square = logits.shape
+        fits = mask.shape in [(masks, 1, *square) for masks in (1, B)]
+        need(fits, f"a mask of {(B, 1, *square)} is needed, not {tuple(mask.shape)}")
+        mask, visible = mask.contiguous(), logits.shape[-1]
     return _Softmax.apply(logits, scale, visible, mask)
 
 
