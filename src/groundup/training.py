@@ -181,7 +181,7 @@ def train_model(
 
 def pretraining(experiment: Experiment, device: Device) -> Pretrain:
     """The training that is asked for, compiled where `auto` means that."""
-    worth_it = worth_compiling(experiment.model, device.device)
+    worth_it = worth_compiling(experiment.model, device)
     compiles = {"auto": worth_it, "yes": True, "no": False}
     return dataclasses.replace(experiment.pretrain, compile=compiles[experiment.compile])
 

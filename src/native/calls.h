@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <stdexcept>
 #include <vector>
 
 #include "layers.h"
@@ -25,6 +26,7 @@ template <typename T> T *at(Address address, i64 offset = 0) {
 
 // Calls work with a number of the format, float32 or bfloat16, without Python's lock.
 template <typename Work> void in_format(bool narrow, const Work &work) {
+  if (!has_loops()) throw std::invalid_argument("there are no loops for this processor");
   const py::gil_scoped_release release;
   if (narrow) work(Bf16{});
   else work(float{});

@@ -55,8 +55,8 @@ template <typename T> void head(const Head<T> &head, T *y, float *scales) {
 
 // From the last position to the first, since a position's numbers also went into the next.
 template <typename T>
-void head_back(const Head<T> &head, const float *scales, const T *dy, T *dx,
-                                   float *dweight, float *dshare) {
+void head_back(const Head<T> &head, const float *scales, const T *dy, T *dx, float *dweight,
+               float *dshare) {
   float mixed[Head<T>::WIDEST], grads[Head<T>::WIDEST], later[Head<T>::WIDEST];
   const i64 half = head.rotated / 2;
   const float share = head.share ? *head.share : 0;

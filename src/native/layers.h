@@ -93,6 +93,9 @@ template <typename T> struct Loops {
 // They are compiled once for each kind of processor (wide_*.cpp). Those of the widest that this one is are
 // taken, or those that were chosen.
 template <typename T> const Loops<T> &loops();
+template <> const Loops<float> &loops();
+template <> const Loops<Bf16> &loops();
+bool has_loops();
 std::vector<std::string> loop_kinds(); // from the narrowest to the widest
 void choose_loops(const std::string &kind);
 

@@ -1,4 +1,5 @@
-// Which loops this processor takes: the widest, unless another kind is chosen.
+// Which loops this processor takes: the widest, unless another kind is chosen; or none, where the compiler or
+// the processor is of no kind that they were measured to pay for.
 #include <algorithm>
 #include <atomic>
 #include <stdexcept>
@@ -7,10 +8,6 @@
 
 namespace groundup {
 
-namespace any {
-const Loops<float> &in_float32();
-const Loops<Bf16> &in_bfloat16();
-} // namespace any
 namespace avx2 {
 const Loops<float> &in_float32();
 const Loops<Bf16> &in_bfloat16();
@@ -30,7 +27,7 @@ struct Kind {
 
 // From the narrowest to the widest.
 std::vector<Kind> found() {
-  std::vector<Kind> kinds{{"any", any::in_float32, any::in_bfloat16}};
+  std::vector<Kind> kinds;
 #ifdef SEVERAL_WIDTHS
   __builtin_cpu_init();
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return kinds;
@@ -44,12 +41,14 @@ std::vector<Kind> found() {
 }
 
 const std::vector<Kind> KINDS = found();
-std::atomic<const Kind *> chosen{&KINDS.back()};
+std::atomic<const Kind *> chosen{KINDS.empty() ? nullptr : &KINDS.back()};
 
 } // namespace
 
 template <> const Loops<float> &loops() { return chosen.load()->in_float32(); }
 template <> const Loops<Bf16> &loops() { return chosen.load()->in_bfloat16(); }
+
+bool has_loops() { return chosen.load(); }
 
 std::vector<std::string> loop_kinds() {
   std::vector<std::string> names;

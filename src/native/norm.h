@@ -24,8 +24,7 @@ template <typename T> void norm(const Norm<T> &norm, T *y, float *scales, i64 ro
 
 // With x̂ = x·ρ and g = dy·w: dx = ρ · (g − x̂ · mean(g · x̂)), dw = Σ dy · x̂.
 template <typename T>
-void norm_back(const Norm<T> &norm, const float *scales, const T *dy, T *dx, float *dweight,
-                              i64 rows) {
+void norm_back(const Norm<T> &norm, const float *scales, const T *dy, T *dx, float *dweight, i64 rows) {
   const T *x = norm.x;
   for (i64 i = 0; i < norm.width; i++) dweight[i] = 0;
   for (i64 row = 0; row < rows; row++, x += norm.width, dy += norm.width, dx += norm.width) {

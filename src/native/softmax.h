@@ -40,6 +40,12 @@ INLINE Words seen_of(const std::uint8_t *mask, Some some) {
   return seen_of(bytes, Whole{});
 }
 
+INLINE bool any_of(const std::uint8_t *mask, i64 count) {
+  for (i64 i = 0; i < count; i++)
+    if (mask[i]) return true;
+  return false;
+}
+
 template <typename T> void softmax(const Softmax<T> &softmax, T *y, i64 rows) {
   const i64 columns = softmax.columns;
   const T *logits = softmax.logits;
@@ -56,7 +62,7 @@ template <typename T> void softmax(const Softmax<T> &softmax, T *y, i64 rows) {
       most = x > most ? x : most;
     });
     const float top = largest(most);
-    if (mask && top == NOTHING) { // it sees nothing
+    if (mask && top == NOTHING && !any_of(mask + row * columns, columns)) { // it sees nothing
       clear(y, columns);
       continue;
     }

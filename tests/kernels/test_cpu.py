@@ -13,10 +13,12 @@ from torch.nn import functional as F
 
 from groundup.core.native import core
 from groundup.kernels import cpu
-from groundup.layers import GLU, GroupedQuery
+from groundup.layers import GLU, GroupedQuery, Implementation
+from groundup.layers.attend import attend, causal_mask
 from groundup.models import Decoder
+from groundup.train.compile import eagerly
 
-pytestmark = pytest.mark.skipif(core is None, reason="the compiled core is not installed")
+pytestmark = pytest.mark.skipif(not cpu.HAS_LOOPS, reason="the compiled core has no loops here")
 
 
 @pytest.fixture(autouse=True, scope="module", params=core.loop_kinds() if core else [None])
@@ -199,11 +201,13 @@ def test_the_number_of_threads_does_not_change_a_bit(dtype: torch.dtype) -> None
     leaves = [x.requires_grad_(), weight.requires_grad_(), share.requires_grad_()]
     found = []
     threads = torch.get_num_threads()
-    for count in (1, 3):
-        torch.set_num_threads(count)
-        y = cpu.rms_norm(cpu.split_heads(x, share=share, weight=weight, eps=1e-6), weight, 1e-6)
-        found.append([y, *torch.autograd.grad(y, leaves, g.transpose(1, 2))])
-    torch.set_num_threads(threads)
+    try:
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            y = cpu.rms_norm(cpu.split_heads(x, share=share, weight=weight, eps=1e-6), weight, 1e-6)
+            found.append([y, *torch.autograd.grad(y, leaves, g.transpose(1, 2))])
+    finally:
+        torch.set_num_threads(threads)
     assert all(map(torch.equal, *found))
 
 
@@ -222,6 +226,16 @@ def test_what_is_not_finite_is_not_hidden(dtype: torch.dtype, bad: float) -> Non
     ):
         assert torch.isfinite(y[0]).all()
         assert not torch.isfinite(y[1]).all()
+
+
+@FORMATS
+def test_a_masked_row_of_nothing_but_nan_is_nan(dtype: torch.dtype) -> None:
+    x = torch.full((1, 1, 2, 20), math.nan, dtype=dtype)
+    mask = torch.zeros(1, 1, 2, 20, dtype=torch.bool)
+    mask[..., 0, 19] = True
+    y = cpu.softmax(x, scale=1.0, mask=mask)
+    assert y[0, 0, 0].isnan().any()
+    assert not y[0, 0, 1].any()  # it sees nothing
 
 
 def test_losses_of_large_logits_are_exact() -> None:
@@ -270,6 +284,49 @@ def test_what_the_core_takes(tensors: tuple[Tensor, ...], taken: bool) -> None:
     assert cpu.takes(*tensors) == taken
     with cpu.without_core():
         assert not cpu.takes(*tensors)
+
+
+@FORMATS
+@pytest.mark.parametrize("mask", ["causal", "window", "padding"])
+def test_attention_in_several_blocks(dtype: torch.dtype, mask: str) -> None:
+    B, T = 2, 300
+    queries = normal(B, 4, T, 16, dtype=dtype, seed=1)
+    keys, values = (normal(B, 2, T, 16, dtype=dtype, seed=seed) for seed in (2, 3))
+    shown = None
+    if mask == "window":
+        shown = causal_mask(T, T, torch.device("cpu"), window=40)[None, None]
+    elif mask == "padding":
+        shown = (torch.arange(T) < torch.tensor([[T], [200]]))[:, None, None]
+
+    def run(implementation: Implementation) -> Callable[..., Tensor]:
+        return lambda q, k, v: attend(
+            q, k, v, scale=0.25, mask=shown, implementation=implementation
+        )
+
+    check(run("blockwise"), run("reference"), queries, keys, values, slack=4)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch warns of itself while it compiles
+def test_the_compiler_sees_formulas_alone() -> None:
+    config = Decoder(
+        vocab_size=300,
+        context=64,
+        width=64,
+        depth=1,
+        attention=GroupedQuery(heads=2, kv_heads=1, head_width=32, shift=True),
+        mlp=GLU(hidden=128),
+    )
+    model, called = config.build(0), list[Tensor]()
+    tokens = torch.zeros(8, 64, dtype=torch.int64)
+    for part in model.compiled_parts():
+        part.compile(fullgraph=True, backend="eager")
+    with cpu.watched(called.extend):
+        model.losses(tokens, tokens, implementation="training").sum().backward()
+        assert not called
+        with eagerly():
+            model.losses(tokens, tokens, implementation="training").sum().backward()
+        assert called
+    torch.compiler.reset()
 
 
 @pytest.mark.parametrize("documents", [False, True])
@@ -356,6 +413,8 @@ def test_dropout_is_that_of_the_generator() -> None:
         lambda x: cpu.split_heads(x, rotation=(torch.ones(3, 4), torch.ones(3, 4))),
         lambda x: cpu.split_heads(x.new_zeros(1, 1, 1, 1025)),
         lambda x: cpu.rms_norm(x.double(), torch.ones(6), 1e-6),
+        lambda x: cpu.softmax(x, scale=1.0, mask=torch.ones(1, 1, 4, 6)),
+        lambda x: cpu.split_heads(x, share=torch.ones(4), first=torch.ones(2, 3)),
     ],
 )
 def test_shapes_and_formats_that_do_not_fit_are_refused(wrong: Callable[[Tensor], Tensor]) -> None:

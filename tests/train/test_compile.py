@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from groundup.core.native import core
+from groundup.core.device import Device
+from groundup.kernels import cpu
 from groundup.layers import (
     GLU,
     LSTM,
@@ -26,10 +27,10 @@ ATTENTION = GroupedQuery(heads=4, kv_heads=2, head_width=16)
 CONFIG = Decoder(
     vocab_size=50, context=32, width=64, depth=2, attention=ATTENTION, mlp=GLU(hidden=96)
 )
-CPU = torch.device("cpu")
+CPU = Device(torch.device("cpu"), torch.bfloat16)
 
 
-@pytest.mark.skipif(core is None, reason="the compiled core is not installed")
+@pytest.mark.skipif(not cpu.HAS_LOOPS, reason="the compiled core has no loops here")
 @pytest.mark.parametrize(
     ("changes", "fused"),
     [
@@ -40,6 +41,8 @@ CPU = torch.device("cpu")
         ({"attention": (ATTENTION, replace(ATTENTION, softcap=20.0))}, False),
         ({"attention": replace(ATTENTION, sinks=True)}, False),
         ({"attention": replace(ATTENTION, query_key_norm=LayerNorm())}, False),
+        ({"attention": replace(ATTENTION, query_key_norm=RMSNorm(bias=True))}, False),
+        ({"attention": replace(ATTENTION, head_width=1026)}, False),
         ({"mlp": MLP(hidden=96)}, False),
         ({"mlp": GLU(hidden=96, activation="gelu")}, False),
         ({"norm": LayerNorm()}, False),
@@ -53,11 +56,12 @@ CPU = torch.device("cpu")
 def test_what_the_core_fuses_is_not_compiled(changes: dict[str, Any], fused: bool) -> None:
     config = replace(CONFIG, **changes)
     assert core_fuses(config, CPU) == fused
-    assert worth_compiling(config, CPU) == (can_compile(CPU) and not fused)
+    assert worth_compiling(config, CPU) == (can_compile(CPU.device) and not fused)
 
 
 def test_a_gpu_and_other_networks_are_the_compilers() -> None:
-    assert not core_fuses(CONFIG, torch.device("cuda"))
+    assert not core_fuses(CONFIG, Device(torch.device("cuda"), torch.bfloat16))
+    assert not core_fuses(CONFIG, replace(CPU, compute_dtype=torch.float16))
     assert not core_fuses(
         RecurrentLM(vocab_size=50, context=32, width=64, depth=1, cell=LSTM()), CPU
     )

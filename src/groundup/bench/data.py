@@ -134,7 +134,7 @@ def _training(
     config = dataclasses.replace(
         experiment.pretrain,
         steps=repeats + 3,
-        compile=compiled and worth_compiling(model, device.device),
+        compile=compiled and worth_compiling(model, device),
     )
     B, T = config.batch, model.context
     _write_store(folder / "small", 10**7, 10**7, vocabulary=model.vocab_size)

@@ -15,7 +15,6 @@ from groundup.bench.result import OURS, machine_is_idle, row, versions
 from groundup.bench.turns import bandwidth_in_place, in_turns
 from groundup.core.device import Device, tune_cpu
 from groundup.core.errors import InputError
-from groundup.core.native import core
 from groundup.kernels import cpu
 from groundup.layers import RMSNorm, RoPE
 from groundup.layers.attend import causal_mask
@@ -31,14 +30,15 @@ Operation = Callable[..., Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """An operation. inputs: those that have gradients, of the format that is measured. crossings:
-    how often the numbers of the first are read or written, forward and backward together.
+    """An operation. inputs: those that have gradients, of the format that is measured. formula: in
+    PyTorch's operations, unless the core takes its tensors. crossings: how often the numbers of the
+    first are read or written, forward and backward together.
     """
 
     name: str
     inputs: Callable[[], tuple[Tensor, ...]]
     ours: Operation
-    torchs: Operation
+    formula: Operation
     crossings: float
 
 
@@ -47,10 +47,10 @@ def bench_kernels(*, quick: bool) -> dict[str, Any]:
 
     quick: smaller inputs, without the compiler. Raises `InputError` without the compiled core.
     """
-    if core is None:
+    if not cpu.HAS_LOOPS:
         raise InputError(
-            "groundup's compiled core is not installed, and is what this measures: install a C++17 "
-            "compiler, then reinstall groundup."
+            "groundup's compiled core has no loops for this processor, and they are what this "
+            "measures: install GCC 10 or newer on a processor with AVX2, then reinstall groundup."
         )
     tune_cpu()
     idle = machine_is_idle()
@@ -62,9 +62,9 @@ def bench_kernels(*, quick: bool) -> dict[str, Any]:
             name = f"{case.name}, {str(dtype).removeprefix('torch.')}"
             inputs = [x.to(dtype).requires_grad_() for x in case.inputs()]
             bound = case.crossings * inputs[0].numel() * dtype.itemsize / bandwidth
-            subjects = {OURS: case.ours, "torch": case.torchs}
+            subjects = {OURS: case.ours, "torch": _plainly(case.formula)}
             if not quick and can_compile(_CPU):
-                subjects["torch.compile"] = torch.compile(case.torchs, dynamic=False)
+                subjects["torch.compile"] = torch.compile(case.formula, dynamic=False)
             passes = {subject: _both_passes(f, inputs) for subject, f in subjects.items()}
             for subject, times in in_turns(passes, 3 if quick else 15, device).items():
                 milliseconds = [1e3 * seconds for seconds in times]
@@ -116,42 +116,42 @@ def _cases(*, quick: bool) -> list[Case]:
             name=f"RMSNorm, {tokens} × {width}",
             inputs=lambda: (*normal(tokens, width)(1), *normal(width)(1)),
             ours=lambda x, w: cpu.rms_norm(x, w, 1e-6),
-            torchs=lambda x, w: F.rms_norm(x, w.shape, w, 1e-6),
+            formula=lambda x, w: F.rms_norm(x, w.shape, w, 1e-6),
             crossings=5,
         ),
         Case(
             name=f"cross-entropy, {tokens // 2} × {vocabulary}",
             inputs=lambda: normal(tokens // 2, vocabulary)(1),
             ours=lambda x: cpu.cross_entropies(x, targets),
-            torchs=lambda x: F.cross_entropy(x.float(), targets, reduction="none"),
+            formula=lambda x: F.cross_entropy(x.float(), targets, reduction="none"),
             crossings=3,
         ),
         Case(
             name=f"SwiGLU's gate, {tokens} × {3 * width}",
             inputs=lambda: normal(tokens, 3 * width)(2),
             ours=cpu.silu_gate,
-            torchs=lambda g, u: F.silu(g) * u,
+            formula=lambda g, u: F.silu(g) * u,
             crossings=8,
         ),
         Case(
             name=f"causal softmax, {16 * heads} × {T} × {T}",
             inputs=lambda: normal(16, heads, T, T)(1),
             ours=lambda x: cpu.softmax(x, scale=K**-0.5),
-            torchs=softmax,
+            formula=softmax,
             crossings=3.5,  # half of what is read is not seen
         ),
         Case(
             name=f"shift, norm and rotation, 16 × {T} × {heads} heads of {K}",
             inputs=lambda: normal(16, T, heads, K)(1),
             ours=of_heads,
-            torchs=_plainly(of_heads),
+            formula=of_heads,
             crossings=5,
         ),
         Case(
             name=f"dropout, {tokens} × {width}",
             inputs=lambda: normal(tokens, width)(1),
             ours=lambda x: cpu.dropout(x, 0.1),
-            torchs=lambda x: F.dropout(x, 0.1),
+            formula=lambda x: F.dropout(x, 0.1),
             crossings=4,
         ),
     ]

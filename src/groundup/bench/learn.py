@@ -4,8 +4,8 @@ same held-out text against time.
 Ours begins as a user's does, with a peak and a step to be measured and blocks to be compiled, and
 all of that counts. The peer's step is measured beforehand. Evaluations count for neither.
 
-A learning rate falls at the end of the time that was planned. Ours is therefore trained twice: for
-the peer's time, and for a third of it.
+A learning rate falls at the end of the time that was planned. Beside a peer ours is therefore
+trained twice: for the peer's time, and for a third of it.
 """
 
 import json
@@ -228,7 +228,7 @@ def _plan(
     vocab_size = text.tokenizer.vocab_size
     if recipe is not None:
         model = replace(recipe.model, vocab_size=vocab_size)
-        compiles = {"auto": worth_compiling(model, device.device), "yes": True, "no": False}
+        compiles = {"auto": worth_compiling(model, device), "yes": True, "no": False}
         return model, replace(recipe.pretrain, compile=compiles[recipe.compile])
     plan = plan_pretraining(
         seconds * peak_flops(device) * ASSUMED_UTILISATION,
@@ -236,7 +236,7 @@ def _plan(
         unique_tokens=len(text.train),
         seed=0,
     )
-    pretrain = replace(plan.pretrain, compile=worth_compiling(plan.model, device.device))
+    pretrain = replace(plan.pretrain, compile=worth_compiling(plan.model, device))
     return plan.model, few_micro_batches(pretrain, plan.model, device, free_memory(device))
 
 

@@ -87,7 +87,7 @@ def _ours(device: Device, steps: int, peak: float) -> tuple[float, float]:
         steps=steps,
         batch=_BATCH,
         optimizer=ByRole(matrices=Muon(lr=0.02), embedding=AdamW(lr=0.09), rest=AdamW(lr=0.003)),
-        compile=worth_compiling(model, device.device),
+        compile=worth_compiling(model, device),
     )
     probe = probe_step(config, model, device, repeats=steps)
     return probe.tokens_per_second, probe.flops_per_second / peak

@@ -1,7 +1,7 @@
 """The compiled core, groundup._native, where the installation could build it.
 
 Elsewhere `core` is None and the references in Python serve: the same ids, and the same optimizer
-steps up to rounding, more slowly.
+steps and layers up to rounding (dropout draws other masks), more slowly.
 The environment variable GROUNDUP_CORE=python chooses them as well.
 """
 

@@ -156,9 +156,9 @@ def _draft(
         probe=None,
     )
     plan = apply_overrides(plan, config.plan_overrides)
-    if _may_compile(plan, config) and core_fuses(plan.model, device.device):
-        return _compiled(plan, False, _FUSED)
-    return plan
+    if _may_compile(plan, config) and core_fuses(plan.model, device):
+        plan = _compiled(plan, False, _FUSED)
+    return apply_overrides(plan, config.plan_overrides)
 
 
 def _may_compile(plan: Plan, config: Quickstart) -> bool:

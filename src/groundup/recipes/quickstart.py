@@ -96,8 +96,8 @@ class Quickstart:
     budget: of the whole job, see `scaling.budget`. chat: JSONL of examples for fine-tuning.
     verifier: `MODULE:FUNCTION` or `FILE.py:FUNCTION` for reinforcement learning.
     grpo_seeds: how many times reinforcement learning is repeated, to see its noise.
-    compile: "auto" compiles where a compiler is found, and with a budget in time only where that is
-    measured to pay.
+    compile: "auto" compiles where a compiler is found and the compiled core does not fuse the same,
+    and with a budget in time only where that is measured to pay.
     plan_overrides: `key=value` changes to the plan, applied when it is made.
     """
 

@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from groundup.core.native import core
+from groundup.core.device import Device
+from groundup.kernels import cpu
 from groundup.layers import GLU, GroupedQuery, Learned, NoPE, RMSNorm, RoPE, Sinusoidal
 from groundup.models import Decoder, LanguageModel, RecurrentLM
 
@@ -19,19 +20,20 @@ def can_compile(device: torch.device) -> bool:
     return device.type != "cpu" or any(map(shutil.which, ("c++", "g++", "clang++")))
 
 
-def worth_compiling(model: Decoder | RecurrentLM, device: torch.device) -> bool:
+def worth_compiling(model: Decoder | RecurrentLM, device: Device) -> bool:
     """Whether compiling can be done, and can be worth its time."""
-    return can_compile(device) and not core_fuses(model, device)
+    return can_compile(device.device) and not core_fuses(model, device)
 
 
-def core_fuses(model: Decoder | RecurrentLM, device: torch.device) -> bool:
-    """Whether the compiled core (`kernels.cpu`) has all that the compiler would fuse: such a model
-    is as fast without being compiled (docs/benchmarks/train.md)."""
-    if core is None or device.type != "cpu" or not isinstance(model, Decoder):
+def core_fuses(model: Decoder | RecurrentLM, device: Device) -> bool:
+    """Whether the compiled core (`kernels.cpu`) has the parts that the compiler would fuse: such a
+    model is as fast without being compiled (docs/benchmarks/train.md)."""
+    if not (cpu.HAS_LOOPS and device.device.type == "cpu" and isinstance(model, Decoder)):
         return False
     layers = range(model.depth)
     return (
-        isinstance(model.norm, RMSNorm)
+        device.compute_dtype in (torch.float32, torch.bfloat16)
+        and isinstance(model.norm, RMSNorm)
         and model.logit_softcap is None
         and all(_fuses_attention(model.attention_of(layer)) for layer in layers)
         and all(_fuses_position(model.position_of(layer)) for layer in layers)
@@ -40,11 +42,14 @@ def core_fuses(model: Decoder | RecurrentLM, device: torch.device) -> bool:
 
 
 def _fuses_attention(attention: object) -> bool:
+    if not isinstance(attention, GroupedQuery):
+        return False
+    norm = attention.query_key_norm
     return (
-        isinstance(attention, GroupedQuery)
-        and attention.softcap is None
+        attention.softcap is None
         and not attention.sinks
-        and isinstance(attention.query_key_norm, RMSNorm | None)
+        and attention.head_width <= cpu.WIDEST
+        and (norm is None or (isinstance(norm, RMSNorm) and not norm.bias))
     )
 
 

@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from groundup.core.device import Device
+from groundup.kernels.cpu import watched
 from groundup.train.probe import wait
 
 Account = TypeVar("Account", bound=Hashable)
@@ -72,9 +73,22 @@ class Traffic(TorchDispatchMode, Generic[Account]):
         self.moved: Counter[Account] = Counter()
         self._account: Account | None = None
 
+    def __enter__(self) -> "Traffic[Account]":
+        self._watching = watched(self._count)
+        self._watching.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        self._watching.__exit__(None, None, None)
+
     def enter(self, account: Account | None) -> None:
         """From now on `account` is at work; None: nobody."""
         self._account = account
+
+    def _count(self, tensors: Sequence[Tensor]) -> None:
+        if self._account is not None:
+            self.moved[self._account] += sum(map(_bytes, tensors))
 
     def __torch_dispatch__(
         self,
@@ -84,9 +98,9 @@ class Traffic(TorchDispatchMode, Generic[Account]):
         kwargs: Any = None,
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        if self._account is not None and not (func.is_view or func in _FREE):
-            tensors = [x for x in tree_leaves((args, kwargs, result)) if isinstance(x, Tensor)]
-            self.moved[self._account] += sum(map(_bytes, tensors))
+        if not (func.is_view or func in _FREE):
+            leaves = tree_leaves((args, kwargs, result))
+            self._count([leaf for leaf in leaves if isinstance(leaf, Tensor)])
         return result
 
 

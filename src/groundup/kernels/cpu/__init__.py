@@ -6,7 +6,7 @@ calls it: for other formats and devices, for small tensors, and for the compiler
 Arithmetic is in float32; sums are taken in an order that the number of threads does not change.
 """
 
-from groundup.kernels.cpu.call import takes, without_core
+from groundup.kernels.cpu.call import HAS_LOOPS, takes, watched, without_core
 from groundup.kernels.cpu.cross_entropy import cross_entropies
 from groundup.kernels.cpu.dropout import dropout
 from groundup.kernels.cpu.gate import silu_gate
@@ -15,6 +15,7 @@ from groundup.kernels.cpu.rms_norm import rms_norm
 from groundup.kernels.cpu.softmax import softmax
 
 __all__ = [
+    "HAS_LOOPS",
     "WIDEST",
     "cross_entropies",
     "dropout",
@@ -23,5 +24,6 @@ __all__ = [
     "softmax",
     "split_heads",
     "takes",
+    "watched",
     "without_core",
 ]

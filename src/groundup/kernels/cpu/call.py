@@ -1,6 +1,6 @@
 """When the compiled core is called, and how it is given tensors: by their addresses."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar, cast
@@ -15,7 +15,10 @@ from groundup.core.native import core
 # Numbers of the smallest tensor for which a call, some 20 µs with its gradient's, pays.
 _LEAST = 1 << 13
 _FORMATS = (torch.float32, torch.bfloat16)
+# Whether there are loops for this processor; where none are, the formulas serve.
+HAS_LOOPS = core is not None and bool(core.loop_kinds())
 _used: ContextVar[bool] = ContextVar("used", default=True)
+_watchers: list[Callable[[Sequence[Tensor]], None]] = []
 
 Backward = TypeVar("Backward", bound=Callable[..., Any])
 
@@ -23,17 +26,19 @@ Backward = TypeVar("Backward", bound=Callable[..., Any])
 def takes(*tensors: Tensor) -> bool:
     """Whether the compiled core is to work on them: on a CPU, of one of its formats, not too small.
 
-    Tensors that have no numbers, for the prediction of memory, count like those that have.
+    Tensors that have no numbers, for the prediction of memory, count like those that have. Where
+    PyTorch compiles, never: it fuses the formulas.
     """
+    if torch.compiler.is_compiling():  # first of all, as the compiler cannot read what follows
+        return False
     first = tensors[0]
     return (
-        core is not None
+        HAS_LOOPS
         and first.device.type in ("cpu", "meta")
         and first.dtype in _FORMATS
         and first.numel() >= _LEAST
         and all(tensor.dtype == first.dtype for tensor in tensors)
         and _used.get()
-        and not torch.compiler.is_compiling()
     )
 
 
@@ -47,6 +52,17 @@ def without_core() -> Iterator[None]:
         _used.reset(token)
 
 
+@contextmanager
+def watched(watcher: Callable[[Sequence[Tensor]], None]) -> Iterator[None]:
+    """A context in which the watcher is told the tensors of each call, which PyTorch's own
+    instruments do not see."""
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)
+
+
 def call(function: Callable[..., None], like: Tensor, *arguments: Tensor | float | None) -> None:
     """Call a function of the core with the number of threads, the format of `like`, and arguments.
 
@@ -57,6 +73,8 @@ def call(function: Callable[..., None], like: Tensor, *arguments: Tensor | float
         raise TypeError(f"the compiled core takes float32 and bfloat16, not {like.dtype}")
     if like.is_meta or isinstance(like, FakeTensor):
         return
+    for watcher in _watchers:
+        watcher([argument for argument in arguments if isinstance(argument, Tensor)])
     function(torch.get_num_threads(), like.dtype == torch.bfloat16, *map(address, arguments))
 
 

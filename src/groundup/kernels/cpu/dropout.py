@@ -16,7 +16,7 @@ def dropout(x: Tensor, p: float) -> Tensor:
 
     The seed is drawn from PyTorch's global generator.
     """
-    return _Dropout.apply(x, torch.empty(1, dtype=torch.int64).random_(), p)
+    return _Dropout.apply(x, torch.empty(1, dtype=torch.int64, device=x.device).random_(), p)
 
 
 class _Dropout(torch.autograd.Function):

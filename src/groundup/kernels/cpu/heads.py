@@ -35,9 +35,11 @@ def split_heads(
     need(K <= WIDEST, f"a head of at most {WIDEST} numbers is needed, not {K}")
     need(share is None or share.shape == (H,), f"a share for each of {H} heads is needed")
     need(weight is None or weight.shape == (K,), f"a weight of {K} is needed")
+    need(first is None or first.dtype == torch.bool, "where documents begin is to be bool")
     cos = sin = None
     if rotation is not None:
-        cos, sin = (part.expand(*(B,) * (part.dim() - 2), T, -1).contiguous() for part in rotation)
+        wide = (part.float().expand(*(B,) * (part.dim() - 2), T, -1) for part in rotation)
+        cos, sin = (part.contiguous() for part in wide)
         need(cos.shape == sin.shape and 2 * cos.shape[-1] <= K, f"{K} numbers are to be turned")
     return _SplitHeads.apply(x, share, first, weight, eps, cos, sin)
 

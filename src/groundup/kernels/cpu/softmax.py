@@ -23,6 +23,7 @@ def softmax(
     if mask is not None:
         B, _, *square = logits.shape
         fits = mask.shape in [(masks, 1, *square) for masks in (1, B)]
+        need(mask.dtype == torch.bool, f"a mask is to be bool, not {mask.dtype}")
         need(fits, f"a mask of {(B, 1, *square)} is needed, not {tuple(mask.shape)}")
         mask, visible = mask.contiguous(), logits.shape[-1]
     return _Softmax.apply(logits, scale, visible, mask)
