@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from groundup.kernels.cpu import HAS_LOOPS, watched
 from groundup.layers import (
     GLU,
     LSTM,
@@ -113,6 +114,22 @@ def test_activations_are_what_a_real_forward_pass_keeps(kind: str, dtype: torch.
         dtype=dtype,
     )
     assert found.activations == pytest.approx(sum(kept.values()), rel=0.001)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_operations_of_the_compiled_core_are_predicted_too(dtype: torch.dtype) -> None:
+    """They are for tensors that are larger than those above."""
+    model = CONFIG.build(0)
+    tokens = torch.zeros(8, 64, dtype=torch.int64)
+    called: list[torch.Tensor] = []
+
+    def forward() -> torch.Tensor:
+        with watched(called.extend), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            return model.losses(tokens, tokens, implementation="training").sum()
+
+    found = training_memory(CONFIG, batch=8, tokens=64, optimizer=AdamW(lr=0.1), dtype=dtype)
+    assert found.activations == pytest.approx(bytes_saved(model, forward), rel=0.001)
+    assert bool(called) == HAS_LOOPS
 
 
 def test_what_is_saved_by_hand() -> None:

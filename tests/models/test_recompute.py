@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from groundup.kernels.cpu import HAS_LOOPS, watched
 from groundup.layers import GLU, GroupedQuery, MoE, RouterReport
 from groundup.models import Decoder, LanguageModel, RecurrentLM
 from groundup.models.memory import bytes_saved, training_memory
@@ -49,6 +50,19 @@ def test_losses_and_gradients_are_the_same(
     torch.testing.assert_close(again, losses)
     assert grads.keys() == grads_again.keys()
     torch.testing.assert_close(grads_again, grads)
+
+
+@pytest.mark.parametrize("recompute", ["logits", "blocks"])
+def test_the_compiled_cores_operations_compute_the_same_again(recompute: Recompute) -> None:
+    """In float32 and large enough for them; the mask of its dropout, too."""
+    model = replace(DECODER, width=256, mlp=GLU(hidden=512)).build(0)
+    called: list[Tensor] = []
+    with watched(called.extend):
+        losses, grads = gradients(model, "nothing")
+        again, grads_again = gradients(model, recompute)
+    assert bool(called) == HAS_LOOPS
+    torch.testing.assert_close(again, losses)
+    torch.testing.assert_close(grads_again, grads, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow  # it compiles
