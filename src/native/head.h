@@ -1,7 +1,7 @@
 // What becomes of a head's queries, keys or values between their projection and attention.
 #pragma once
 
-#include "lanes.h"
+#include "norm.h"
 
 namespace groundup {
 namespace WIDTH {
@@ -28,18 +28,7 @@ template <typename T> void head(const Head<T> &head, T *y, float *scales) {
   const i64 half = head.rotated / 2;
   for (i64 t = 0; t < head.positions; t++, y += head.width) {
     mix(head, t, numbers);
-    if (head.weight) {
-      Floats squares{};
-      each_lanes(head.width, [&](i64 i, auto some) INLINE_HERE {
-        const Floats x = load(numbers + i, some);
-        squares += x * x;
-      });
-      const float scale = 1 / __builtin_sqrtf(sum(squares) / float(head.width) + head.eps);
-      scales[t] = scale;
-      each_lanes(head.width, [&](i64 i, auto some) INLINE_HERE {
-        store(numbers + i, load(numbers + i, some) * scale * load(head.weight + i, some), some);
-      });
-    }
+    if (head.weight) scales[t] = normalise(numbers, head.weight, head.width, head.eps, numbers);
     const float *cos = head.cos + t * half, *sin = head.sin + t * half;
     each_lanes(half, [&](i64 i, auto some) INLINE_HERE {
       const Floats a = load(numbers + i, some), b = load(numbers + half + i, some);
@@ -76,17 +65,7 @@ void head_back(const Head<T> &head, const float *scales, const T *dy, T *dx, flo
     });
     if (head.weight) {
       mix(head, t, mixed);
-      const float scale = scales[t];
-      Floats products{};
-      each_lanes(head.width, [&](i64 i, auto some) INLINE_HERE {
-        products += load(grads + i, some) * load(head.weight + i, some) * load(mixed + i, some);
-      });
-      const float mean = sum(products) * scale / float(head.width);
-      each_lanes(head.width, [&](i64 i, auto some) INLINE_HERE {
-        const Floats normed = load(mixed + i, some) * scale, grad = load(grads + i, some);
-        store(grads + i, (grad * load(head.weight + i, some) - normed * mean) * scale, some);
-        store(dweight + i, load(dweight + i, some) + grad * normed, some);
-      });
+      normalise_back(mixed, head.weight, head.width, scales[t], grads, grads, dweight);
     }
     T *dx_here = dx + t * head.stride;
     const T *x = head.x + t * head.stride, *before = x - head.stride;

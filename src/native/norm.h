@@ -6,39 +6,51 @@
 namespace groundup {
 namespace WIDTH {
 
+// y = x · ρ · w of one row, which may be x itself. Returns ρ = 1 / √(mean(x²) + ε).
+template <typename T>
+INLINE float normalise(const T *x, const float *weight, i64 width, float eps, T *y) {
+  Floats squares{};
+  each_lanes(width, [&](i64 i, auto some) INLINE_HERE {
+    const Floats numbers = load(x + i, some);
+    squares += numbers * numbers;
+  });
+  const float scale = 1 / __builtin_sqrtf(sum(squares) / float(width) + eps);
+  each_lanes(width, [&](i64 i, auto some) INLINE_HERE {
+    store(y + i, load(x + i, some) * scale * load(weight + i, some), some);
+  });
+  return scale;
+}
+
+// With x̂ = x·ρ and g = dy·w: dx = ρ · (g − x̂ · mean(g · x̂)), which may be dy itself; dy · x̂ is added to
+// dweight.
+template <typename T>
+INLINE void normalise_back(const T *x, const float *weight, i64 width, float scale, const T *dy, T *dx,
+                           float *dweight) {
+  Floats products{};
+  each_lanes(width, [&](i64 i, auto some) INLINE_HERE {
+    products += load(dy + i, some) * load(weight + i, some) * load(x + i, some);
+  });
+  const float mean = sum(products) * scale / float(width);
+  each_lanes(width, [&](i64 i, auto some) INLINE_HERE {
+    const Floats normed = load(x + i, some) * scale, grad = load(dy + i, some);
+    store(dx + i, (grad * load(weight + i, some) - normed * mean) * scale, some);
+    store(dweight + i, load(dweight + i, some) + grad * normed, some);
+  });
+}
+
 template <typename T> void norm(const Norm<T> &norm, T *y, float *scales, i64 rows) {
-  const T *x = norm.x;
-  for (i64 row = 0; row < rows; row++, x += norm.width, y += norm.width) {
-    Floats squares{};
-    each_lanes(norm.width, [&](i64 i, auto some) INLINE_HERE {
-      const Floats numbers = load(x + i, some);
-      squares += numbers * numbers;
-    });
-    const float scale = 1 / __builtin_sqrtf(sum(squares) / float(norm.width) + norm.eps);
-    scales[row] = scale;
-    each_lanes(norm.width, [&](i64 i, auto some) INLINE_HERE {
-      store(y + i, load(x + i, some) * scale * load(norm.weight + i, some), some);
-    });
+  for (i64 row = 0; row < rows; row++) {
+    const i64 at = row * norm.width;
+    scales[row] = normalise(norm.x + at, norm.weight, norm.width, norm.eps, y + at);
   }
 }
 
-// With x̂ = x·ρ and g = dy·w: dx = ρ · (g − x̂ · mean(g · x̂)), dw = Σ dy · x̂.
 template <typename T>
 void norm_back(const Norm<T> &norm, const float *scales, const T *dy, T *dx, float *dweight, i64 rows) {
-  const T *x = norm.x;
   for (i64 i = 0; i < norm.width; i++) dweight[i] = 0;
-  for (i64 row = 0; row < rows; row++, x += norm.width, dy += norm.width, dx += norm.width) {
-    const float scale = scales[row];
-    Floats products{};
-    each_lanes(norm.width, [&](i64 i, auto some) INLINE_HERE {
-      products += load(dy + i, some) * load(norm.weight + i, some) * load(x + i, some);
-    });
-    const float mean = sum(products) * scale / float(norm.width);
-    each_lanes(norm.width, [&](i64 i, auto some) INLINE_HERE {
-      const Floats normed = load(x + i, some) * scale, grad = load(dy + i, some);
-      store(dx + i, (grad * load(norm.weight + i, some) - normed * mean) * scale, some);
-      store(dweight + i, load(dweight + i, some) + grad * normed, some);
-    });
+  for (i64 row = 0; row < rows; row++) {
+    const i64 at = row * norm.width;
+    normalise_back(norm.x + at, norm.weight, norm.width, scales[row], dy + at, dx + at, dweight);
   }
 }
 

@@ -32,6 +32,14 @@ def kind(request: pytest.FixtureRequest) -> Iterator[None]:
 
 FORMATS = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 SIZES = st.integers(1, 70)
+CONFIG = Decoder(
+    vocab_size=300,
+    context=48,
+    width=96,
+    depth=2,
+    attention=GroupedQuery(heads=4, kv_heads=2, head_width=24, shift=True),
+    mlp=GLU(hidden=200),
+)
 
 
 def normal(*shape: int, dtype: torch.dtype, seed: int = 0, scale: float = 1.0) -> Tensor:
@@ -308,16 +316,8 @@ def test_attention_in_several_blocks(dtype: torch.dtype, mask: str) -> None:
 
 @pytest.mark.filterwarnings("ignore")  # torch warns of itself while it compiles
 def test_the_compiler_sees_formulas_alone() -> None:
-    config = Decoder(
-        vocab_size=300,
-        context=64,
-        width=64,
-        depth=1,
-        attention=GroupedQuery(heads=2, kv_heads=1, head_width=32, shift=True),
-        mlp=GLU(hidden=128),
-    )
-    model, called = config.build(0), list[Tensor]()
-    tokens = torch.zeros(8, 64, dtype=torch.int64)
+    model, called = CONFIG.build(0), list[Tensor]()
+    tokens = torch.zeros(8, 48, dtype=torch.int64)
     for part in model.compiled_parts():
         part.compile(fullgraph=True, backend="eager")
     with cpu.watched(called.extend):
@@ -332,19 +332,11 @@ def test_the_compiler_sees_formulas_alone() -> None:
 @pytest.mark.parametrize("documents", [False, True])
 @pytest.mark.parametrize("autocast", [False, True])
 def test_a_model_computes_what_its_formulas_do(documents: bool, autocast: bool) -> None:
-    config = Decoder(
-        vocab_size=300,
-        context=48,
-        width=96,
-        depth=2,
-        attention=GroupedQuery(heads=4, kv_heads=2, head_width=24, shift=True),
-        mlp=GLU(hidden=200),
-    )
     tokens = torch.randint(300, (8, 49), generator=torch.Generator().manual_seed(9))
     packed = torch.arange(48).expand(8, 48) // 20 if documents else None
 
     def losses_and_grads() -> list[Tensor]:
-        model = config.build(0)
+        model = CONFIG.build(0)
         for block in model.blocks:  # which begin as the identity
             for weight in block.writes():
                 torch.nn.init.normal_(weight, std=0.1, generator=torch.Generator().manual_seed(1))
