@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from groundup.bench.result import OURS, machine_is_idle, row, versions
-from groundup.bench.turns import bandwidth_in_place, in_turns
+from groundup.bench.result import OURS, machine_is_idle, versions
+from groundup.bench.turns import beside_memory, memory_limit, rows_beside_memory
 from groundup.core.device import Device, tune_cpu
 from groundup.core.errors import InputError
 from groundup.kernels import cpu
@@ -55,29 +55,26 @@ def bench_kernels(*, quick: bool) -> dict[str, Any]:
     tune_cpu()
     idle = machine_is_idle()
     device = Device(_CPU, torch.float32)
-    bandwidth = bandwidth_in_place(device)
-    rows = []
+    rows, rates = [], []
     for case in _cases(quick=quick):
         for dtype in _FORMATS:
             name = f"{case.name}, {str(dtype).removeprefix('torch.')}"
             inputs = [x.to(dtype).requires_grad_() for x in case.inputs()]
-            bound = case.crossings * inputs[0].numel() * dtype.itemsize / bandwidth
+            moved = case.crossings * inputs[0].numel() * dtype.itemsize
             subjects = {OURS: case.ours, "torch": _plainly(case.formula)}
             if not quick and can_compile(_CPU):
                 subjects["torch.compile"] = torch.compile(case.formula, dynamic=False)
             passes = {subject: _both_passes(f, inputs) for subject, f in subjects.items()}
-            for subject, times in in_turns(passes, 3 if quick else 15, device).items():
-                milliseconds = [1e3 * seconds for seconds in times]
-                over = [seconds / bound for seconds in times]
-                rows.append(row(name, subject, "both passes", "ms", milliseconds, higher=False))
-                rows.append(row(name, subject, "of the memory's time", "", over, higher=False))
+            times, memory = beside_memory(passes, moved, 3 if quick else 15, device)
+            rows += rows_beside_memory(name, "both passes", times, memory)
+            rates += [moved / seconds for seconds in memory]
     return {
         "bench": "kernels",
         "machine": machine_description(device),
         "versions": versions("groundup", "torch"),
         "idle": idle,
         "rows": rows,
-        "limits": [{"name": "memory, in place", "value": bandwidth / 1e9, "unit": "GB/s"}],
+        "limits": [memory_limit(rates)],
     }
 
 

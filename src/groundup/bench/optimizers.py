@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from groundup.bench.result import OURS, machine_is_idle, row, versions
-from groundup.bench.turns import bandwidth_in_place, in_turns
+from groundup.bench.turns import beside_memory, in_turns, memory_limit, rows_beside_memory
 from groundup.core.device import Device, select_device, tune_cpu
 from groundup.optim import SOAP, Adam, AdamW, Lion, Muon, ScheduleFreeAdamW
 from groundup.optim.optimizer import OptimizerConfig
 from groundup.train.probe import machine_description
 
 _SHAPE, _COUNT = (1024, 1024), 10
+_METRIC = "a step"
 _RATE, _BETAS, _DECAY = 1e-3, (0.9, 0.95), 0.1
 
 # The optimizer, and how often an element's four bytes are read or written.
@@ -33,34 +34,29 @@ def bench_optimizers(*, quick: bool) -> dict[str, Any]:
     """The result: milliseconds a step; of element-wise ones how often the memory's time, too."""
     tune_cpu()
     device, idle = select_device(), machine_is_idle()
-    bandwidth = bandwidth_in_place(device)
-    rounds, size = (3, 2) if quick else (15, _COUNT)
+    rounds, size = (3, 2) if quick else (51, _COUNT)
     weights = size * _SHAPE[0] * _SHAPE[1]
-    rows = []
+    rows, rates = [], []
     for name, (config, crossings) in _ELEMENTWISE.items():
         case = f"{name}, {weights / 1e6:.3g} M weights"
-        bound = 4 * crossings * weights / bandwidth
+        moved = 4 * crossings * weights
         subjects = _subjects(name, config, size, device)
-        for subject, times in in_turns(subjects, rounds, device).items():
-            rows.append(_milliseconds(case, subject, times))
-            over = [seconds / bound for seconds in times]
-            rows.append(row(case, subject, "of the memory's time", "", over, higher=False))
+        times, memory = beside_memory(subjects, moved, rounds, device)
+        rows += rows_beside_memory(case, _METRIC, times, memory)
+        rates += [moved / seconds for seconds in memory]
     for name, config in _MATRIX.items():
         case = f"{name}, {weights / 1e6:.3g} M weights in {size} matrices"
         step = {OURS: _ours(config, size, device)}
-        rows.append(_milliseconds(case, OURS, in_turns(step, min(rounds, 5), device)[OURS]))
+        times = [1e3 * seconds for seconds in in_turns(step, min(rounds, 5), device)[OURS]]
+        rows.append(row(case, OURS, _METRIC, "ms", times, higher=False))
     return {
         "bench": "optimizers",
         "machine": machine_description(device),
         "versions": versions("groundup", "torch"),
         "idle": idle,
         "rows": rows,
-        "limits": [{"name": "memory, in place", "value": bandwidth / 1e9, "unit": "GB/s"}],
+        "limits": [memory_limit(rates)],
     }
-
-
-def _milliseconds(case: str, subject: str, times: list[float]) -> dict[str, Any]:
-    return row(case, subject, "a step", "ms", [1e3 * time for time in times], higher=False)
 
 
 def _subjects(
