@@ -8,6 +8,7 @@ Like the main job it goes on where it was killed, and a finished stage is not do
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,16 @@ from groundup.core.config import to_dict
 from groundup.core.device import Device, select_device, tune_cpu
 from groundup.core.errors import InputError
 from groundup.core.files import read_json, write_json
+from groundup.core.manifest import MANIFEST, read_manifest
 from groundup.core.metrics import read_metrics
+from groundup.core.processes import ONE, Group, joined
+from groundup.core.progress import make_console
 from groundup.core.rundir import claim_config, open_run
 from groundup.core.seeds import derive_seed
 from groundup.curate import Curate, open_source
 from groundup.evals import documents_within
 from groundup.models import DecoderModel, LanguageModel, RecurrentModel, training_flops
+from groundup.parallel.parallelism import REPLICATED, Parallelism
 from groundup.pipeline import Job, Shards, make_corpus, make_shards, make_tokenizer
 from groundup.recipes import Quickstart
 from groundup.recipes.experiment import Experiment
@@ -35,6 +40,8 @@ from groundup.tokenizers import Tokenizer
 from groundup.train import Pretrain, bits_per_byte, pretrain
 from groundup.train.compile import worth_compiling
 from groundup.train.probe import machine_description, probe_step
+
+_PROBED_TOGETHER = 5  # steps, since several processes must agree on when to stop
 
 
 @dataclass(frozen=True)
@@ -49,20 +56,37 @@ class Text:
         return self.tokenizer.special_tokens[END_OF_TEXT]
 
 
-def run_training(experiment: Experiment, directory: Path, console: Console) -> dict[str, Any]:
-    """Train one model in `directory`, or do what is left of it; returns what it cost and gained."""
+def run_training(
+    experiment: Experiment,
+    directory: Path,
+    console: Console,
+    parallelism: Parallelism = REPLICATED,
+) -> dict[str, Any]:
+    """Train one model in `directory`, or do what is left of it; returns what it cost and gained.
+
+    Where `torchrun` has launched several processes, they train it together, on a file system that
+    they share; the first one makes the data before the others look at them. parallelism: how.
+    """
     experiment = consistent(experiment)
     open_source(experiment.data)  # what is not there is refused before anything is written
-    with open_run(directory):
-        claim_config(directory, experiment)
-        tune_cpu()
-        device = select_device(experiment.device, experiment.dtype)
-        write_json(directory / "machine.json", machine_description(device))
-        text = make_text(experiment, directory, console)
-        steps = affordable_steps(experiment, directory)
-        facts = train_model(experiment, text, directory, experiment.seed, steps, console)
+    tune_cpu()
+    device = select_device(experiment.device, experiment.dtype)
+    with joined(device.device) as group, ExitStack() as held:
+        if group.rank:
+            console = make_console(quiet=True)
+        with group.first_alone("text"):
+            if group.rank == 0:
+                held.enter_context(open_run(directory))
+                claim_config(directory, experiment)
+                write_json(directory / "machine.json", machine_description(device))
+            text = make_text(experiment, directory, console)
+        steps = affordable_steps(experiment, directory, group, parallelism)
+        seed = experiment.seed
+        facts = train_model(experiment, text, directory, seed, steps, console, group, parallelism)
         result = {"run": str(directory), **facts}
-        write_json(directory / "result.json", result)
+        if group.rank == 0:
+            write_json(directory / "result.json", result)
+        group.barrier()
     return result
 
 
@@ -98,7 +122,12 @@ def make_text(experiment: Experiment, folder: Path, console: Console) -> Text:
     return Text(tokenizer, make_shards(job, corpus, tokenizer))
 
 
-def affordable_steps(experiment: Experiment, folder: Path) -> int:
+def affordable_steps(
+    experiment: Experiment,
+    folder: Path,
+    group: Group = ONE,
+    parallelism: Parallelism = REPLICATED,
+) -> int:
     """How many steps the budget pays for. A measured one is kept in `folder`, so that all seeds
     train as long as each other and a resumed training goes on as it was begun."""
     device = select_device(experiment.device, experiment.dtype)
@@ -110,11 +139,16 @@ def affordable_steps(experiment: Experiment, folder: Path) -> int:
         steps = config.steps_within(int(budget.flops / micro_batch))
     else:
         kept = folder / "step_seconds.json"
-        if kept.exists():
+        found = kept.exists()
+        group.barrier()  # before it is written, all have looked
+        if found:
             step_seconds = read_json(kept)["step_seconds"]
         else:
-            step_seconds = probe_step(config, experiment.model, device).step_seconds
-            write_json(kept, {"step_seconds": step_seconds})
+            repeats = None if group.size == 1 else _PROBED_TOGETHER
+            probe = probe_step(config, experiment.model, device, repeats, group, parallelism)
+            step_seconds = probe.step_seconds
+            if group.rank == 0:
+                write_json(kept, {"step_seconds": step_seconds})
         micro_batches = (budget.seconds or 0.0) / step_seconds * config.accumulation
         steps = config.steps_within(int(micro_batches))
     if steps < 1:
@@ -123,7 +157,14 @@ def affordable_steps(experiment: Experiment, folder: Path) -> int:
 
 
 def train_model(
-    experiment: Experiment, text: Text, folder: Path, seed: int, steps: int, console: Console
+    experiment: Experiment,
+    text: Text,
+    folder: Path,
+    seed: int,
+    steps: int,
+    console: Console,
+    group: Group = ONE,
+    parallelism: Parallelism = REPLICATED,
 ) -> dict[str, Any]:
     """One training in `folder`, or what is there of it; its facts, with its curve.
 
@@ -147,6 +188,8 @@ def train_model(
             end_of_text=text.end,
             device=device,
             console=console,
+            group=group,
+            parallelism=parallelism,
         )
         model = load_model(stage / "model")
         assert isinstance(model, DecoderModel | RecurrentModel)
@@ -160,13 +203,14 @@ def train_model(
             end_of_text=text.end,
             documents=config.validation_documents,
             document_mask=config.document_mask,
+            group=group,
         )
         curve = [*_curve(stage / "metrics.jsonl", facts["tokens"], validated)]
         return {
             **facts,
             "flops": facts["tokens"] * per_token,
             "seconds": curve[-1]["seconds"],
-            "bits_per_byte": _measured(experiment, model, text, device),
+            "bits_per_byte": _measured(experiment, model, text, device, group),
             "curve": [{"flops": point.pop("tokens") * per_token, **point} for point in curve],
         }
 
@@ -176,7 +220,14 @@ def train_model(
         "pretrain": to_dict(config),
         "evaluation": to_dict(experiment.evaluation),
     }
-    return dict(job.stage("pretrain", inputs, build).facts)
+    stage = folder / "pretrain"
+    finished = (stage / MANIFEST).exists()
+    group.barrier()  # before it is finished, all have looked
+    if group.rank and not finished:
+        build(stage)
+    facts = dict(job.stage("pretrain", inputs, build).facts) if group.rank == 0 else {}
+    group.barrier()
+    return facts or dict(read_manifest(stage, "pretrain").facts)
 
 
 def pretraining(experiment: Experiment, device: Device) -> Pretrain:
@@ -202,7 +253,9 @@ def _curve(path: Path, tokens: int, last: float) -> Iterator[dict[str, float]]:
     yield {"tokens": tokens, "seconds": seconds, "bits_per_byte": last}
 
 
-def _measured(experiment: Experiment, model: LanguageModel, text: Text, device: Device) -> float:
+def _measured(
+    experiment: Experiment, model: LanguageModel, text: Text, device: Device, group: Group
+) -> float:
     evaluation, validation = experiment.evaluation, text.shards.validation
     return bits_per_byte(
         model,
@@ -212,4 +265,5 @@ def _measured(experiment: Experiment, model: LanguageModel, text: Text, device: 
         stride=min(evaluation.stride, model.config.context),
         documents=documents_within(validation, evaluation.max_bytes),
         document_mask=experiment.pretrain.document_mask,
+        group=group,
     )

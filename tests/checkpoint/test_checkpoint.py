@@ -8,14 +8,13 @@ import pytest
 import torch
 
 from groundup.checkpoint import (
+    CheckpointWriter,
     Retention,
     latest_checkpoint,
     load_checkpoint,
     load_decoder,
     load_model,
-    save_checkpoint,
     save_model,
-    take_snapshot,
 )
 from groundup.core.errors import ArtifactError
 from groundup.core.files import write_json
@@ -46,7 +45,10 @@ def stepped(config: Decoder, seed: int) -> tuple[DecoderModel, ByRoleState]:
 
 
 def save(folder: Path, model: DecoderModel, optimizer: ByRoleState, step: int, state: dict) -> None:
-    save_checkpoint(folder, take_snapshot(model, optimizer, step, state), Retention())
+    writer = CheckpointWriter(folder, Retention())
+    writer.begin(model, optimizer, step, state)
+    writer.wait()
+    writer.close()
 
 
 @pytest.mark.parametrize("head", [{}, {"tied": True}, {"embedding_in_head": True}], ids=str)

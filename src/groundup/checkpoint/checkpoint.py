@@ -3,72 +3,132 @@
     step-00000200/
         config.json             the model's config
         model.safetensors       weights, float32
-        optimizer.safetensors   optimizer state (absent from a model that is only to be used)
+        optimizer.safetensors   optimizer state (absent from a model that is only to be used); of
+                                several processes a file each (see `checkpoint.parts`)
         state.json              step and anything else that the loop needs to go on
         manifest.json           checksums, written last
 
 A checkpoint is written under a temporary name and renamed when it is whole; older ones are removed
-only after that, so there is always one to go on from. No pickle is read or written.
+only after that, so there is always one to go on from. No pickle is read or written. Several
+processes share a file system; the first one writes all but the others' optimizer state, for which
+it waits.
 """
 
 import shutil
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
+from groundup.checkpoint.parts import part_file, read_parts
 from groundup.checkpoint.retention import Retention
 from groundup.core.config import load_config, save_config
-from groundup.core.errors import ArtifactError, InputError
+from groundup.core.errors import ArtifactError, InputError, LostProcessError
 from groundup.core.files import PARTIAL, read_json, sync, write_json
 from groundup.core.manifest import MANIFEST, read_manifest, verify, write_manifest
+from groundup.core.processes import PATIENCE, Group
 from groundup.core.tensors import write_tensors
 from groundup.models import DecoderModel
 from groundup.models.families import Architecture, Model, module_of
 from groundup.optim import Optimizer
+from groundup.parallel.exchange import Exchange
+from groundup.parallel.parallelism import ALONE
 
 CHECKPOINT = "checkpoint"
 _STEP = "step-"
+_LOOK_AGAIN = 0.05  # seconds between two looks for what other processes write
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """The state of a training after a step, in memory of its own: the training can go on.
 
-    state: anything else that the loop needs to go on, as JSON.
+    files: tensors that this process writes, by the files' names. state: anything else that the loop
+    needs to go on, as JSON. first: whether this is the first process, which finishes the checkpoint
+    when the `awaited` files of others are there.
     """
 
     step: int
     config: Architecture
-    weights: Mapping[str, Tensor]
-    optimizer: Mapping[str, Tensor]
+    files: Mapping[str, Mapping[str, Tensor]]
     state: Mapping[str, Any]
+    first: bool
+    awaited: tuple[str, ...]
 
 
 def take_snapshot(
-    model: Model, optimizer: Optimizer, step: int, state: Mapping[str, Any]
+    model: Model,
+    optimizer: Optimizer,
+    step: int,
+    state: Mapping[str, Any],
+    exchange: Exchange = ALONE,
 ) -> Snapshot:
-    """Copy weights and optimizer state to memory of the host, which takes as many bytes again."""
-    copies = _copied(own_tensors(model)), _copied(optimizer.tensors())
-    return Snapshot(step, model.config, *copies, dict(state))
+    """Copy weights and optimizer state, as far as this process is to write them, to memory of the
+    host, which takes as many bytes again."""
+    rank, size = exchange.group.rank, exchange.group.size
+    rows = exchange.weights()
+    weights = rows if rows is not None and rank else _held(model, exchange)
+    kinds = {
+        "model": (weights, 1 if rows is None else size),
+        "optimizer": (optimizer.tensors(), size if exchange.shares_state else 1),
+    }
+    return Snapshot(
+        step,
+        model.config,
+        {
+            part_file(kind, rank, writers): _copied(tensors)
+            for kind, (tensors, writers) in kinds.items()
+            if rank < writers
+        },
+        dict(state),
+        rank == 0,
+        tuple(
+            part_file(k, r, writers) for k, (_, writers) in kinds.items() for r in range(1, writers)
+        ),
+    )
 
 
 def save_model(directory: Path, model: Model, facts: Mapping[str, Any]) -> None:
     """Write a model to use, without optimizer state, as a finished artifact."""
-    _save(directory, model.config, {"model": own_tensors(model)}, facts, facts)
+    partial = _begin(directory)
+    with _removed_on_error(partial):
+        _write(partial, model.config, {part_file("model", 0, 1): own_tensors(model)}, facts)
+        _finish(directory, facts)
 
 
-def save_checkpoint(folder: Path, snapshot: Snapshot, retention: Retention) -> None:
-    """Write `folder/step-N`, then remove those beside it that are not to be kept."""
-    tensors = {"model": snapshot.weights, "optimizer": snapshot.optimizer}
-    state = {"step": snapshot.step, **snapshot.state}
-    facts = {"step": snapshot.step}
-    _save(checkpoint_path(folder, snapshot.step), snapshot.config, tensors, state, facts)
+def begin_checkpoint(folder: Path, step: int, group: Group) -> None:
+    """Make room for `folder/step-N`, without what a killed run has left of it, before any process
+    writes to it."""
+    if group.rank == 0:
+        _begin(checkpoint_path(folder, step))
+    group.barrier()
+
+
+def save_checkpoint(
+    folder: Path, snapshot: Snapshot, retention: Retention, given_up: threading.Event
+) -> None:
+    """Write this process's files of `folder/step-N`, which was begun. The first process then waits
+    for the others' files, finishes it, and removes those beside it that are not to be kept.
+
+    given_up: set where the others will not come any more.
+    """
+    directory = checkpoint_path(folder, snapshot.step)
+    partial = _partial(directory)
+    if not snapshot.first:
+        _write_files(partial, snapshot.files)
+        return
+    with _removed_on_error(partial):
+        state = {"step": snapshot.step, **snapshot.state}
+        _write(partial, snapshot.config, snapshot.files, state)
+        for name in snapshot.awaited:
+            _await(partial / name, given_up)
+        _finish(directory, {"step": snapshot.step})
     finished = [int(path.name.removeprefix(_STEP)) for path in _finished(folder)]
     kept = {checkpoint_path(folder, step) for step in retention.kept(finished)}
     for path in folder.glob(f"{_STEP}*"):  # what a killed run has left unfinished too
@@ -85,15 +145,19 @@ def latest_checkpoint(folder: Path) -> Path | None:
     return max(_finished(folder), default=None)
 
 
-def load_checkpoint(directory: Path, model: Model, optimizer: Optimizer) -> dict[str, Any]:
+def load_checkpoint(
+    directory: Path, model: Model, optimizer: Optimizer, exchange: Exchange = ALONE
+) -> dict[str, Any]:
     """Fill a model and an optimizer that were built from the same configs; returns the state.
+
+    It does not matter how many processes saved it, nor how they shared it.
 
     Raises `ArtifactError` for a damaged checkpoint, or one of another model or optimizer.
     """
     verify(directory, read_manifest(directory, CHECKPOINT))
-    _load_weights(directory, model)
+    _load_weights(directory, model, _held(model, exchange))
     try:
-        optimizer.load(_read_tensors(directory / "optimizer.safetensors"))
+        optimizer.load(read_parts(directory, "optimizer", optimizer.tensors())[0])
     except ValueError as error:
         raise ArtifactError(f"{directory} is of another optimizer: {error}.") from error
     return read_json(directory / "state.json")
@@ -104,7 +168,7 @@ def load_model(directory: Path) -> Model:
     verify(directory, read_manifest(directory, CHECKPOINT))
     config = load_config(cast(type[Architecture], Architecture), directory / "config.json")
     model = module_of(config)
-    _load_weights(directory, model)
+    _load_weights(directory, model, own_tensors(model))
     return model.eval()
 
 
@@ -124,31 +188,62 @@ def own_tensors(model: Model) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **buffers}
 
 
-def _save(
-    directory: Path,
-    config: Architecture,
-    tensors: Mapping[str, Mapping[str, Tensor]],
-    state: Mapping[str, Any],
-    facts: Mapping[str, Any],
-) -> None:
-    partial = directory.with_name(directory.name + PARTIAL)
+def _partial(directory: Path) -> Path:
+    return directory.with_name(directory.name + PARTIAL)
+
+
+def _begin(directory: Path) -> Path:
+    """An empty folder for what will become `directory`."""
+    partial = _partial(directory)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    try:
-        save_config(partial / "config.json", config)
-        for name, group in tensors.items():
-            write_tensors(partial / f"{name}.safetensors", group)
-        write_json(partial / "state.json", dict(state))
-        write_manifest(partial, kind=CHECKPOINT, inputs={}, facts=facts)
-    except BaseException:
-        shutil.rmtree(
-            partial, ignore_errors=True
-        )  # on a full disk, half a checkpoint is in the way
-        raise
+    return partial
+
+
+def _write(
+    partial: Path,
+    config: Architecture,
+    files: Mapping[str, Mapping[str, Tensor]],
+    state: Mapping[str, Any],
+) -> None:
+    save_config(partial / "config.json", config)
+    _write_files(partial, files)
+    write_json(partial / "state.json", dict(state))
+
+
+def _write_files(partial: Path, files: Mapping[str, Mapping[str, Tensor]]) -> None:
+    for name, tensors in files.items():
+        write_tensors(partial / name, tensors)
+
+
+def _finish(directory: Path, facts: Mapping[str, Any]) -> None:
+    partial = _partial(directory)
+    write_manifest(partial, kind=CHECKPOINT, inputs={}, facts=facts)
     if directory.exists():
         shutil.rmtree(directory)
     partial.rename(directory)
     sync(directory.parent)
+
+
+@contextmanager
+def _removed_on_error(partial: Path) -> Iterator[None]:
+    """A context for writing: on a full disk, half a checkpoint is in the way."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _await(path: Path, given_up: threading.Event) -> None:
+    """Until another process has written `path`, which appears when it is whole."""
+    end = time.monotonic() + PATIENCE.total_seconds()
+    while not path.exists():
+        if given_up.wait(_LOOK_AGAIN) or time.monotonic() > end:
+            raise LostProcessError(
+                f"{path} was not written by its process: see what that one said, and whether all "
+                "share this file system."
+            )
 
 
 def _finished(folder: Path) -> list[Path]:
@@ -160,26 +255,27 @@ def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except FileNotFoundError as error:
-        raise ArtifactError(f"{path} does not exist: this model was not saved to go on.") from error
-    except SafetensorError as error:
-        raise ArtifactError(f"{path} is not a readable safetensors file ({error}).") from error
+def _held(model: Model, exchange: Exchange) -> dict[str, Tensor]:
+    """What this process has of the model: all, or its rows of what is shared and all the rest."""
+    whole, rows = own_tensors(model), exchange.weights()
+    if rows is None:
+        return whole
+    shared = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    return {**rows, **{name: t for name, t in whole.items() if name not in shared}}
 
 
 @torch.no_grad()
-def _load_weights(directory: Path, model: Model) -> None:
-    path = directory / "model.safetensors"
-    saved = _read_tensors(path)
-    parameters = own_tensors(model)
-    if odd := sorted(saved.keys() ^ parameters.keys()):
-        raise ArtifactError(f"{path} and the model's config differ in the tensor {odd[0]}.")
-    for name, parameter in parameters.items():
-        if saved[name].shape != parameter.shape:
+def _load_weights(directory: Path, model: Model, held: Mapping[str, Tensor]) -> None:
+    found, names = read_parts(directory, "model", held)
+    if odd := sorted(names ^ own_tensors(model).keys()):
+        raise ArtifactError(
+            f"{directory}: the weights and the model's config differ in the tensor {odd[0]}."
+        )
+    for name, tensor in held.items():
+        if name not in found or found[name].shape != tensor.shape:
+            saved = tuple(found[name].shape) if name in found else "another one"
             raise ArtifactError(
-                f"{path}: {name} has the shape {tuple(saved[name].shape)}, "
-                f"and the config says {tuple(parameter.shape)}."
+                f"{directory}: the weights' {name} has the shape {saved}, "
+                f"and the config says {tuple(tensor.shape)}."
             )
-        parameter.copy_(saved[name])
+        tensor.copy_(found[name])

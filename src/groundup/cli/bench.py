@@ -178,6 +178,25 @@ def kernels(quick: bool, as_json: bool) -> None:
 
 @command.command(
     epilog="""\b
+Example:
+  groundup bench parallel --quick"""
+)
+@click.option("--quick", is_flag=True, help="Two processes and a smaller model: some seconds.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def parallel(quick: bool, as_json: bool) -> None:
+    """Training steps of several processes beside PyTorch's, and what they send."""
+    from groundup.bench.parallel import bench_parallel
+    from groundup.bench.result import print_result
+
+    result = bench_parallel(quick=quick)
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        print_result(result)
+
+
+@command.command(
+    epilog="""\b
 Examples:
   groundup bench tokenizer --text corpus.txt --quick
   groundup bench tokenizer --text corpus.txt --only decode --only train

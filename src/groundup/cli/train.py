@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -12,7 +13,8 @@ Examples:
   groundup train llama --data my-documents/ --budget 10m
   groundup train ablation --set pretrain.optimizer.matrices.lr=0.01 --name slower
   groundup train mine.py:recipe --set model.depth=6 --name deeper
-  groundup train runs/deeper/config.json --name again"""
+  groundup train runs/deeper/config.json --name again
+  torchrun --nproc-per-node 2 -m groundup train llama --shard optimizer"""
 )
 @click.argument("recipe")
 @click.option("--budget", help="FLOPs, such as 2e13, or time, such as 60s. Default: the recipe's.")
@@ -20,6 +22,13 @@ Examples:
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
 @click.option("--name", default="train", show_default=True, help="The folder below --runs.")
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
+@click.option(
+    "--shard",
+    type=click.Choice(["nothing", "optimizer", "gradients", "weights"]),
+    default="nothing",
+    show_default=True,
+    help="What each of several processes keeps a share of.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def command(
     recipe: str,
@@ -28,17 +37,21 @@ def command(
     overrides: tuple[str, ...],
     name: str,
     runs: Path,
+    shard: Literal["nothing", "optimizer", "gradients", "weights"],
     as_json: bool,
 ) -> None:
     """Train one model on documents, for a budget.
 
     RECIPE is `ablation`, a rung of the ladder (`llama`, `gpt-2`, …), FILE.py:FUNCTION, or a saved
     config.json of an Experiment. A killed training goes on where it was, so the same command
-    resumes it.
+    resumes it. Launched by torchrun, processes share each batch; a resumed training may have more
+    or fewer of them.
     """
     from groundup.core.config import apply_overrides
     from groundup.core.files import write_text
+    from groundup.core.processes import comes_first
     from groundup.core.progress import make_console
+    from groundup.parallel.parallelism import Parallelism
     from groundup.recipes.experiment import Experiment, experiments
     from groundup.recipes.load import load_recipe
     from groundup.report.formats import duration, quantity
@@ -49,7 +62,10 @@ def command(
     given = {"budget": budget, "data": data}
     changes = [f"{key}={value}" for key, value in given.items() if value is not None]
     directory = runs / name
-    result = run_training(apply_overrides(base, [*changes, *overrides]), directory, make_console())
+    experiment = apply_overrides(base, [*changes, *overrides])
+    result = run_training(experiment, directory, make_console(), Parallelism(shard=shard))
+    if not comes_first():
+        return
     write_text(directory / "curve.svg", training_svg(result))
     if as_json:
         click.echo(json.dumps(result))

@@ -60,6 +60,9 @@ def select_device(device: str = "auto", dtype: Format = "auto") -> Device:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     chosen = torch.device(device)
+    if chosen == torch.device("cuda") and "LOCAL_RANK" in os.environ:  # one of several processes
+        chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(chosen)
     if dtype == "auto":
         dtype = "bfloat16" if _multiplies_bfloat16(chosen) else "float32"
     if chosen.type == "cuda":
@@ -81,7 +84,8 @@ def _multiplies_bfloat16(device: torch.device) -> bool:
 def tune_cpu(threads: int | None = None) -> None:
     """Keep freed memory in the process (glibc only) and set PyTorch's thread count.
 
-    threads: None takes the number of processors that this process may run on.
+    threads: None takes the number of processors that this process may run on, shared with those
+    that `torchrun` launched beside it.
     """
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
@@ -89,6 +93,7 @@ def tune_cpu(threads: int | None = None) -> None:
             libc.mallopt(_M_MMAP_MAX, 0)
             libc.mallopt(_M_TRIM_THRESHOLD, -1)
             libc.mallopt(_M_TOP_PAD, 64 << 20)
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if threads is None and hasattr(os, "sched_getaffinity"):
-        threads = len(os.sched_getaffinity(0))
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+        threads = max(1, len(os.sched_getaffinity(0)) // beside)
+    torch.set_num_threads(threads or max(1, (os.cpu_count() or 1) // beside))

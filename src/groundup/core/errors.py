@@ -31,6 +31,10 @@ class DivergedError(GroundupError):
     """Training has left the range of numbers."""
 
 
+class LostProcessError(GroundupError):
+    """Another process of the run is gone, or silent."""
+
+
 class MissingExtraError(GroundupError):
     """A feature needs an optional dependency that is not installed."""
 

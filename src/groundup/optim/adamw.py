@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from torch import Tensor
+
 from groundup.core.native import core
 from groundup.optim import many
 from groundup.optim.elementwise import Arrays, ElementwiseState, Tensors, check_betas
@@ -26,6 +28,9 @@ class AdamW:
 
     def build(self, parameters: Parameters) -> ElementwiseState:
         return ElementwiseState(self, parameters)
+
+    def whole(self, name: str, parameter: Tensor) -> bool:  # noqa: ARG002
+        return False
 
     def update(
         self, weights: Tensors, grads: Tensors, *kept: Tensors, scale: float, step: int

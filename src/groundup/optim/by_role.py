@@ -40,6 +40,9 @@ class ByRole:
     def build(self, parameters: Parameters) -> "ByRoleState":
         return ByRoleState(self, parameters)
 
+    def whole(self, name: str, parameter: Tensor) -> bool:
+        return getattr(self, _role(name, parameter)).whole(name, parameter)
+
 
 class ByRoleState:
     """Three optimizers that step together; see `Optimizer`."""

@@ -43,6 +43,9 @@ class Averaged:
     def build(self, parameters: Parameters) -> "EMAState":
         return EMAState(self.average, self.optimizer.build(parameters), parameters)
 
+    def whole(self, name: str, parameter: Tensor) -> bool:
+        return self.optimizer.whole(name, parameter)
+
 
 class EMAState:
     """An optimizer and the average of what it makes; see `Optimizer`."""

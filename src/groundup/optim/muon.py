@@ -45,6 +45,9 @@ class Muon:
     def build(self, parameters: Parameters) -> "MuonState":
         return MuonState(self, parameters)
 
+    def whole(self, name: str, parameter: Tensor) -> bool:  # noqa: ARG002
+        return parameter.ndim == 2  # and not a stack of matrices
+
 
 class MuonState:
     """The momentum of a set of matrices, and of stacks of them; see `Optimizer`."""

@@ -30,6 +30,9 @@ class Narrow:
     def build(self, parameters: Parameters) -> "NarrowState":
         return NarrowState(self, parameters)
 
+    def whole(self, name: str, parameter: Tensor) -> bool:
+        return self.optimizer.whole(name, parameter)
+
 
 class NarrowState:
     """The copies and their optimizer; see `Optimizer`."""

@@ -39,6 +39,11 @@ class OptimizerConfig(Protocol):
 
     def build(self, parameters: Parameters) -> Optimizer: ...
 
+    def whole(self, name: str, parameter: Tensor) -> bool:
+        """Whether the update of a parameter needs all of it, so that its rows cannot be updated
+        apart from each other."""
+        ...
+
 
 def copy_state(state: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> None:
     """Copy `saved` into the live `state`, by name."""

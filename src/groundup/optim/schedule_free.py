@@ -40,6 +40,9 @@ class ScheduleFreeAdamW:
     def build(self, parameters: Parameters) -> "ScheduleFreeAdamWState":
         return ScheduleFreeAdamWState(self, parameters)
 
+    def whole(self, name: str, parameter: Tensor) -> bool:  # noqa: ARG002
+        return False
+
 
 class ScheduleFreeAdamWState:
     """z and the second moment of a set of parameters; see `Optimizer`."""

@@ -40,6 +40,9 @@ class SOAP:
     def build(self, parameters: Parameters) -> "SOAPState":
         return SOAPState(self, parameters)
 
+    def whole(self, name: str, parameter: Tensor) -> bool:  # noqa: ARG002
+        return parameter.ndim == 2  # and not a stack of matrices
+
 
 class SOAPState:
     """Moments, preconditioners and their bases of a set of matrices, or of stacks of them."""

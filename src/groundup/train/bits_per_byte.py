@@ -6,6 +6,7 @@ A model with larger tokens has fewer, harder predictions over the same bytes, so
 different vocabularies, and compressors such as gzip, share one scale.
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 
 from groundup.core.device import Device
+from groundup.core.processes import ONE, Group
 from groundup.core.progress import Advance
 from groundup.data.shards import TokenShards
 from groundup.models import LanguageModel
@@ -31,6 +33,7 @@ def bits_per_byte(
     stride: int | None = None,
     documents: int | None = None,
     document_mask: bool = False,
+    group: Group = ONE,
     advance: Advance | None = None,
 ) -> float:
     """Bits per byte of the text in `shards`, every token of it counted once.
@@ -42,7 +45,8 @@ def bits_per_byte(
     and have no bytes.
 
     documents: only the first so many documents (None: all). document_mask: each document is
-    predicted from itself alone, as by a model that was trained so.
+    predicted from itself alone, as by a model that was trained so. group: processes that share the
+    work, and all get the result.
     """
     context = model.config.context
     stride = stride or context
@@ -54,7 +58,8 @@ def bits_per_byte(
     training = model.training
     model.eval()
     with eagerly(), device.autocast():
-        for rows in _windows(total, context, stride):
+        shares = itertools.islice(_windows(total, context, stride), group.rank, None, group.size)
+        for rows in shares:
             block = torch.from_numpy(np.stack([stream[lo : hi + 1] for lo, _, hi in rows]))
             block = block.to(device.device)
             seen = _documents(shards, rows).to(device.device) if document_mask else None
@@ -64,7 +69,7 @@ def bits_per_byte(
             if advance is not None:
                 advance(sum(hi - first for _, first, hi in rows))
     model.train(training)
-    return nats / math.log(2) / text_bytes
+    return group.mean(nats) * group.size / math.log(2) / text_bytes
 
 
 def _documents(shards: TokenShards, rows: list[tuple[int, int, int]]) -> torch.Tensor:

@@ -7,14 +7,19 @@ from typing import Any
 
 from torch import Tensor
 
+from groundup.core.processes import Group
 from groundup.core.tensors import write_tensors
 from groundup.train.step import StepResult
 
 
-def keep_batch(folder: Path, result: StepResult, micro_batches: Sequence[Any]) -> Path:
-    """Write every tensor of the micro-batches to `folder/step-N.safetensors`, by place and field,
-    as in `0.tokens`; loss, gradient norm and step are in its metadata."""
-    path = folder / f"step-{result.step:08d}.safetensors"
+def keep_batch(
+    folder: Path, result: StepResult, micro_batches: Sequence[Any], group: Group
+) -> Path:
+    """Write every tensor of this process's micro-batches to `folder/step-N.safetensors`, by place
+    and field, as in `0.tokens`; loss, gradient norm and step are in its metadata. The files of
+    several processes have their ranks in their names."""
+    rank = f"-rank-{group.rank}" if group.size > 1 else ""
+    path = folder / f"step-{result.step:08d}{rank}.safetensors"
     facts = {"step": result.step, "loss": result.loss, "gradient_norm": result.gradient_norm}
     metadata = {name: str(value) for name, value in facts.items()}
     write_tensors(path, dict(_tensors(micro_batches)), metadata)

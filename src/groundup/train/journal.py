@@ -4,7 +4,7 @@ Every loop (pretraining, fine-tuning, reinforcement learning) keeps one. It open
 run left off, and what it writes after the newest checkpoint is forgotten on the next start, so a
 resumed run's record is that of a run which never stopped. SIGTERM ends a loop at its next step,
 with a checkpoint of it. What the guard has decided about a step is done here, where the
-checkpoints are.
+checkpoints are. Of several processes the first keeps the record, and all save at the same steps.
 """
 
 import time
@@ -48,22 +48,26 @@ class Journal:
         self._directory = directory
         self._checkpoints = directory / "checkpoints"
         self._training = training
+        self._group = training.exchange.group
         self._save_seconds = save_seconds
         self._console = console
         self._retention = retention
-        self._writer = CheckpointWriter(self._checkpoints, retention)
+        self._writer = CheckpointWriter(self._checkpoints, retention, training.exchange)
         self._context = ExitStack()
         self._before = 0.0
         if newest := latest_checkpoint(self._checkpoints):
-            state = load_checkpoint(newest, training.model, training.optimizer)
+            state = load_checkpoint(newest, training.model, training.optimizer, training.exchange)
             training.step, self._before = state["step"], state["seconds"]
             training.watch.load(state["watch"])
             training.loss_scale.load(state["loss_scale"])
         resumed_at = training.step
-        self._metrics = MetricsWriter(
-            directory / "metrics.jsonl", keep=lambda record: record["step"] <= resumed_at
-        )
-        write_json(directory / "training.json", {"steps": training.steps})
+        self._group.barrier()  # before a process saves, all have looked for the newest
+        self._metrics = None
+        if self._group.rank == 0:
+            self._metrics = MetricsWriter(
+                directory / "metrics.jsonl", keep=lambda record: record["step"] <= resumed_at
+            )
+            write_json(directory / "training.json", {"steps": training.steps})
         self._started = self._saved = time.perf_counter()
 
     @property
@@ -72,7 +76,8 @@ class Journal:
 
     def write(self, **record: Any) -> None:
         """Append a record of the current step to the metrics."""
-        self._metrics.write(step=self._training.step, seconds=round(self.seconds, 3), **record)
+        if self._metrics is not None:
+            self._metrics.write(step=self._training.step, seconds=round(self.seconds, 3), **record)
 
     def record(self, result: StepResult, **more: Any) -> None:
         """Write what a step did, and `more`. Where the guard has refused the step, keep its batch
@@ -82,7 +87,8 @@ class Journal:
             self.write(**facts)
             return
         self.write(**facts, incident=incident.reason, action=incident.action)
-        path = keep_batch(self._directory / "incidents", result, incident.micro_batches)
+        folder = self._directory / "incidents"
+        path = keep_batch(folder, result, incident.micro_batches, self._group)
         kept = f"the batch is in {path}"
         if incident.action == "stop":
             raise DivergedError(
@@ -97,12 +103,13 @@ class Journal:
         """Begin a checkpoint if the last one is `save_seconds` old, if its step is one to keep for
         good, or when forced; it is written while the training goes on.
 
-        Raises `Terminated`, with a checkpoint written, once SIGTERM has come. A forced one is
-        written too when this returns. What went wrong with the one before is raised here.
+        Raises `Terminated`, with a checkpoint written, once SIGTERM has come, to any process. A
+        forced one is written too when this returns. What went wrong with the one before is raised
+        here.
         """
-        terminated = self._terminated()
+        terminated = self._group.any(self._terminated())
         self._writer.check()
-        due = time.perf_counter() - self._saved > self._save_seconds
+        due = self._group.any(time.perf_counter() - self._saved > self._save_seconds)
         if force or terminated or due or self._retention.permanent(self._training.step):
             training = self._training
             state = {
@@ -113,9 +120,14 @@ class Journal:
             self._writer.begin(training.model, training.optimizer, training.step, state)
             self._saved = time.perf_counter()
         if force or terminated:
-            self._writer.wait()
+            self._written()
         if terminated:
             raise Terminated
+
+    def _written(self) -> None:
+        """Until what was begun is on the disk, all of it."""
+        self._writer.wait()
+        self._group.barrier()
 
     def _roll_back(self, step: int) -> str:
         """Load the newest checkpoint of a fixed step before `step`; says what was done."""
@@ -123,17 +135,19 @@ class Journal:
         target = (step - 1) // every * every if every else 0
         if not target:
             return "skipped, as no checkpoint kept for good comes before it"
-        self._writer.wait()
+        self._written()
         load_checkpoint(
             checkpoint_path(self._checkpoints, target),
             self._training.model,
             self._training.optimizer,
+            self._training.exchange,
         )
         return f"undone, with all since step {target}"
 
     def __enter__(self) -> "Journal":
         self._terminated = self._context.enter_context(noticing_sigterm())
-        self._context.callback(self._metrics.close)
+        if self._metrics is not None:
+            self._context.callback(self._metrics.close)
         self._context.callback(self._writer.close)
         return self
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from groundup.checkpoint import Retention, save_model
 from groundup.core.device import Device
+from groundup.core.processes import ONE, Group
 from groundup.core.progress import progress_bar
 from groundup.core.seeds import derive_seed
 from groundup.data.batches import Batches
@@ -30,6 +31,7 @@ from groundup.models import Decoder, LanguageModel, RecurrentLM
 from groundup.models.recompute import Recompute
 from groundup.optim import EMA, ByRole, Narrow, Schedule
 from groundup.optim.optimizer import OptimizerConfig
+from groundup.parallel.parallelism import REPLICATED, Parallelism
 from groundup.train.bits_per_byte import bits_per_byte
 from groundup.train.compile import compile_model
 from groundup.train.guard import Guard
@@ -134,24 +136,31 @@ class Pretrain:
 
 
 def start_training(
-    config: Pretrain, model_config: Decoder | RecurrentLM, device: Device
+    config: Pretrain,
+    model_config: Decoder | RecurrentLM,
+    device: Device,
+    group: Group = ONE,
+    parallelism: Parallelism = REPLICATED,
 ) -> Training[LanguageModel]:
-    """A fresh model and optimizer, ready for the first step."""
+    """A fresh model and optimizer, ready for the first step; of this process, in a group."""
     model = model_config.build(derive_seed(config.seed, "weights")).to(device.device)
     for parameter in model.parameters():  # and no buffers: a router's biases move in small steps
         parameter.data = parameter.data.to(config.weights_dtype)
     if config.compile:
         compile_model(model)
-    parameters = dict(model.named_parameters())
+    exchange, optimizer = parallelism.apply(
+        model, config.whole_optimizer, group, device.compute_dtype
+    )
     return Training(
         model=model,
-        optimizer=config.whole_optimizer.build(parameters),
+        optimizer=optimizer,
         schedule=config.schedule,
         steps=config.steps,
         device=device,
         clip=config.clip,
         guard=config.guard,
         seed=derive_seed(config.seed, "chance"),
+        with_others=exchange,
     )
 
 
@@ -210,11 +219,14 @@ def pretrain(
     end_of_text: int,
     device: Device,
     console: Console,
+    group: Group = ONE,
+    parallelism: Parallelism = REPLICATED,
 ) -> dict[str, Any]:
     """Train a model from scratch, or go on where a killed run left it; returns the run's facts.
 
     train: one corpus, or several to be mixed by their weights. Writes `metrics.jsonl`, checkpoints
-    while it runs, and at the end `model/`.
+    while it runs, and at the end `model/`. group: the processes that train together, each calling
+    this; each reads its rows of every micro-batch.
     """
     window = {"context": model_config.context, "seed": config.seed}
     batches = Batches(
@@ -223,9 +235,11 @@ def pretrain(
         else Mixture(sources=tuple(train), **window),
         batch=config.batch,
         documents=config.document_mask,
+        rank=group.rank,
+        world=group.size,
     )
     tokens_of_one = config.batch * model_config.context  # micro-batch
-    training = start_training(config, model_config, device)
+    training = start_training(config, model_config, device, group, parallelism)
 
     loads: list[list[Tensor]] = []  # of each router, in each micro-batch of the step
 
@@ -244,7 +258,7 @@ def pretrain(
         tokens = config.micro_batches_before(training.step) * tokens_of_one
         for result in steps(training, loaded, loss_of):
             if result.incident is None:
-                rebalance(training.model, loads, config.balance_rate)
+                rebalance(training.model, loads, config.balance_rate, group)
             loads.clear()
             tokens += config.micro_batches_of(result.step - 1) * tokens_of_one
             journal.record(result, tokens=tokens, lr=config.optimizer.matrices.lr * result.scale)
@@ -252,7 +266,7 @@ def pretrain(
             last = result.step == config.steps
             journal.save(force=last)
             if result.step in validated:
-                with training.optimizer.averaged():
+                with training.optimizer.averaged(), training.exchange.whole():
                     bits = bits_per_byte(
                         training.model,
                         validation,
@@ -260,6 +274,7 @@ def pretrain(
                         end_of_text=end_of_text,
                         documents=config.validation_documents,
                         document_mask=config.document_mask,
+                        group=group,
                     )
                 journal.write(tokens=tokens, validation_bits_per_byte=bits)
         seconds = journal.seconds
@@ -271,6 +286,8 @@ def pretrain(
         "parameters": training.model.parameter_count(),
         "seconds": seconds,
     }
-    with training.optimizer.averaged():
-        save_model(directory / "model", training.model, facts)
+    with training.optimizer.averaged(), training.exchange.whole():
+        if group.rank == 0:
+            save_model(directory / "model", training.model, facts)
+        group.barrier()
     return facts

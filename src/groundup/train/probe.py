@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 
 from groundup.core.device import Device
+from groundup.core.processes import ONE, Group
 from groundup.models import Decoder, LanguageModel, RecurrentLM, training_flops
+from groundup.parallel.parallelism import REPLICATED, Parallelism
 from groundup.train.bits_per_byte import WINDOWS
 from groundup.train.pretrain import MicroBatch, Pretrain, batch_loss, start_training
 from groundup.train.step import steps
@@ -70,14 +72,20 @@ def _shortest(work: Callable[[], object], device: Device, seconds: float) -> flo
 
 
 def probe_step(
-    config: Pretrain, model: Decoder | RecurrentLM, device: Device, repeats: int | None = None
+    config: Pretrain,
+    model: Decoder | RecurrentLM,
+    device: Device,
+    repeats: int | None = None,
+    group: Group = ONE,
+    parallelism: Parallelism = REPLICATED,
 ) -> StepProbe:
-    """Time real training steps of the given shape, on random tokens.
+    """Time real training steps of the given shape, on random tokens. A group takes them together,
+    and each of its processes needs to be told the same `repeats`.
 
     The median of `repeats` steps: one interruption by another process does not move it. By default
     they are as many as four seconds hold, but three at the least and eight at the most.
     """
-    shape = (config.batch, model.context)
+    shape = (config.batch // group.size, model.context)
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(model.vocab_size, shape, generator=generator).to(device.device)
     batch = MicroBatch(tokens, tokens, torch.zeros_like(tokens) if config.document_mask else None)
@@ -86,7 +94,7 @@ def probe_step(
         return batch_loss(config, network, batch)[0], {}
 
     start = last = time.perf_counter()
-    training = start_training(config, model, device)
+    training = start_training(config, model, device, group, parallelism)
     setup, times = 0.0, []
     for result in steps(training, repeat([batch] * config.accumulation), loss_of):
         wait(device)
@@ -99,7 +107,7 @@ def probe_step(
             if len(times) == (repeats or 8) or (repeats is None and enough):
                 break
         last = now
-    seconds = statistics.median(times)
+    seconds = group.mean(statistics.median(times))
     sequences = config.batch * config.accumulation
     return StepProbe(
         setup_seconds=setup,

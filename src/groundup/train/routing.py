@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from groundup.core.processes import Group
 from groundup.layers import RouterReport
 from groundup.layers.moe import MixtureOfExperts
 from groundup.models import LanguageModel
@@ -20,11 +21,15 @@ def router_notes(reports: Sequence[RouterReport]) -> dict[str, float]:
     return {"router_busiest": float(busiest.mean()), "router_dropped": float(dropped.mean())}
 
 
-def rebalance(model: LanguageModel, loads: Sequence[Sequence[Tensor]], rate: float) -> None:
+def rebalance(
+    model: LanguageModel, loads: Sequence[Sequence[Tensor]], rate: float, group: Group
+) -> None:
     """Move the biases of all routers against their loads in a step.
 
-    loads: of each micro-batch, in the order of the blocks.
+    loads: of each of this process's micro-batches, in the order of the blocks.
     """
     routers = [module for module in model.modules() if isinstance(module, MixtureOfExperts)]
     for index, router in enumerate(routers):
-        router.rebalance(torch.stack([micro[index] for micro in loads]).mean(0), rate)
+        load = torch.stack([micro[index] for micro in loads]).mean(0)
+        group.sum(load)()
+        router.rebalance(load / group.size, rate)

@@ -6,7 +6,7 @@ for result in steps(training, batches, loss_of):
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Generic, TypeVar
 
 import torch
@@ -14,9 +14,12 @@ from torch import Tensor
 from torch.profiler import record_function
 
 from groundup.core.device import Device
+from groundup.core.processes import Group
 from groundup.core.seeds import derive_seed
 from groundup.models import LanguageModel
-from groundup.optim import Optimizer, Schedule, clip_gradients
+from groundup.optim import Optimizer, Schedule
+from groundup.parallel.exchange import Exchange
+from groundup.parallel.replicated import Replicated
 from groundup.train.guard import Guard, Incident, Watch
 from groundup.train.loss_scale import LossScale
 
@@ -30,7 +33,8 @@ class Training(Generic[Network]):
 
     steps: how many the schedule is made for. step: how many have been done. guard: which steps are
     refused; watch: what it has seen. seed: of what is left to chance, anew in each step, so that a
-    resumed run draws what it would have drawn.
+    resumed run draws what it would have drawn. exchange: with other processes; by default there are
+    none.
     """
 
     model: Network
@@ -42,17 +46,22 @@ class Training(Generic[Network]):
     guard: Guard = Guard()
     seed: int = 0
     step: int = 0
+    with_others: InitVar[Exchange | None] = None
+    exchange: Exchange = field(init=False)
     watch: Watch = field(init=False)
     loss_scale: LossScale = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, with_others: Exchange | None) -> None:
+        alone = Replicated(dict(self.model.named_parameters()), Group())
+        self.exchange = with_others or alone
         self.watch = Watch(self.guard)
         self.loss_scale = LossScale.of(self.device.compute_dtype)
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step did. step: counted from 1. loss: mean over its micro-batches, before the update.
+    """What a step did. step: counted from 1. loss: mean over its micro-batches and all processes,
+    before the update.
 
     gradient_norm: before clipping. scale: the schedule's factor. notes: what the loss adds.
     incident: why the step was refused; None for one that was made.
@@ -74,7 +83,8 @@ def steps(
 ) -> Iterator[StepResult]:
     """Do one optimizer step for each element of `batches`, and yield what it did.
 
-    An element is a sequence of micro-batches, whose gradients are averaged (accumulation).
+    An element is a sequence of micro-batches, whose gradients are averaged (accumulation); so are
+    those of the processes, each of which has its own rows of every micro-batch.
     loss_of: (model, micro-batch) → scalar loss and notes; it runs under the device's autocast.
     phase: the context of a step's "forward", "backward" and "optimizer"; by default ranges of those
     names in a trace of PyTorch's profiler.
@@ -84,28 +94,32 @@ def steps(
     the guard's: the next ones are scaled down.
     """
     model, optimizer, loss_scale = training.model, training.optimizer, training.loss_scale
+    exchange, group = training.exchange, training.exchange.group
     for micro_batches in batches:
-        torch.manual_seed(derive_seed(training.seed, "step", training.step))
+        torch.manual_seed(derive_seed(training.seed, "rows", training.step, group.rank))
+        parts = len(micro_batches) * group.size
         losses, notes = [], []
-        for micro_batch in micro_batches:
+        for number, micro_batch in enumerate(micro_batches, start=1):
             with phase("forward"), training.device.autocast():
                 loss, note = loss_of(model, micro_batch)
             with phase("backward"):
-                (loss * (loss_scale.factor / len(micro_batches))).backward()
+                last = number == len(micro_batches)
+                exchange.backward(loss * (loss_scale.factor / parts), last=last)
             losses.append(loss.detach())
             notes.append(note)
         with phase("optimizer"):
-            loss_scale.undo(model.parameters())
-            norm = clip_gradients(model.parameters(), training.clip)
-        mean, incident = float(torch.stack(losses).mean()), None
+            loss_scale.undo(exchange.held())
+            norm = exchange.clip(training.clip)
+        mean, incident = group.mean(float(torch.stack(losses).mean())), None
         overflowed = loss_scale.overflowed(norm)
         if not overflowed:
             incident = training.watch.judge(training.step + 1, mean, norm, micro_batches)
         scale = training.schedule.scale(training.step, training.steps)
         if incident is None and not overflowed:
+            torch.manual_seed(derive_seed(training.seed, "update", training.step))  # all the same
             with phase("optimizer"), training.device.autocast():
                 optimizer.step(scale)
-        model.zero_grad(set_to_none=True)
+        exchange.clear()
         training.step += 1
         yield StepResult(
             step=training.step,

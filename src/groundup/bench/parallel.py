@@ -1,0 +1,201 @@
+"""A training step of two and more processes on this machine, whichever way they share it, beside
+PyTorch's: DistributedDataParallel, ZeroRedundancyOptimizer and fully_shard.
+
+All subjects take their steps in turns in the same processes, with a barrier before each. What a
+process sends is counted by the kernel, and set beside the formulas of `groundup.parallel`.
+"""
+
+import random
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.optim import ZeroRedundancyOptimizer
+from torch.nn.parallel import DistributedDataParallel
+
+from groundup.bench.result import OURS, machine_is_idle, row, versions
+from groundup.bench.sent import COUNTED, bytes_sent
+from groundup.core.device import Device, tune_cpu
+from groundup.core.processes import Group
+from groundup.core.spawn import Workers
+from groundup.models import Decoder, DecoderModel
+from groundup.optim import AdamW
+from groundup.parallel.parallelism import Parallelism
+from groundup.scaling.plan import decoder_of_size
+from groundup.train.probe import machine_description
+
+_SIZES = (2, 4)
+_RATE, _BETAS = 1e-3, (0.9, 0.95)
+_ALONE = "no exchange"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """batch: rows of each process. rounds: steps of each subject that are timed."""
+
+    model: Decoder
+    batch: int
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Of a subject in one process: seconds of its steps, bytes sent in one, those of the formula,
+    and bytes of optimizer state."""
+
+    seconds: list[float]
+    sent: int
+    formula: float | None
+    state: int | None
+
+
+def bench_parallel(*, quick: bool) -> dict[str, Any]:
+    """The result. quick: two processes, a smaller model and fewer steps."""
+    tune_cpu()
+    idle = machine_is_idle()
+    size = 2 if quick else 5
+    setting = Setting(
+        decoder_of_size(size, 4096, context=256), 2 if quick else 4, 3 if quick else 11
+    )
+    rows = []
+    for count in _SIZES[: 1 if quick else None]:
+        with Workers(count) as workers:
+            of_processes = workers.run(_race, setting)
+        for (case, subject), results in _by_subject(of_processes).items():
+            name = f"{case}, {count} processes"
+            # A step is over when the last process is through with it.
+            last = [max(times) for times in zip(*(r.seconds for r in results), strict=True)]
+            milliseconds = [1e3 * seconds for seconds in last]
+            rows.append(row(name, subject, "a step", "ms", milliseconds, higher=False))
+            if COUNTED and subject != _ALONE:
+                sent = [sum(r.sent for r in results) / count / 1e6]
+                rows.append(row(name, subject, "sent", "MB", sent, higher=False))
+            if results[0].formula is not None:
+                formula = [results[0].formula / 1e6]
+                rows.append(row(name, subject, "by the formula", "MB", formula, higher=False))
+            if results[0].state is not None:
+                state = [max(r.state or 0 for r in results) / 1e6]
+                rows.append(row(name, subject, "optimizer state", "MB", state, higher=False))
+    return {
+        "bench": "parallel",
+        "machine": machine_description(Device(torch.device("cpu"), torch.float32)),
+        "versions": versions("groundup", "torch"),
+        "idle": idle,
+        "rows": rows,
+        "limits": [],
+    }
+
+
+class _Loss(nn.Module):
+    """A model whose output is its loss: what PyTorch's wrappers wrap."""
+
+    def __init__(self, model: DecoderModel):
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.model.losses(tokens[:, :-1], tokens[:, 1:], implementation="training").mean()
+
+
+Step = Callable[[Tensor], None]
+Subject = tuple[Step, float | None, int | None]  # with the formula's bytes, and those of its state
+
+
+def _race(group: Group, setting: Setting) -> dict[tuple[str, str], Measured]:
+    """All subjects in one process of the group."""
+    subjects = _subjects(group, setting.model)
+    shape = (setting.batch, setting.model.context + 1)
+    generator = torch.Generator().manual_seed(group.rank)
+    tokens = torch.randint(setting.model.vocab_size, shape, generator=generator)
+    order, draw = list(subjects), random.Random(0)
+    seconds: dict[tuple[str, str], list[float]] = {name: [] for name in subjects}
+    sent: dict[tuple[str, str], int] = {}
+    for _ in range(2 + setting.rounds):
+        draw.shuffle(order)
+        for name in order:
+            group.barrier()
+            before, start = bytes_sent() if COUNTED else 0, time.perf_counter()
+            subjects[name][0](tokens)
+            seconds[name].append(time.perf_counter() - start)
+            sent[name] = (bytes_sent() if COUNTED else 0) - before
+    return {
+        name: Measured(seconds[name][2:], sent[name], formula, state)
+        for name, (_, formula, state) in subjects.items()
+    }
+
+
+def _subjects(group: Group, config: Decoder) -> dict[tuple[str, str], Subject]:
+    def fresh() -> DecoderModel:
+        return config.build(seed=0)
+
+    data, state, weights = "data parallel", "sharded optimizer", "sharded weights"
+    return {
+        (data, f"{OURS}, bucketed"): _ours(fresh(), group, Parallelism()),
+        (data, f"{OURS}, flat"): _ours(fresh(), group, Parallelism(averaging="flat")),
+        (data, f"{OURS}, one by one"): _ours(fresh(), group, Parallelism(averaging="one by one")),
+        (data, "torch DDP"): _ddp(fresh()),
+        (data, _ALONE): _ours(fresh(), Group(), Parallelism()),
+        (state, OURS): _ours(fresh(), group, Parallelism(shard="optimizer")),
+        (state, f"{OURS}, gradients too"): _ours(fresh(), group, Parallelism(shard="gradients")),
+        (state, "torch ZeroRedundancyOptimizer"): _zero_redundancy(fresh()),
+        (weights, OURS): _ours(fresh(), group, Parallelism(shard="weights")),
+        (weights, "torch fully_shard"): _fully_shard(fresh()),
+    }
+
+
+def _ours(model: DecoderModel, group: Group, parallelism: Parallelism) -> Subject:
+    exchange, optimizer = parallelism.apply(model, AdamW(lr=_RATE, betas=_BETAS), group)
+    loss_of = _Loss(model)
+
+    def step(tokens: Tensor) -> None:
+        exchange.backward(loss_of(tokens) / group.size, last=True)
+        optimizer.step(1.0)
+        exchange.clear()
+
+    state = sum(t.numel() * t.element_size() for t in optimizer.tensors().values())
+    return step, exchange.volume(passes=1) if group.size > 1 else None, state
+
+
+def _torch(loss_of: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
+    def step(tokens: Tensor) -> None:
+        loss_of(tokens).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def _ddp(model: DecoderModel) -> Subject:
+    wrapped = DistributedDataParallel(_Loss(model), gradient_as_bucket_view=True)
+    optimizer = torch.optim.AdamW(wrapped.parameters(), lr=_RATE, betas=_BETAS, fused=True)
+    return _torch(wrapped, optimizer), None, None
+
+
+def _zero_redundancy(model: DecoderModel) -> Subject:
+    wrapped = DistributedDataParallel(_Loss(model), gradient_as_bucket_view=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of functional optimizers, which it does not use here
+        optimizer = ZeroRedundancyOptimizer(
+            wrapped.parameters(), torch.optim.AdamW, lr=_RATE, betas=_BETAS, fused=True
+        )
+    return _torch(wrapped, optimizer), None, None
+
+
+def _fully_shard(model: DecoderModel) -> Subject:
+    loss_of = _Loss(model)
+    for block in model.blocks:
+        fully_shard(block)
+    fully_shard(loss_of)
+    optimizer = torch.optim.AdamW(loss_of.parameters(), lr=_RATE, betas=_BETAS)
+    return _torch(loss_of, optimizer), None, None
+
+
+def _by_subject(
+    of_processes: list[dict[tuple[str, str], Measured]],
+) -> dict[tuple[str, str], list[Measured]]:
+    return {name: [process[name] for process in of_processes] for name in of_processes[0]}

@@ -1,0 +1,209 @@
+"""The processes of a run, and what they send each other.
+
+A run that `torchrun` launched has several; any other is one process, and takes the same path: an
+exchange among one does nothing.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed import PrefixStore, Store  # pyright: ignore[reportPrivateImportUsage]
+from torch.distributed.rendezvous import rendezvous
+
+from groundup.core.errors import InputError, LostProcessError
+
+# A process that waits longer than this for another one gives up.
+PATIENCE = timedelta(minutes=10)
+_DAY = timedelta(days=1)
+
+_PLACE = re.compile(r"\[[^\]]*\.(cc|cpp|h):\d+\] ")
+
+Wait = Callable[[], None]  # returns when an exchange is over
+
+# Their names from PyTorch 2.13 on, and before.
+_all_gather = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
+_reduce_scatter = getattr(dist, "reduce_scatter_single", None) or dist.reduce_scatter_tensor
+
+
+@dataclass(frozen=True)
+class Group:
+    """Processes that exchange tensors by torch's collectives, which all of them call in one order.
+
+    rank: this process's place among `size`. handle: torch's own group, and store: what they can all
+    look up in; None for a process alone.
+
+    Every exchange begins at once and returns what waits for its end, until when its tensors must
+    be left alone. They are contiguous. A process that is gone, or silent for `PATIENCE`, is a
+    `LostProcessError` of the wait.
+    """
+
+    rank: int = 0
+    size: int = 1
+    handle: dist.ProcessGroup | None = None
+    store: Store | None = None
+
+    @property
+    def ring(self) -> float:
+        """The share of an array that a process sends while its parts go round once."""
+        return (self.size - 1) / self.size
+
+    def sum(self, tensor: Tensor) -> Wait:
+        """`tensor` becomes the sum over the processes, the same bits in each."""
+        if self.size == 1:
+            return _done
+        return self._begin(dist.all_reduce, tensor)
+
+    def scatter_sums(self, output: Tensor, parts: Tensor) -> Wait:
+        """`output` becomes the sum over the processes of its own part.
+
+        parts: one for each process along the first axis, of the shape of output.
+        """
+        if self.size == 1:
+            output.copy_(parts.view_as(output))
+            return _done
+        if output.is_cuda:
+            return self._begin(_reduce_scatter, output.view(-1), parts.view(-1))
+        # gloo's own makes the sums of all parts and keeps one: twice the bytes.
+        received = torch.empty_like(parts).view(self.size, -1)
+        wait = self._begin(dist.all_to_all_single, received.view(-1), parts.view(-1))
+
+        def add_up() -> None:
+            wait()
+            torch.sum(received, 0, out=output.view(-1))
+
+        return add_up
+
+    def gather(self, parts: Tensor, own: Tensor) -> Wait:
+        """`parts` becomes what the processes have as `own`, in their order, on its first axis."""
+        if self.size == 1:
+            parts.copy_(own.view_as(parts))
+            return _done
+        return self._begin(_all_gather, parts.view(-1), own.view(-1))
+
+    def broadcast(self, tensor: Tensor, source: int) -> Wait:
+        """`tensor` becomes what the process of rank `source` has."""
+        if self.size == 1:
+            return _done
+        return self._begin(dist.broadcast, tensor, group_src=source)
+
+    def mean(self, value: float) -> float:
+        """The mean over the processes of a number, the same bits in each."""
+        total = torch.tensor(value, dtype=torch.float64)
+        if self.handle is not None:
+            total = total.to(_device_of(self.handle))
+        self.sum(total)()
+        return float(total) / self.size
+
+    def any(self, flag: bool) -> bool:
+        """Whether it is so in any of the processes."""
+        return self.mean(float(flag)) > 0
+
+    def barrier(self) -> None:
+        """Until all processes are here."""
+        self.mean(0.0)
+
+    @contextmanager
+    def first_alone(self, name: str) -> Iterator[None]:
+        """A context that the first process leaves before the others enter it, however long it
+        stays. name: of this one place in a run."""
+        if self.store is not None and self.rank:
+            try:
+                self.store.wait([name], _DAY)
+            except RuntimeError as error:
+                raise self._lost(error) from error
+        yield
+        if self.store is not None and not self.rank:
+            self.store.set(name, "done")
+
+    def _begin(self, collective: Callable[..., Any], *tensors: Tensor, **more: Any) -> Wait:
+        try:
+            work = collective(*tensors, group=self.handle, async_op=True, **more)
+        except RuntimeError as error:
+            raise self._lost(error) from error
+
+        def wait() -> None:
+            try:
+                work.wait()
+            except RuntimeError as error:
+                raise self._lost(error) from error
+
+        return wait
+
+    def _lost(self, error: RuntimeError) -> LostProcessError:
+        return LostProcessError(
+            f"process {self.rank} of {self.size} lost another one ({_reason(error)}): see what "
+            "that one said, and run the same command again; it goes on from the last checkpoint."
+        )
+
+
+ONE = Group()  # process, alone
+
+
+def launched() -> bool:
+    """Whether `torchrun`, or what stands for it, has launched this process as one of several."""
+    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def comes_first() -> bool:
+    """Whether this process is alone, or the first of several: the one that speaks for them."""
+    return not launched() or os.environ["RANK"] == "0"
+
+
+@contextmanager
+def joined(device: torch.device, patience: timedelta = PATIENCE) -> Iterator[Group]:
+    """A context with the group of all processes of this run.
+
+    device: what they compute on; GPUs talk by NCCL, processors by gloo.
+    Raises `InputError` where the environment that torchrun sets is not whole, and
+    `LostProcessError` where the others do not come.
+    """
+    if not launched():
+        yield Group()
+        return
+    if missing := [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
+        raise InputError(
+            f"RANK and WORLD_SIZE are set and {missing[0]} is not: start the processes by "
+            "torchrun --nproc-per-node N -m groundup …, or unset them all."
+        )
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    try:
+        shared, _, _ = next(rendezvous("env://", timeout=patience))
+        attempt = os.environ.get(
+            "TORCHELASTIC_RESTART_COUNT", "0"
+        )  # an earlier one has left its own
+        store = PrefixStore(f"attempt-{attempt}", shared)
+        where = {"store": store, "rank": rank, "world_size": size}
+        dist.init_process_group(backend, timeout=patience, **where)
+    except (RuntimeError, ValueError) as error:
+        raise LostProcessError(
+            f"process {rank} of {size} could not meet the others ({_reason(error)}): start all "
+            f"{size} of them, with one MASTER_ADDR and MASTER_PORT."
+        ) from error
+    try:
+        yield Group(rank, size, cast(dist.ProcessGroup, dist.group.WORLD), store)
+    finally:
+        dist.destroy_process_group()
+
+
+def _device_of(handle: dist.ProcessGroup) -> torch.device:
+    backend = dist.get_backend(handle)
+    return torch.device("cuda" if backend == "nccl" else "cpu")
+
+
+def _reason(error: Exception) -> str:
+    """What torch says, without the place in its sources and its advice."""
+    first = str(error).strip().splitlines()[0]
+    return _PLACE.sub("", first).split(". ")[0].rstrip(".")
+
+
+def _done() -> None:
+    """There is nothing to wait for."""

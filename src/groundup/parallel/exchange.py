@@ -1,0 +1,130 @@
+"""What a training step needs of several processes, and what serves every way to give it."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from groundup.core.processes import Group, Wait
+
+
+class Exchange(Protocol):
+    """Turns the gradients of each process's rows into those of all rows.
+
+    Losses are each divided by the number of processes, so that sums of gradients are means. A
+    gradient that exists in no process stays None, and the optimizer leaves its parameter alone.
+    """
+
+    group: Group
+    shares_state: bool  # whether a process has but a share of the optimizer's state
+
+    def backward(self, loss: Tensor, *, last: bool) -> None:
+        """A backward pass. last: it completes a step's gradients, whose sums over the processes are
+        in place when this returns."""
+        ...
+
+    def held(self) -> Iterable[Tensor]:
+        """The tensors whose `.grad` the optimizer of this process reads."""
+        ...
+
+    def clip(self, largest: float) -> float:
+        """As `optim.clip_gradients`, of the gradients of all processes together."""
+        ...
+
+    def clear(self) -> None:
+        """Forget the gradients."""
+        ...
+
+    def volume(self, passes: int) -> float:
+        """Bytes that a process sends in a step of so many backward passes, on a ring."""
+        ...
+
+    def whole(self) -> AbstractContextManager[None]:
+        """A context in which every process has all weights."""
+        ...
+
+    def weights(self) -> dict[str, Tensor] | None:
+        """Where no process has all weights, the rows that this one has, live and by name; else
+        None."""
+        ...
+
+
+class Bucket(Protocol):
+    """Gradients of some parameters that are sent together."""
+
+    parameters: list[Tensor]
+
+    def take(self, parameter: Tensor) -> None:
+        """Move a parameter's gradient, which may be None, to where it is sent from."""
+        ...
+
+    def send(self) -> Wait: ...
+
+    def receive(self) -> None:
+        """What is to be done with the sums, once the wait is over."""
+        ...
+
+
+class Queue:
+    """Sends each bucket as soon as a backward pass has filled it, while the pass goes on."""
+
+    def __init__(self, buckets: Sequence[Bucket]):
+        self._buckets = buckets
+        self._bucket_of: dict[Tensor, int] = {
+            parameter: index for index, b in enumerate(buckets) for parameter in b.parameters
+        }
+        self._missing: list[set[Tensor]] = []
+        self._begun: list[Wait] = []
+        for parameter in self._bucket_of:
+            parameter.register_post_accumulate_grad_hook(self._arrived)
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """A context for a backward pass; when it ends, all buckets have been sent and received."""
+        self._missing, self._begun = [set(b.parameters) for b in self._buckets], []
+        yield
+        for bucket, missing in zip(self._buckets, self._missing, strict=True):
+            for parameter in missing:  # it has a gradient of earlier passes alone, or none
+                bucket.take(parameter)
+        self._send(len(self._buckets))
+        for bucket, wait in zip(self._buckets, self._begun, strict=True):
+            wait()
+            bucket.receive()
+        self._missing = []
+
+    def _arrived(self, parameter: Tensor) -> None:
+        if not self._missing:  # closed
+            return
+        index = self._bucket_of[parameter]
+        self._buckets[index].take(parameter)
+        self._missing[index].discard(parameter)
+        self._send(len([*itertools.takewhile(lambda missing: not missing, self._missing)]))
+
+    def _send(self, count: int) -> None:
+        """Begin the first `count` exchanges, in one order: processes whose gradients arrive in
+        different ones would mix up their buckets."""
+        for bucket in self._buckets[len(self._begun) : count]:
+            self._begun.append(bucket.send())
+
+
+def fill_buckets(
+    parameters: Sequence[nn.Parameter], bucket_bytes: float
+) -> list[list[nn.Parameter]]:
+    """Buckets of one format and at most so many bytes, or of a single parameter that has more; in
+    the order in which a backward pass fills them, which begins at the last parameter."""
+    buckets: list[list[nn.Parameter]] = []
+    latest: dict[torch.dtype, list[nn.Parameter]] = {}
+    for parameter in reversed(parameters):
+        bucket = latest.get(parameter.dtype)
+        if bucket is None or _bytes([*bucket, parameter]) > bucket_bytes:
+            bucket = latest[parameter.dtype] = []
+            buckets.append(bucket)
+        bucket.append(parameter)
+    return buckets
+
+
+def _bytes(parameters: Iterable[Tensor]) -> int:
+    return sum(p.numel() * p.element_size() for p in parameters)
