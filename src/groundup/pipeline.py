@@ -34,7 +34,7 @@ from groundup.core.config import save_config, to_dict
 from groundup.core.device import Device, select_device, tune_cpu
 from groundup.core.errors import InputError
 from groundup.core.files import sha256_file, write_json, write_jsonl, write_text
-from groundup.core.manifest import Manifest, run_stage
+from groundup.core.manifest import Manifest, read_manifest, run_stage
 from groundup.core.memory import peak_memory_bytes, release_memory
 from groundup.core.progress import progress_bar
 from groundup.core.rundir import CONFIG, DONE, claim_config, open_run
@@ -57,6 +57,7 @@ from groundup.verifiers.loading import load_verifier
 from groundup.verifiers.python_function import PythonFunction
 from groundup.verifiers.verifier import Verifier
 
+_SPLITS = ("train", "validation")
 _HELD_OUT_EXAMPLES = 0.1  # share of a user's own examples that is kept for testing
 
 
@@ -216,8 +217,7 @@ def make_tokenizer(job: Job, corpus: Manifest) -> Tokenizer:
 def make_shards(job: Job, corpus: Manifest, tokenizer: Tokenizer) -> Shards:
     """The documents of both splits as token ids on disk."""
     inputs = {"corpus": corpus.fingerprint, "tokenizer": tokenizer.fingerprint}
-    opened, fingerprints = [], []
-    for split in ("train", "validation"):
+    for split in _SPLITS:
 
         def build(directory: Path, split: str = split) -> Mapping[str, Any]:
             return write_shards(
@@ -227,10 +227,19 @@ def make_shards(job: Job, corpus: Manifest, tokenizer: Tokenizer) -> Shards:
                 end_of_text=tokenizer.special_tokens[END_OF_TEXT],
             )
 
-        manifest = job.stage(f"shards/{split}", inputs, build)
-        opened.append(TokenShards(job.directory / "shards" / split, tokenizer.fingerprint))
-        fingerprints.append(manifest.fingerprint)
-    return Shards(*opened, fingerprint=" ".join(fingerprints))
+        job.stage(f"shards/{split}", inputs, build)
+    return open_shards(job.directory, tokenizer)
+
+
+def open_shards(directory: Path, tokenizer: Tokenizer) -> Shards:
+    """What `make_shards` has made in a run's folder."""
+    train, validation = (directory / "shards" / split for split in _SPLITS)
+    fingerprints = [read_manifest(split, "shards").fingerprint for split in (train, validation)]
+    return Shards(
+        TokenShards(train, tokenizer.fingerprint),
+        TokenShards(validation, tokenizer.fingerprint),
+        fingerprint=" ".join(fingerprints),
+    )
 
 
 def make_pairs(job: Job, corpus: Manifest) -> Pairs:

@@ -28,15 +28,16 @@ from groundup.core.progress import make_console
 from groundup.core.rundir import claim_config, open_run
 from groundup.core.seeds import derive_seed
 from groundup.curate import Curate, open_source
+from groundup.data.batches import check_share
 from groundup.evals import documents_within
 from groundup.models import DecoderModel, LanguageModel, RecurrentModel, training_flops
 from groundup.parallel.parallelism import REPLICATED, Parallelism
-from groundup.pipeline import Job, Shards, make_corpus, make_shards, make_tokenizer
+from groundup.pipeline import Job, Shards, make_corpus, make_shards, make_tokenizer, open_shards
 from groundup.recipes import Quickstart
 from groundup.recipes.experiment import Experiment
 from groundup.scaling import parse_budget
 from groundup.scaling.budget import usable_bytes
-from groundup.tokenizers import Tokenizer
+from groundup.tokenizers import Tokenizer, load_tokenizer
 from groundup.train import Pretrain, bits_per_byte, pretrain
 from groundup.train.compile import worth_compiling
 from groundup.train.probe import machine_description, probe_step
@@ -72,14 +73,16 @@ def run_training(
     tune_cpu()
     device = select_device(experiment.device, experiment.dtype)
     with joined(device.device) as group, ExitStack() as held:
-        if group.rank:
-            console = make_console(quiet=True)
+        check_share(experiment.pretrain.batch, group.size)
         with group.first_alone("text"):
             if group.rank == 0:
                 held.enter_context(open_run(directory))
                 claim_config(directory, experiment)
                 write_json(directory / "machine.json", machine_description(device))
-            text = make_text(experiment, directory, console)
+                text = make_text(experiment, directory, console)
+            else:
+                text = open_text(directory)
+                console = make_console(quiet=True)
         steps = affordable_steps(experiment, directory, group, parallelism)
         seed = experiment.seed
         facts = train_model(experiment, text, directory, seed, steps, console, group, parallelism)
@@ -120,6 +123,12 @@ def make_text(experiment: Experiment, folder: Path, console: Console) -> Text:
     corpus = make_corpus(job, open_source(config.data))
     tokenizer = make_tokenizer(job, corpus)
     return Text(tokenizer, make_shards(job, corpus, tokenizer))
+
+
+def open_text(folder: Path) -> Text:
+    """What `make_text` has made."""
+    tokenizer = load_tokenizer(folder / "tokenizer" / "tokenizer.json")
+    return Text(tokenizer, open_shards(folder, tokenizer))
 
 
 def affordable_steps(

@@ -54,11 +54,7 @@ class Batches:
     world: int = 1
 
     def __post_init__(self) -> None:
-        if self.batch % self.world:
-            raise InputError(
-                f"a batch of {self.batch} sequences cannot be shared by {self.world} processes: "
-                f"choose a multiple of {self.world}."
-            )
+        check_share(self.batch, self.world)
         if not 0 <= self.rank < self.world:
             raise ValueError(f"rank {self.rank} is not one of {self.world}")
 
@@ -77,3 +73,12 @@ class Batches:
         if self.documents:
             documents = np.stack([shards.documents(start + 1, T) for shards, start in places])
         return Batch(block[:, :-1], block[:, 1:], documents)
+
+
+def check_share(batch: int, world: int) -> None:
+    """Raises `InputError` where so many processes cannot share a batch evenly."""
+    if batch % world:
+        raise InputError(
+            f"a batch of {batch} sequences cannot be shared by {world} processes: "
+            f"choose a multiple of {world}."
+        )
