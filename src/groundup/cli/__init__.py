@@ -26,13 +26,21 @@ _COMMANDS = {
     "ablate": "Train variants of a recipe with the same budget, and compare them.",
     "ladder": "Train the field's history with one budget, and draw it.",
     "profile": "Measure where a recipe's training step spends time and memory.",
+    "plan-cluster": "Say what a training would take on many GPUs: memory, communication, time.",
     "coordinates": "Check that learning rates transfer across width.",
     "bench": "Measure this machine and groundup, side by side with its peers.",
 }
 
 
+_MODULES = {  # where the name of a subcommand is none of a module
+    "import": "import_model",
+    "export": "export_model",
+    "plan-cluster": "plan_cluster",
+}
+
+
 class _LazyGroup(click.Group):
-    """Looks its subcommands up in `groundup.cli.NAME`; `import` is no name of a module."""
+    """Looks its subcommands up in `groundup.cli.NAME`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -40,7 +48,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = {"import": "import_model", "export": "export_model"}.get(cmd_name, cmd_name)
+        module = _MODULES.get(cmd_name, cmd_name)
         return importlib.import_module(f"groundup.cli.{module}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,0 +1,468 @@
+"""What a training would take on many GPUs: memory, communication and time of a step, from a model's
+config and how it is laid over the GPUs. Nothing is run.
+
+A GPU's time is that of its operations one after the other, each at the rate that large ones attain:
+
+    matrix products      FLOPs over the matrix rate: forward, twice that backward, and what is
+                         computed anew
+    attention            FLOPs of the pairs that are seen, at rates of its own
+    the rest             bytes read and written over the memory's rate (`_Passes`)
+    optimizer            28 bytes a weight of its share (Adam's: weight, gradient, two moments)
+
+and of what it waits for:
+
+    tensor parallel      four gathers or scatters of a block's activations forward, and four
+                         backward (Korthikanti et al. 2022, section 4.2.2); nothing hides them
+    sharded weights      gathered before a block's forward and backward pass, gradients summed after
+                         it (`parallel.fully_sharded`), as far as the block's own work is shorter;
+                         in a pipeline once a step
+    pipeline             (p − 1)/(v · m) of the rest: p stages, v of each GPU's, m micro-batches
+                         (Narayanan et al. 2021, "Efficient large-scale language model training on
+                         GPU clusters", section 2.2)
+
+Rings are as fast as a GPU's slowest link in them. Checked against published measurements in
+docs/benchmarks/cluster.md.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+from groundup.core.errors import InputError
+from groundup.layers import GLU, GroupedQuery
+from groundup.models import Decoder, training_flops
+from groundup.models.flops import matrix_parameters
+from groundup.models.llama import llama
+
+Recomputed = Literal["nothing", "half", "blocks"]
+
+_BFLOAT16, _FLOAT32 = 2, 4
+_DAY = 86_400
+_ADAM_STEP = 28  # bytes read and written for a weight
+_SHORTEST_PIECE = 4096  # tokens of a sequence that a GPU has in context parallel
+_USABLE = 0.92  # of a GPU's memory: the rest is the driver's, the libraries' and fragments
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accelerator:
+    """Rates are those that large operations attain, not a data sheet's, in units a second.
+
+    memory: bytes. matrix, matrix8: FLOPs of bfloat16's and of 8-bit products. attention,
+    attention_backward: FLOPs of fused attention. bandwidth: bytes read and written. link: bytes
+    that a GPU sends to others of its machine in a ring. network: to other machines'. per_machine:
+    GPUs of one.
+    """
+
+    name: str
+    memory: float
+    matrix: float
+    matrix8: float
+    attention: float
+    attention_backward: float
+    bandwidth: float
+    link: float
+    network: float
+    per_machine: int = 8
+
+
+# Of the machines of torchtitan's measurements. Matrix and attention rates are fitted to rows of one
+# machine (docs/benchmarks/cluster.md): no data sheet describes a GPU with that limit of power.
+H100_500W = Accelerator(
+    name="H100, 96 GB of HBM2e, 500 W",
+    memory=94e9,
+    matrix=500e12,
+    matrix8=850e12,
+    attention=300e12,
+    attention_backward=230e12,
+    bandwidth=2.0e12,
+    link=350e9,
+    network=45e9,
+)
+# The rest: in proportion, by the peaks of their data sheets; nothing was measured.
+H100 = replace(H100_500W, name="H100, 80 GB, 700 W", memory=80e9, bandwidth=2.8e12)
+H200 = replace(H100, name="H200, 141 GB, 700 W", memory=141e9, bandwidth=4.0e12)
+A100 = Accelerator(
+    name="A100, 80 GB, 400 W",
+    memory=80e9,
+    matrix=220e12,
+    matrix8=220e12,  # it has no 8-bit floating point
+    attention=180e12,
+    attention_backward=140e12,
+    bandwidth=1.7e12,
+    link=230e9,
+    network=22e9,
+)
+ACCELERATORS = {"h100": H100, "h100-500w": H100_500W, "h200": H200, "a100": A100}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composition:
+    """How a training is laid over shard · tensor · pipeline · context · replicas GPUs.
+
+    shard: processes that keep a share of weights, gradients and optimizer each (ZeRO-3). replicas:
+    of all that. interleaved: stages that a GPU has of the pipeline. micro_batches: of a step, in
+    each pipeline. rows: sequences of a micro-batch. recompute: of a block's forward pass in the
+    backward pass; "half" keeps the results of attention and of every other matrix product.
+    compiled: element-wise operations are fused. eight_bits: products of the blocks' matrices.
+    """
+
+    shard: int = 1
+    tensor: int = 1
+    pipeline: int = 1
+    context: int = 1
+    replicas: int = 1
+    interleaved: int = 1
+    micro_batches: int = 1
+    rows: int = 1
+    recompute: Recomputed = "nothing"
+    compiled: bool = True
+    eight_bits: bool = False
+
+    @property
+    def gpus(self) -> int:
+        return self.shard * self.tensor * self.pipeline * self.context * self.replicas
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seconds:
+    """Of a step, in the GPU that takes longest."""
+
+    matrices: float
+    attention: float
+    elementwise: float
+    optimizer: float
+    tensor: float
+    shard: float
+    pipeline: float
+
+    @property
+    def total(self) -> float:
+        return sum(vars(self).values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bytes:
+    """Of the memory of a GPU. gathered: whole weights of the blocks that compute, and gradients."""
+
+    weights: float
+    gradients: float
+    optimizer: float
+    gathered: float
+    activations: float
+    logits: float
+
+    @property
+    def total(self) -> float:
+        return sum(vars(self).values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """Of a step. tokens: of all GPUs together. utilisation: the share of the time that the useful
+    FLOPs would take at the rate of matrix products."""
+
+    composition: Composition
+    seconds: Seconds
+    memory: Bytes
+    tokens: int
+    utilisation: float
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Of one GPU."""
+        return self.tokens / self.seconds.total / self.composition.gpus
+
+
+class _Passes(NamedTuple):
+    """Bytes that element-wise operations move for each channel of the residual stream, and for each
+    inner unit of the MLP, of a token in a block; in bfloat16."""
+
+    channel: float
+    unit: float
+
+
+# Forward: two norms and residual additions, the rotation of queries and keys, the gate. Operation
+# by operation, norms and rotations go through float32 (24 bytes a norm); compiled, each group reads
+# its inputs and writes its outputs once. Backward is about twice as much.
+_PLAIN = (_Passes(93, 10), _Passes(186, 20))
+_FUSED = (_Passes(21, 6), _Passes(25, 10))
+# Scaling to 8 bits: an operand is read for its largest number, read again, and written.
+_EIGHT_BITS = (_Passes(15, 5), _Passes(15, 10))
+_LOGIT_BYTES = {False: 30, True: 14}  # that the loss moves for each logit; compiled
+
+
+def estimate(
+    model: Decoder, tokens: int, composition: Composition, accelerator: Accelerator
+) -> Estimate:
+    """What a step takes on sequences of `tokens` tokens.
+
+    Raises `InputError` where the composition does not fit the model.
+    """
+    check(model, tokens, composition)
+    c, gpu = composition, accelerator
+    block, head = _block(model, tokens, c, gpu), _head(model, tokens, c, gpu)
+    depth = math.ceil(model.depth / c.pipeline)
+    per_micro_batch = {
+        part: depth * getattr(block, part) + getattr(head, part)
+        for part in ("matrices", "attention", "elementwise", "tensor", "shard")
+    }
+    work = {part: seconds * c.micro_batches for part, seconds in per_micro_batch.items()}
+    if c.pipeline > 1:  # gathered and summed once
+        work["shard"] /= c.micro_batches
+    stage = sum(work.values())
+    idle = stage * (c.pipeline - 1) / (c.interleaved * c.micro_batches)
+    weights = _size(model) / (c.tensor * c.pipeline)
+    optimizer = weights / c.shard * _ADAM_STEP / gpu.bandwidth
+    seconds = Seconds(**work, optimizer=optimizer, pipeline=idle)
+    sequences = c.rows * c.micro_batches * c.shard * c.replicas
+    step_tokens = sequences * tokens
+    return Estimate(
+        composition=c,
+        seconds=seconds,
+        memory=_memory(model, tokens, c),
+        tokens=step_tokens,
+        utilisation=_useful_seconds(model, tokens, c, gpu) * sequences / c.gpus / seconds.total,
+    )
+
+
+def check(model: Decoder, tokens: int, composition: Composition) -> None:
+    """Raises `InputError` where a model cannot be laid out so."""
+    c = composition
+    attention = model.attention_of(0)
+    if not isinstance(attention, GroupedQuery) or not isinstance(model.mlp_of(0), GLU):
+        raise InputError("only decoders with grouped-query attention and a gated MLP are planned.")
+    parts = {
+        f"{attention.heads} heads": (attention.heads, c.tensor),
+        f"a sequence of {tokens} tokens": (tokens, c.context * c.tensor),
+    }
+    for what, (size, gpus) in parts.items():
+        if size % gpus:
+            raise InputError(f"{what} cannot be shared by {gpus} GPUs: choose a divisor of {size}.")
+    if c.pipeline * c.interleaved > model.depth:
+        raise InputError(
+            f"{c.pipeline * c.interleaved} stages are more than the model's {model.depth} layers."
+        )
+
+
+class _Part(NamedTuple):
+    """Seconds of a micro-batch: of one block, or of what stands above the last."""
+
+    matrices: float
+    attention: float
+    elementwise: float
+    tensor: float
+    shard: float
+
+
+def _block(model: Decoder, tokens: int, c: Composition, gpu: Accelerator) -> _Part:
+    D, own = model.width, c.rows * tokens / c.context / c.tensor  # its share of the micro-batch
+    weights = (matrix_parameters(model) - D * model.vocab_size) / model.depth
+    anew = {"nothing": 0.0, "half": 0.5, "blocks": 1.0}[c.recompute]
+
+    product = 2 * weights * own / (gpu.matrix8 if c.eight_bits else gpu.matrix)
+    # The fused operation computes its scores anew in the backward pass: 5 products where it was 2.
+    scores = model.attention_of(0).mixing_flops(tokens, causal=True) / tokens * own
+    attention = scores * (1 + (c.recompute == "blocks")) / gpu.attention
+    attention += 2.5 * scores / gpu.attention_backward
+
+    forward, backward = (_elementwise(model, c, passes) * own / gpu.bandwidth for passes in (0, 1))
+    elementwise = forward * (1 + (c.recompute != "nothing")) + backward
+
+    crossing = (c.tensor - 1) * own * D * _BFLOAT16 / gpu.link  # one gather, or one scatter
+    exchanges = 8 + 4 * (c.recompute == "blocks")
+
+    first = product + scores / gpu.attention + forward
+    second = (2 + anew) * product + attention - scores / gpu.attention + elementwise - forward
+    return _Part(
+        matrices=(3 + anew) * product,
+        attention=attention,
+        elementwise=elementwise,
+        tensor=exchanges * crossing,
+        shard=_exposed(weights / c.tensor, first, second, c, gpu),
+    )
+
+
+def _elementwise(model: Decoder, c: Composition, backward: int) -> float:
+    """Bytes that a token moves in a block, forward (0) or backward (1)."""
+    mlp = model.mlp_of(0)
+    assert isinstance(mlp, GLU)
+    kinds = [(_FUSED if c.compiled else _PLAIN)[backward]]
+    if c.eight_bits:
+        kinds.append(_EIGHT_BITS[backward])
+    return sum(kind.channel * model.width + kind.unit * mlp.hidden for kind in kinds)
+
+
+def _exposed(
+    weights: float, forward: float, backward: float, c: Composition, gpu: Accelerator
+) -> float:
+    """What a block's own work of so many seconds does not hide of its weights' way.
+
+    In a pipeline nothing is hidden: they come before the first micro-batch, and gradients go after
+    the last one.
+    """
+    members = c.shard * c.context
+    rate = gpu.link if members * c.tensor <= gpu.per_machine else gpu.network
+    ring = (members - 1) / members / rate
+    gather, scatter = ring * weights * _BFLOAT16, ring * weights * _FLOAT32
+    if c.pipeline > 1:
+        return gather + scatter
+    return max(0.0, gather - forward) + max(0.0, gather + scatter - backward)
+
+
+def _head(model: Decoder, tokens: int, c: Composition, gpu: Accelerator) -> _Part:
+    """Of the head and the loss, which the last stage has."""
+    logits = model.vocab_size * c.rows * tokens / c.context / c.tensor
+    matrices = 6 * model.width * logits / gpu.matrix
+    return _Part(matrices, 0.0, _LOGIT_BYTES[c.compiled] * logits / gpu.bandwidth, 0.0, 0.0)
+
+
+def _useful_seconds(model: Decoder, tokens: int, c: Composition, gpu: Accelerator) -> float:
+    """Of a sequence on one GPU, if it did nothing but products, each once."""
+    blocks = matrix_parameters(model) - model.width * model.vocab_size
+    fast = 6 * blocks * tokens
+    rest = training_flops(model, tokens) - fast
+    return fast / (gpu.matrix8 if c.eight_bits else gpu.matrix) + rest / gpu.matrix
+
+
+def _memory(model: Decoder, tokens: int, c: Composition) -> Bytes:
+    D, own = model.width, c.rows * tokens / c.context / c.tensor
+    mlp = model.mlp_of(0)
+    assert isinstance(mlp, GLU)
+    everything = _size(model) / (c.tensor * c.pipeline)
+    share = everything / (c.shard * c.context)
+    depth = math.ceil(model.depth / c.pipeline)
+    block = (matrix_parameters(model) - D * model.vocab_size) / model.depth / c.tensor
+    # Of a token in a block: the residual stream twice, both norms' outputs, queries, keys and
+    # values before and after rotation, what attention reads, and four arrays of inner units.
+    whole = _BFLOAT16 * own * (8 * D + 4 * mlp.hidden)
+    kept = {"nothing": whole, "half": whole / 2, "blocks": _BFLOAT16 * own * D}[c.recompute]
+    in_flight = min(c.micro_batches, c.pipeline) * (1 + (c.interleaved > 1) / c.interleaved)
+    # A pipeline keeps a stage's weights and the sums of its gradients whole for a step.
+    gathered = everything if c.pipeline > 1 else 2 * block
+    summed = everything if c.pipeline > 1 else block
+    return Bytes(
+        weights=_FLOAT32 * share,
+        gradients=_FLOAT32 * share,
+        optimizer=2 * _FLOAT32 * share,
+        gathered=_BFLOAT16 * gathered + _FLOAT32 * summed if c.shard * c.context > 1 else 0.0,
+        activations=depth * kept * in_flight + (whole - kept),
+        logits=12 * model.vocab_size * own,  # bfloat16, float32, and the gradients of both
+    )
+
+
+def compositions(
+    model: Decoder, tokens: int, gpus: int, accelerator: Accelerator, sequences: int
+) -> Iterator[Composition]:
+    """The ways to lay a step of so many sequences over the GPUs, in powers of two. Tensor parallel
+    within a machine; context parallel down to pieces of a sequence that keep attention busy."""
+    for tensor, pipeline, context in itertools.product(
+        _powers(accelerator.per_machine), _powers(64), _powers(max(1, tokens // _SHORTEST_PIECE))
+    ):
+        shard, rest = divmod(gpus, tensor * pipeline * context)
+        if rest or not shard or sequences % shard:
+            continue
+        own = sequences // shard
+        for rows, recompute in itertools.product(_powers(16), ("nothing", "half", "blocks")):
+            micro_batches, rest = divmod(own, rows)
+            if rest or (pipeline > 1 and micro_batches < pipeline):
+                continue
+            for interleaved in (1, 2) if pipeline > 1 else (1,):
+                composition = Composition(
+                    shard=shard,
+                    tensor=tensor,
+                    pipeline=pipeline,
+                    context=context,
+                    interleaved=interleaved,
+                    micro_batches=micro_batches,
+                    rows=rows,
+                    recompute=recompute,
+                )
+                try:
+                    check(model, tokens, composition)
+                except InputError:
+                    continue
+                yield composition
+
+
+def plan_cluster(
+    model: Decoder,
+    tokens: int,
+    gpus: int,
+    accelerator: Accelerator,
+    *,
+    sequences: int,
+    eight_bits: bool = False,
+) -> list[Estimate]:
+    """All compositions that fit in memory, fastest first.
+
+    tokens: of a sequence. sequences: of a step. Raises `InputError` where none fits.
+    """
+    found = [
+        estimate(model, tokens, replace(c, eight_bits=eight_bits), accelerator)
+        for c in compositions(model, tokens, gpus, accelerator, sequences)
+    ]
+    fitting = [e for e in found if e.memory.total <= _USABLE * accelerator.memory]
+    if not fitting:
+        least = min((e.memory.total for e in found), default=math.inf)
+        raise InputError(
+            f"nothing fits: of {len(found)} ways to lay {sequences} sequences of {tokens} tokens "
+            f"over {gpus} GPUs the smallest takes {least / 1e9:.0f} GB of each, which has "
+            f"{accelerator.memory / 1e9:.0f}: give more GPUs, or another number of sequences."
+        )
+    return sorted(fitting, key=lambda e: e.seconds.total)
+
+
+def summarize(
+    model: Decoder, plans: list[Estimate], accelerator: Accelerator, tokens: float | None
+) -> dict[str, Any]:
+    """As JSON. tokens: of the whole training, where its days are asked for."""
+    return {
+        "weights": _size(model),
+        "layers": model.depth,
+        "width": model.width,
+        "gpu": asdict(accelerator),
+        "plans": [
+            {
+                **asdict(plan),
+                "gpus": plan.composition.gpus,
+                "step_seconds": plan.seconds.total,
+                "memory_bytes": plan.memory.total,
+                "tokens_per_second_per_gpu": plan.tokens_per_second,
+                "days": tokens and tokens / plan.tokens * plan.seconds.total / _DAY,
+            }
+            for plan in plans
+        ],
+    }
+
+
+def llama_of(parameters: float) -> Decoder:
+    """A decoder with about so many weights, at least 5e8, and nearly the proportions of Llama 3:
+    of the widths with a depth that gives that many, the one that is nearest to 115 times it."""
+    found = []
+    for width in range(512, 65_537, 256):
+        heads = width // 128
+        model = llama(
+            vocab_size=128_256,
+            context=8192,
+            width=width,
+            depth=1,
+            heads=heads,
+            kv_heads=math.gcd(heads, 8),
+            hidden=round(3.5 * width / 256) * 256,
+        )
+        outside = 2 * width * model.vocab_size
+        depth = round((parameters - outside) / (_size(model) - outside))
+        if depth >= 2:
+            found.append((abs(math.log(width / depth / 115)), replace(model, depth=depth)))
+    return min(found, key=lambda pair: pair[0])[1]
+
+
+def _size(model: Decoder) -> int:
+    """Weights of matrices, the embedding's among them; the rest is nothing beside them."""
+    return matrix_parameters(model) + (0 if model.tied else model.width * model.vocab_size)
+
+
+def _powers(most: int) -> Iterator[int]:
+    return (2**i for i in range(most.bit_length()) if 2**i <= most)
