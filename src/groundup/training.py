@@ -148,9 +148,7 @@ def affordable_steps(
         steps = config.steps_within(int(budget.flops / micro_batch))
     else:
         kept = folder / "step_seconds.json"
-        found = kept.exists()
-        group.barrier()  # before it is written, all have looked
-        if found:
+        if group.of_first(kept.exists()):
             step_seconds = read_json(kept)["step_seconds"]
         else:
             repeats = None if group.size == 1 else _PROBED_TOGETHER
@@ -230,8 +228,7 @@ def train_model(
         "evaluation": to_dict(experiment.evaluation),
     }
     stage = folder / "pretrain"
-    finished = (stage / MANIFEST).exists()
-    group.barrier()  # before it is finished, all have looked
+    finished = group.of_first((stage / MANIFEST).exists())
     if group.rank and not finished:
         build(stage)
     facts = dict(job.stage("pretrain", inputs, build).facts) if group.rank == 0 else {}

@@ -26,19 +26,40 @@ def workers() -> Iterator[Workers]:
 def exchanges(group: Group) -> dict[str, Tensor]:
     """Each exchange, of numbers that tell the processes apart."""
     own = torch.arange(4.0) + 10 * group.rank
-    parts = torch.arange(4.0 * group.size).view(group.size, 4) * (group.rank + 1)
-    total, part, whole, first = own.clone(), torch.empty(4), torch.empty(group.size, 4), own.clone()
+    parts = torch.arange(4.0 * group.size) * (group.rank + 1)
+    total, part, whole, first = (
+        own.clone(),
+        torch.empty(4),
+        torch.empty(group.size * 4),
+        own.clone(),
+    )
+    even = [4] * group.size
+    uneven = [2 * rank for rank in range(group.size)]  # the first has nothing
+    some, rest = torch.empty(uneven[group.rank]), torch.empty(sum(uneven))
     waits = [
         group.sum(total),
-        group.scatter_sums(part, parts),
-        group.gather(whole, own),
+        group.scatter_sums(part, parts, even),
+        group.gather(whole, own, even),
         group.broadcast(first, 1 % group.size),
+        group.scatter_sums(some, torch.arange(float(sum(uneven))), uneven),
+        group.gather(rest, torch.full_like(some, group.rank), uneven),
     ]
     for wait in waits:
         wait()
     mean = torch.tensor(group.mean(float(group.rank)))
     flags = torch.tensor([group.any(group.rank == 1), group.any(False)])
-    return {"sum": total, "part": part, "all": whole, "first": first, "mean": mean, "any": flags}
+    said = torch.tensor(group.of_first(group.rank + 5))
+    return {
+        "sum": total,
+        "part": part,
+        "all": whole,
+        "first": first,
+        "some": some,
+        "rest": rest,
+        "mean": mean,
+        "any": flags,
+        "said": said,
+    }
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
@@ -50,7 +71,11 @@ def test_what_is_exchanged(workers: Workers, size: int) -> None:
     for rank, result in enumerate(results):
         assert torch.equal(result["sum"], owns.sum(0))
         assert torch.equal(result["part"], parts[rank] * float((ranks + 1).sum()))
-        assert torch.equal(result["all"], owns)
+        assert torch.equal(result["all"], owns.flatten())
+        start = rank * (rank - 1)
+        assert torch.equal(result["some"], size * torch.arange(start, start + 2.0 * rank))
+        assert result["rest"].tolist() == [r for r in range(size) for _ in range(2 * r)]
+        assert int(result["said"]) == 5
         assert torch.equal(result["first"], owns[1 % size])
         assert float(result["mean"]) == pytest.approx(float(ranks.float().mean()))
         assert result["any"].tolist() == [size > 1, False]
@@ -71,9 +96,10 @@ def test_the_first_one_makes_what_the_others_find(workers: Workers, tmp_path: Pa
 def fail(group: Group) -> None:
     if group.rank == 1:
         raise InputError("this one cannot go on.")
+    group.barrier()
 
 
-def test_an_error_of_a_process_is_raised_here(workers: Workers) -> None:
+def test_an_error_of_a_process_is_raised_here_and_not_its_consequence(workers: Workers) -> None:
     with pytest.raises(InputError, match=r"^this one cannot go on\.$"):
         workers.run(fail)
 

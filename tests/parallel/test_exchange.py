@@ -1,7 +1,9 @@
 """Gradients that some processes have and others lack, against PyTorch's own data parallelism; the
 bytes that are sent, against what the kernel counts; and processes that are gone."""
 
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 import torch
@@ -15,7 +17,7 @@ from groundup.core.spawn import Workers
 from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder
 from groundup.optim import AdamW
-from groundup.parallel.parallelism import Parallelism
+from groundup.parallel.parallelism import Parallelism, Shard
 
 PLANS = {
     "one by one": Parallelism(averaging="one by one"),
@@ -165,6 +167,101 @@ def test_a_process_keeps_its_share(workers: Workers, plan: Parallelism, size: in
             assert max(sizes) == pytest.approx(whole / size, rel=0.02)  # a row of each cut
         else:
             assert set(sizes) == {whole}
+
+
+class Stack(nn.Module):
+    """Four blocks, one of whose layers the first process does not use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.blocks = nn.ModuleList(
+            nn.ModuleList([nn.Linear(6, 6), nn.Linear(6, 6)]) for _ in "1234"
+        )
+        for block in self.blocks:
+            block.forward = partial(_of_block, block)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def forward(self, x: Tensor, *, some: bool) -> Tensor:
+        for index, block in enumerate(self.blocks):
+            x = block(x, both=some or index != 2)
+        return x.square().mean()
+
+
+def _of_block(block: nn.ModuleList, x: Tensor, *, both: bool) -> Tensor:
+    x = torch.tanh(block[0](x))
+    return block[1](x) if both else x
+
+
+def gradients_of_stack(group: Group, plan: Parallelism) -> dict[str, Tensor]:
+    model = Stack()
+    exchange, _ = plan.apply(model, AdamW(lr=0.1), group)
+    for last in (False, True):
+        loss = model(rows(group.rank), some=group.rank > 0) / group.size
+        exchange.backward(loss, last=last)
+    if plan.shard == "nothing":
+        return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    own = exchange._own  # pyright: ignore
+    return {name: rows.grad for name, rows in own.items() if rows.grad is not None}
+
+
+@pytest.mark.parametrize("shard", ["gradients", "weights"])
+def test_blocks_need_not_be_used_alike(workers: Workers, shard: Shard) -> None:
+    expected = workers.run(gradients_of_stack, Parallelism(), size=2)[0]
+    found: dict[str, dict[int, Tensor]] = {}
+    for result in workers.run(gradients_of_stack, Parallelism(shard=shard), size=2):
+        for name, grad in result.items():
+            base, _, part = name.partition("[")
+            found.setdefault(base, {})[int(part.split(":")[0] or 0)] = grad
+    assert found.keys() == expected.keys()
+    for name, parts in found.items():
+        joined = torch.cat([parts[first] for first in sorted(parts)])
+        torch.testing.assert_close(joined, expected[name], rtol=1e-6, atol=1e-7)
+
+
+DEEP = replace(WIDE, depth=6)
+LENDING = replace(
+    WIDE,
+    depth=8,
+    attention=(
+        GroupedQuery(heads=2, kv_heads=2, head_width=64),
+        *(GroupedQuery(heads=2, kv_heads=2, head_width=64, borrow=True) for _ in range(3)),
+    ),
+)
+
+
+def memory_on_the_way(group: Group, plan: Parallelism, config: Decoder) -> tuple[int, int]:
+    """The most bytes of gradients that wait to be sent or summed, and those of weights that are
+    there between steps."""
+    model = config.build(seed=0)
+    exchange, _ = plan.apply(model, AdamW(lr=0.1), group)
+    shares, most = exchange._shares, 0  # pyright: ignore
+
+    def look(parameter: Tensor) -> None:  # noqa: ARG001
+        nonlocal most
+        waiting = (share._sections for share in shares)
+        most = max(most, sum(sections.nbytes for sections in waiting if sections is not None))
+
+    for parameter in model.parameters():
+        parameter.register_post_accumulate_grad_hook(look)
+    tokens = torch.zeros(2, 8, dtype=torch.long)
+    exchange.backward(model.losses(tokens, tokens).mean() / group.size, last=True)
+    return most, sum(p.untyped_storage().nbytes() for p in model.parameters())
+
+
+@pytest.mark.parametrize("plan", [LARGE["gradients"], LARGE["weights"]], ids=lambda p: p.shard)
+@pytest.mark.parametrize("config", [DEEP, LENDING], ids=["plain", "lending"])
+def test_what_is_on_the_way_does_not_add_up(
+    workers: Workers, plan: Parallelism, config: Decoder
+) -> None:
+    model = config.build(seed=0)
+    whole = sum(p.nbytes for p in model.parameters())
+    of_blocks = [sum(p.nbytes for p in block.parameters()) for block in model.blocks]
+    # Two are on their way and one is being filled; what is around the blocks fills all the time.
+    around, largest = whole - sum(of_blocks), max(of_blocks)
+    bound = around + 3 * largest if plan.shard == "weights" else 3 * 4 * 700 * 128
+    for most, there in workers.run(memory_on_the_way, plan, config, size=2):
+        assert most <= 1.03 * bound < whole
+        assert there == (0 if plan.shard == "weights" else whole)
 
 
 def leave(group: Group) -> str:

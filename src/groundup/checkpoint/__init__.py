@@ -7,6 +7,7 @@ from groundup.checkpoint.checkpoint import (
     load_decoder,
     load_model,
     save_model,
+    step_of,
 )
 from groundup.checkpoint.retention import Retention
 from groundup.checkpoint.writer import CheckpointWriter
@@ -20,4 +21,5 @@ __all__ = [
     "load_decoder",
     "load_model",
     "save_model",
+    "step_of",
 ]

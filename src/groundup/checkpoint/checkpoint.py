@@ -2,7 +2,7 @@
 
     step-00000200/
         config.json             the model's config
-        model.safetensors       weights, float32
+        model.safetensors       weights, float32; a file of each process that has a share of them
         optimizer.safetensors   optimizer state (absent from a model that is only to be used); of
                                 several processes a file each (see `checkpoint.parts`)
         state.json              step and anything else that the loop needs to go on
@@ -10,8 +10,8 @@
 
 A checkpoint is written under a temporary name and renamed when it is whole; older ones are removed
 only after that, so there is always one to go on from. No pickle is read or written. Several
-processes share a file system; the first one writes all but the others' optimizer state, for which
-it waits.
+processes share a file system; the first one writes all but what the others alone hold, and waits
+for that.
 """
 
 import shutil
@@ -121,7 +121,8 @@ def save_checkpoint(
     directory = checkpoint_path(folder, snapshot.step)
     partial = _partial(directory)
     if not snapshot.first:
-        _write_files(partial, snapshot.files)
+        for name, tensors in snapshot.files.items():  # the first one flushes and moves the folder
+            write_tensors(partial / name, tensors, durable=False)
         return
     with _removed_on_error(partial):
         state = {"step": snapshot.step, **snapshot.state}
@@ -129,7 +130,7 @@ def save_checkpoint(
         for name in snapshot.awaited:
             _await(partial / name, given_up)
         _finish(directory, {"step": snapshot.step})
-    finished = [int(path.name.removeprefix(_STEP)) for path in _finished(folder)]
+    finished = map(step_of, _finished(folder))
     kept = {checkpoint_path(folder, step) for step in retention.kept(finished)}
     for path in folder.glob(f"{_STEP}*"):  # what a killed run has left unfinished too
         if path not in kept:
@@ -138,6 +139,10 @@ def save_checkpoint(
 
 def checkpoint_path(folder: Path, step: int) -> Path:
     return folder / f"{_STEP}{step:08d}"
+
+
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix(_STEP))
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
@@ -207,13 +212,9 @@ def _write(
     state: Mapping[str, Any],
 ) -> None:
     save_config(partial / "config.json", config)
-    _write_files(partial, files)
-    write_json(partial / "state.json", dict(state))
-
-
-def _write_files(partial: Path, files: Mapping[str, Mapping[str, Tensor]]) -> None:
     for name, tensors in files.items():
         write_tensors(partial / name, tensors)
+    write_json(partial / "state.json", dict(state))
 
 
 def _finish(directory: Path, facts: Mapping[str, Any]) -> None:

@@ -20,10 +20,11 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
+def atomic_file(path: Path, mode: str = "wb", *, durable: bool = True) -> Iterator[IO[Any]]:
     """Open a temporary sibling of `path` for writing; it becomes `path` only on success.
 
-    Text modes write UTF-8 with `\\n` line ends on every platform.
+    Text modes write UTF-8 with `\\n` line ends on every platform. durable: its name is flushed to
+    the disk too; not where another process will do that, and may then have moved the folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + PARTIAL)
@@ -36,7 +37,8 @@ def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    sync(path.parent)
+    if durable:
+        sync(path.parent)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ exchange among one does nothing.
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -41,8 +41,9 @@ class Group:
     look up in; None for a process alone.
 
     Every exchange begins at once and returns what waits for its end, until when its tensors must
-    be left alone. They are contiguous. A process that is gone, or silent for `PATIENCE`, is a
-    `LostProcessError` of the wait.
+    be left alone. They are contiguous. By gloo a process that is gone, or silent for `PATIENCE`, is
+    a `LostProcessError` of the wait; NCCL's waits only order the GPU's work, and its watchdog ends
+    the process.
     """
 
     rank: int = 0
@@ -61,32 +62,43 @@ class Group:
             return _done
         return self._begin(dist.all_reduce, tensor)
 
-    def scatter_sums(self, output: Tensor, parts: Tensor) -> Wait:
+    def scatter_sums(self, output: Tensor, parts: Tensor, sizes: Sequence[int]) -> Wait:
         """`output` becomes the sum over the processes of its own part.
 
-        parts: one for each process along the first axis, of the shape of output.
+        parts: one after the other, of so many elements for each process; flat, as output is.
         """
         if self.size == 1:
-            output.copy_(parts.view_as(output))
+            output.copy_(parts)
             return _done
+        even = len(set(sizes)) == 1
         if output.is_cuda:
-            return self._begin(_reduce_scatter, output.view(-1), parts.view(-1))
+            if even:
+                return self._begin(_reduce_scatter, output, parts)
+            return self._begin(dist.reduce_scatter, output, list(parts.split(list(sizes))))
         # gloo's own makes the sums of all parts and keeps one: twice the bytes.
-        received = torch.empty_like(parts).view(self.size, -1)
-        wait = self._begin(dist.all_to_all_single, received.view(-1), parts.view(-1))
+        received = output.new_empty(self.size, output.numel())
+        own = [output.numel()] * self.size
+        wait = self._begin(dist.all_to_all_single, received.view(-1), parts, own, list(sizes))
 
         def add_up() -> None:
             wait()
-            torch.sum(received, 0, out=output.view(-1))
+            torch.sum(received, 0, out=output)
 
         return add_up
 
-    def gather(self, parts: Tensor, own: Tensor) -> Wait:
-        """`parts` becomes what the processes have as `own`, in their order, on its first axis."""
+    def gather(self, parts: Tensor, own: Tensor, sizes: Sequence[int]) -> Wait:
+        """`parts` becomes what the processes have as `own`, in their order, of so many elements
+        each; both are flat."""
         if self.size == 1:
-            parts.copy_(own.view_as(parts))
+            parts.copy_(own)
             return _done
-        return self._begin(_all_gather, parts.view(-1), own.view(-1))
+        if len(set(sizes)) == 1:
+            return self._begin(_all_gather, parts, own)
+        if own.is_cuda:
+            return self._begin(dist.all_gather, list(parts.split(list(sizes))), own)
+        to_each = [own.numel()] * self.size
+        sent = own.repeat(self.size)
+        return self._begin(dist.all_to_all_single, parts, sent, list(sizes), to_each)
 
     def broadcast(self, tensor: Tensor, source: int) -> Wait:
         """`tensor` becomes what the process of rank `source` has."""
@@ -94,21 +106,28 @@ class Group:
             return _done
         return self._begin(dist.broadcast, tensor, group_src=source)
 
-    def mean(self, value: float) -> float:
-        """The mean over the processes of a number, the same bits in each."""
+    def total(self, value: float) -> float:
+        """The sum over the processes of a number, the same bits in each."""
         total = torch.tensor(value, dtype=torch.float64)
         if self.handle is not None:
             total = total.to(_device_of(self.handle))
         self.sum(total)()
-        return float(total) / self.size
+        return float(total)
+
+    def mean(self, value: float) -> float:
+        return self.total(value) / self.size
 
     def any(self, flag: bool) -> bool:
         """Whether it is so in any of the processes."""
-        return self.mean(float(flag)) > 0
+        return self.total(float(flag)) > 0
+
+    def of_first(self, value: int) -> int:
+        """What the first process has: where each could find something else, it decides."""
+        return round(self.total(value if self.rank == 0 else 0))
 
     def barrier(self) -> None:
         """Until all processes are here."""
-        self.mean(0.0)
+        self.total(0.0)
 
     @contextmanager
     def first_alone(self, name: str) -> Iterator[None]:
@@ -123,9 +142,11 @@ class Group:
         if self.store is not None and not self.rank:
             self.store.set(name, "done")
 
-    def _begin(self, collective: Callable[..., Any], *tensors: Tensor, **more: Any) -> Wait:
+    def _begin(self, collective: Callable[..., Any], *arguments: Any, **more: Any) -> Wait:
         try:
-            work = collective(*tensors, group=self.handle, async_op=True, **more)
+            work = collective(*arguments, group=self.handle, async_op=True, **more)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
             raise self._lost(error) from error
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, wait
 from datetime import timedelta
 from multiprocessing import get_context
 from types import TracebackType
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import torch
 from torch.distributed import TCPStore  # pyright: ignore[reportPrivateImportUsage]
 
+from groundup.core.errors import LostProcessError
 from groundup.core.processes import joined
 
 Result = TypeVar("Result")
@@ -35,7 +36,8 @@ class Workers:
         """What `function(group, *arguments)` returns in each process of a group, by rank.
 
         function: a module's own, as it is sent by name. size: of the group, at most and by default
-        `count`. The first error of a process is raised here, once all have ended.
+        `count`. An error of a process is raised here, once all have ended; one that lost another
+        process comes after that one's own.
         """
         size = size or self.count
         store = TCPStore(_HOST, 0, is_master=True, wait_for_workers=False)
@@ -45,6 +47,10 @@ class Workers:
             )
             for rank in range(size)
         ]
+        wait(tasks)
+        errors = [error for task in tasks if (error := task.exception()) is not None]
+        for error in sorted(errors, key=lambda error: isinstance(error, LostProcessError)):
+            raise error
         return [task.result() for task in tasks]
 
     def __enter__(self) -> "Workers":

@@ -14,11 +14,18 @@ _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def write_tensors(
-    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    durable: bool = True,
 ) -> None:
-    """Replace `path` by the tensors; an operating-system error stays one and names the file."""
+    """Replace `path` by the tensors; an operating-system error stays one and names the file.
+
+    durable: as in `core.files.atomic_file`.
+    """
     whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    with atomic_file(path) as file:
+    with atomic_file(path, durable=durable) as file:
         try:
             save_file(whole, file.name, metadata=dict(metadata) if metadata else None)
         except SafetensorError as error:

@@ -1,5 +1,6 @@
 """Gradient clipping by the global norm (Pascanu et al. 2013, algorithm 1)."""
 
+import math
 from collections.abc import Callable, Iterable
 
 import torch
@@ -12,21 +13,19 @@ from groundup.optim import many
 def clip_gradients(
     parameters: Iterable[Tensor],
     largest: float,
-    total: Callable[[Tensor], object] | None = None,
+    total: Callable[[float], float] | None = None,
 ) -> float:
     """Scale all gradients so that their joint Euclidean norm is at most `largest`.
 
-    total: where the parameters are a share of all, makes a number the sum over the shares, in
-    place. Returns the norm before clipping; where it is not finite the gradients stay as they are.
+    total: where the parameters are a share of all, makes of a number the sum over the shares.
+    Returns the norm before clipping; where it is not finite the gradients stay as they are.
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
-    norms = torch.stack(many.norm(gradients)) if gradients else torch.zeros(1)
-    norm = torch.linalg.vector_norm(norms)
+    norm = 0.0
+    if gradients:
+        norm = float(torch.linalg.vector_norm(torch.stack(many.norm(gradients)).float()))
     if total is not None:
-        square = norm.square()
-        total(square)
-        norm = square.sqrt()
-    norm = float(norm)
+        norm = math.sqrt(total(norm**2))
     if largest < norm < float("inf"):
         many.mul_(gradients, largest / norm)
     return norm

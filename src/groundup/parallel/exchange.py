@@ -69,7 +69,8 @@ class Bucket(Protocol):
 
 
 class Queue:
-    """Sends each bucket as soon as a backward pass has filled it, while the pass goes on."""
+    """Sends each bucket as soon as a backward pass has filled it, while the pass goes on. Two are
+    on their way at most, so that what they take does not add up."""
 
     def __init__(self, buckets: Sequence[Bucket]):
         self._buckets = buckets
@@ -78,22 +79,30 @@ class Queue:
         }
         self._missing: list[set[Tensor]] = []
         self._begun: list[Wait] = []
+        self._received = 0
         for parameter in self._bucket_of:
             parameter.register_post_accumulate_grad_hook(self._arrived)
 
     @contextmanager
     def open(self) -> Iterator[None]:
         """A context for a backward pass; when it ends, all buckets have been sent and received."""
-        self._missing, self._begun = [set(b.parameters) for b in self._buckets], []
+        self._missing = [set(bucket.parameters) for bucket in self._buckets]
+        self._begun, self._received = [], 0
         yield
-        for bucket, missing in zip(self._buckets, self._missing, strict=True):
-            for parameter in missing:  # it has a gradient of earlier passes alone, or none
-                bucket.take(parameter)
-        self._send(len(self._buckets))
-        for bucket, wait in zip(self._buckets, self._begun, strict=True):
-            wait()
-            bucket.receive()
+        self._complete(len(self._buckets))
+        self._receive(len(self._buckets))
         self._missing = []
+
+    def complete(self, bucket: Bucket) -> None:
+        """No more gradients of this pass come for a bucket, nor for those before it."""
+        if self._missing:
+            self._complete(1 + self._buckets.index(bucket))
+
+    def _complete(self, count: int) -> None:
+        for bucket, missing in zip(self._buckets[:count], self._missing, strict=False):
+            while missing:  # these have gradients of earlier passes alone, or none
+                bucket.take(missing.pop())
+        self._send(count)
 
     def _arrived(self, parameter: Tensor) -> None:
         if not self._missing:  # closed
@@ -108,6 +117,14 @@ class Queue:
         different ones would mix up their buckets."""
         for bucket in self._buckets[len(self._begun) : count]:
             self._begun.append(bucket.send())
+            self._receive(len(self._begun) - 2)
+
+    def _receive(self, count: int) -> None:
+        """Wait for the first `count`."""
+        while self._received < count:
+            self._begun[self._received]()
+            self._buckets[self._received].receive()
+            self._received += 1
 
 
 def fill_buckets(

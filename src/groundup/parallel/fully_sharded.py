@@ -23,8 +23,9 @@ from torch import Tensor, nn
 
 from groundup.core.processes import Group, Wait
 from groundup.optim.optimizer import OptimizerConfig
+from groundup.parallel.exchange import Queue
 from groundup.parallel.sharded import Sharded
-from groundup.parallel.share import Share
+from groundup.parallel.share import Share, held_by_each
 
 
 class FullySharded(Sharded):
@@ -42,22 +43,29 @@ class FullySharded(Sharded):
         outside = {name: p for name, p in model.named_parameters() if p not in inside}
         names = {p: name for name, p in model.named_parameters()}
         groups = [{names[p]: p for p in module.parameters()} for module in modules]
-        units = [_unit(parameters, optimizer, group, sent) for parameters in [outside, *groups]]
+        self._units: list[_Unit] = []
+        units: list[_Unit | None] = []
+        for parameters in [outside, *groups]:
+            trained = {name: p for name, p in parameters.items() if p.requires_grad}
+            before = held_by_each(self._units, group)
+            units.append(_Unit(trained, optimizer, group, before, sent) if trained else None)
+            self._units = [unit for unit in units if unit is not None]
         around, *blocks = units
-        self._units = [unit for unit in units if unit is not None]
         if around is not None:
             within = {inner for module in modules for inner in module.modules()}
             for module in model.modules():
                 if module not in within:
-                    module.register_forward_pre_hook(around.before_use)
+                    module.register_forward_pre_hook(_eager(around.before_use))
         row = [(m, unit) for m, unit in zip(modules, blocks, strict=True) if unit is not None]
         for index, (module, unit) in enumerate(row):
             unit.before = row[index - 1][1] if index else None
             unit.after = row[index + 1][1] if index + 1 < len(row) else None
-            module.register_forward_pre_hook(unit.before_use)
-            module.register_forward_hook(unit.after_use)
+            module.register_forward_pre_hook(_eager(unit.before_use))
+            module.register_forward_hook(_eager(unit.after_use))
         backwards = [*reversed(self._units[1:]), self._units[0]] if around else self._units[::-1]
         super().__init__(backwards, optimizer, group, each_pass=True)
+        for unit in self._units:
+            unit.queue = self._queue
 
     @contextmanager
     def whole(self) -> Iterator[None]:
@@ -67,8 +75,7 @@ class FullySharded(Sharded):
             yield
         finally:
             for unit in self._units:
-                unit.held = False
-                unit.release()
+                unit.let_go()
 
     def volume(self, passes: int) -> float:
         gradients = sum(unit.gradient_bytes for unit in self._units)
@@ -77,6 +84,10 @@ class FullySharded(Sharded):
 
     def weights(self) -> dict[str, Tensor]:
         return self._own
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        super().load(tensors)
+        self._share()
 
     def _share(self) -> None:
         """The next use gathers; what was gathered before is of before the update."""
@@ -95,12 +106,14 @@ class _Unit(Share):
         parameters: Mapping[str, nn.Parameter],
         optimizer: OptimizerConfig,
         group: Group,
+        held: Sequence[int],
         sent: torch.dtype,
     ):
-        super().__init__(parameters, optimizer, group, apart=True, sent=sent)
+        super().__init__(parameters, optimizer, group, held, apart=True, sent=sent)
         self.before: _Unit | None = None
         self.after: _Unit | None = None
-        self.held = False
+        self.queue: Queue | None = None
+        self._exact = False  # the weights are there, in the format in which they are kept
         self._here = True
         self._backward = False  # a backward pass has reached it, or goes through it
         self._coming: tuple[Tensor, Wait] | None = None
@@ -132,20 +145,36 @@ class _Unit(Share):
 
     def release(self) -> None:
         """Let go of the memory, not of the parameters: autograd knows them."""
-        if not self.held:
+        if not self._exact:
             for parameter in self.parameters:
                 parameter.untyped_storage().resize_(0)
             self._here = False
 
     def forget(self) -> None:
+        """What is there, or comes, is of before an update."""
+        assert not self._exact, "weights that are held must not change"
         if self._coming is not None:
             self._coming[1]()
             self._coming = None
+        self._backward = False
         self.release()
 
     def hold(self) -> None:
-        self.need()
-        self.held = True
+        """Gather in the format in which weights are kept, until `let_go`."""
+        self.forget()
+        assert self.kept is not None
+        sections, wait = self.send_weights(self.kept.dtype)
+        wait()
+        for parameter in self.parameters:
+            parameter.data = torch.empty_like(parameter, dtype=self.kept.dtype)
+        self.unpack(sections)
+        self._exact = self._here = True
+
+    def let_go(self) -> None:
+        self._exact = False
+        for parameter in self.parameters:
+            parameter.data = torch.empty_like(parameter, dtype=self._sent)
+        self.release()
 
     def before_use(self, module: nn.Module, inputs: Any) -> None:  # noqa: ARG002
         self.need()
@@ -155,10 +184,11 @@ class _Unit(Share):
     def after_use(self, module: nn.Module, inputs: Any, outputs: Any) -> None:  # noqa: ARG002
         if self._backward:  # it computes anew what was not kept, and will be needed at once
             return
-        learning = [tensor for tensor in _tensors(outputs) if tensor.requires_grad]
-        for tensor in learning:
-            tensor.register_hook(self._before_backward)
-        if not learning or not self.stays:
+        # The first output is the residual stream: what comes out last goes back in first.
+        learning = next((tensor for tensor in _tensors(outputs) if tensor.requires_grad), None)
+        if learning is not None:
+            learning.register_hook(self._before_backward)
+        if learning is None or not self.stays:
             self.release()
 
     def send(self) -> Wait:
@@ -168,21 +198,18 @@ class _Unit(Share):
         return wait
 
     def _before_backward(self, gradient: Tensor) -> None:  # noqa: ARG002
+        if self.after is not None:  # every process sends it here, though one may lack gradients
+            assert self.queue is not None
+            self.queue.complete(self.after)
         self._backward = True
         self.need()
         if self.before is not None:
             self.before.come()
 
 
-def _unit(
-    parameters: Mapping[str, nn.Parameter],
-    optimizer: OptimizerConfig,
-    group: Group,
-    sent: torch.dtype,
-) -> _Unit | None:
-    """Of those that are trained, where there are any."""
-    trained = {name: p for name, p in parameters.items() if p.requires_grad}
-    return _Unit(trained, optimizer, group, sent) if trained else None
+def _eager(hook: Any) -> Any:
+    """A hook that compiled modules call: the compiler would look at weights that are not there."""
+    return torch.compiler.disable(hook)
 
 
 def _tensors(outputs: Any) -> Sequence[Tensor]:

@@ -6,8 +6,8 @@ first, each to the process that has least (Graham 1969, "Bounds on multiprocessi
 anomalies": at worst 4/3 of the best), and the others fill the shares up. Then any optimizer can
 work on a share as it would on all.
 
-What the processes exchange is one array of N sections, a share each, equally long: the shorter ones
-end in padding.
+What the processes exchange is one array of N sections, a share each. Where a little padding makes
+them equally long, they are.
 """
 
 import math
@@ -19,6 +19,7 @@ from torch import Tensor
 
 # A cut leaves at least so many rows on each side: a matrix stays one to look at.
 _FEWEST_ROWS = 2
+_MOST_PADDING = 0.02  # of what is sent
 
 
 class Part(NamedTuple):
@@ -37,22 +38,28 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """sections: the parts of each process's share. length: elements of a section, padding too."""
+    """sections: the parts of each process's share. lengths: elements of each, padding too."""
 
     sections: tuple[tuple[Part, ...], ...]
-    length: int
+    lengths: tuple[int, ...]
 
     @property
-    def padding(self) -> int:
-        """Elements of all sections together that hold nothing."""
-        return sum(self.length - sum(p.end - p.at for p in parts) for parts in self.sections)
+    def held(self) -> tuple[int, ...]:
+        """Elements of each section's parts."""
+        return tuple(parts[-1].end if parts else 0 for parts in self.sections)
 
 
-def arrange(shapes: Mapping[str, Sequence[int]], whole: Mapping[str, bool], n: int) -> Layout:
-    """A layout of parameters over n processes. shapes: by name, each with at least one axis.
+def arrange(
+    shapes: Mapping[str, Sequence[int]],
+    whole: Mapping[str, bool],
+    before: Sequence[int],
+) -> Layout:
+    """A layout of parameters over processes. shapes: by name, each with at least one axis.
 
-    whole: whether a parameter may not be cut.
+    whole: whether a parameter may not be cut. before: elements that each process has already, of
+    other layouts; all together are to be equal.
     """
+    n = len(before)
     sizes = {name: math.prod(shape) for name, shape in shapes.items()}
     shares: list[list[Part]] = [[] for _ in range(n)]
     filled = [0] * n
@@ -62,23 +69,43 @@ def arrange(shapes: Mapping[str, Sequence[int]], whole: Mapping[str, bool], n: i
         filled[section] += sizes[name] // shapes[name][0] * (last - first)
         shares[section].append(Part(name, first, last, at, filled[section]))
 
+    def has(section: int) -> int:
+        return before[section] + filled[section]
+
     uncut = [name for name in shapes if whole[name]]
     for name in sorted(uncut, key=lambda name: -sizes[name]):
-        put(filled.index(min(filled)), name, 0, shapes[name][0])
-    length = max(*filled, math.ceil(sum(sizes.values()) / n))
-    section = 0
+        put(min(range(n), key=has), name, 0, shapes[name][0])
+    # The others go to those that have less than an equal share, the last of which takes what is
+    # left of rounding.
+    level = _level(
+        [has(section) for section in range(n)], sum(sizes[k] for k in shapes if not whole[k])
+    )
+    lower = [section for section in range(n) if has(section) < level] or [0]
+    places = iter(lower)
+    section = next(places)
     for name in (name for name in shapes if not whole[name]):
         first, rows = 0, shapes[name][0]
         while first < rows:
-            last_section = section == n - 1
-            room = (length - filled[section]) * rows // max(1, sizes[name])
-            count = rows - first if last_section else _cut(rows - first, room)
+            room = int((level - has(section)) * rows // max(1, sizes[name]))
+            count = rows - first if section == lower[-1] else _cut(rows - first, room)
             if count:
                 put(section, name, first, first + count)
                 first += count
             if first < rows:
-                section += 1
-    return Layout(tuple(map(tuple, shares)), max(filled))
+                section = next(places)
+    longest, total = max(filled), sum(filled)
+    even = n * longest <= (1 + _MOST_PADDING) * total
+    return Layout(tuple(map(tuple, shares)), (longest,) * n if even else tuple(filled))
+
+
+def _level(has: Sequence[int], more: int) -> float:
+    """How high vessels with so much in them stand when so much more is poured in."""
+    lowest = sorted(has)
+    for count in range(1, len(lowest) + 1):
+        level = (sum(lowest[:count]) + more) / count
+        if count == len(lowest) or level <= lowest[count]:
+            return level
+    raise AssertionError("the last vessel takes everything")
 
 
 def _cut(rows: int, room: int) -> int:

@@ -13,7 +13,7 @@ from groundup.parallel.exchange import Exchange, fill_buckets
 from groundup.parallel.fully_sharded import FullySharded
 from groundup.parallel.replicated import Averaging, Replicated, broadcast
 from groundup.parallel.sharded import Sharded
-from groundup.parallel.share import Share
+from groundup.parallel.share import Share, held_by_each
 
 Shard = Literal["nothing", "optimizer", "gradients", "weights"]
 
@@ -56,10 +56,10 @@ class Parallelism:
             exchange = Replicated(trained, group, averaging=self.averaging, bucket_bytes=most)
             return exchange, optimizer.build(trained)
         names = {parameter: name for name, parameter in trained.items()}
-        shares = [
-            Share({names[p]: p for p in members}, optimizer, group)
-            for members in fill_buckets(list(names), most)
-        ]
+        shares: list[Share] = []
+        for members in fill_buckets(list(names), most):
+            before = held_by_each(shares, group)
+            shares.append(Share({names[p]: p for p in members}, optimizer, group, before))
         sharded = Sharded(shares, optimizer, group, each_pass=self.shard == "gradients")
         return sharded, sharded
 

@@ -7,7 +7,7 @@ all-reduce, which leaves each process with the sums of one part, goes before the
 second half, which hands the parts round, goes after it and takes the new weights: as many bytes as
 data parallelism sends,
 
-    2 · (N − 1)/N · n        for n bytes of weights, with the padding of `parallel.layout`.
+    2 · (N − 1)/N · n        for n bytes of weights.
 
 With sharded gradients each micro-batch pays the first half.
 """
@@ -65,7 +65,7 @@ class Sharded:
         return self._own.values()
 
     def clip(self, largest: float) -> float:
-        return clip_gradients(self.held(), largest, lambda square: self.group.sum(square)())
+        return clip_gradients(self.held(), largest, self.group.total)
 
     def clear(self) -> None:
         for share in self._shares:

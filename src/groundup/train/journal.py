@@ -20,6 +20,7 @@ from groundup.checkpoint import (
     checkpoint_path,
     latest_checkpoint,
     load_checkpoint,
+    step_of,
 )
 from groundup.core.errors import DivergedError
 from groundup.core.files import write_json
@@ -55,13 +56,15 @@ class Journal:
         self._writer = CheckpointWriter(self._checkpoints, retention, training.exchange)
         self._context = ExitStack()
         self._before = 0.0
-        if newest := latest_checkpoint(self._checkpoints):
+        newest = latest_checkpoint(self._checkpoints)
+        step = self._group.of_first(step_of(newest) if newest else 0)
+        if step:
+            newest = checkpoint_path(self._checkpoints, step)
             state = load_checkpoint(newest, training.model, training.optimizer, training.exchange)
             training.step, self._before = state["step"], state["seconds"]
             training.watch.load(state["watch"])
             training.loss_scale.load(state["loss_scale"])
         resumed_at = training.step
-        self._group.barrier()  # before a process saves, all have looked for the newest
         self._metrics = None
         if self._group.rank == 0:
             self._metrics = MetricsWriter(

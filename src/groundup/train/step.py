@@ -116,7 +116,8 @@ def steps(
             incident = training.watch.judge(training.step + 1, mean, norm, micro_batches)
         scale = training.schedule.scale(training.step, training.steps)
         if incident is None and not overflowed:
-            torch.manual_seed(derive_seed(training.seed, "update", training.step))  # all the same
+            own = group.rank if exchange.shares_state else 0  # else all make the same update
+            torch.manual_seed(derive_seed(training.seed, "update", training.step, own))
             with phase("optimizer"), training.device.autocast():
                 optimizer.step(scale)
         exchange.clear()
