@@ -26,6 +26,7 @@ from groundup.models import Decoder
 from groundup.optim import EMA
 from groundup.parallel.parallelism import Parallelism, Shard
 from groundup.train import Guard, Pretrain, pretrain
+from groundup.train.compile import can_compile
 from groundup.train.guard import Action
 from groundup.train.pretrain import batch_loss
 
@@ -144,6 +145,8 @@ def test_narrow_formats_learn_together(
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not can_compile(DEVICES[0].device), reason="there is no compiler here")
+@pytest.mark.filterwarnings("ignore")  # torch warns of itself while it compiles
 def test_compiled_blocks_find_their_weights(
     workers: Workers, tmp_path: Path, source_files: list[str]
 ) -> None:
