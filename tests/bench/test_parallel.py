@@ -1,0 +1,26 @@
+"""The benchmark of several processes has the promised form, and sends the formula's bytes."""
+
+import json
+
+import pytest
+
+from groundup.bench.parallel import bench_parallel
+from groundup.bench.result import OURS
+from groundup.bench.sent import COUNTED
+
+
+@pytest.mark.slow
+def test_every_way_is_timed_beside_pytorch() -> None:
+    result = bench_parallel(quick=True)
+    rows = {(row["case"], row["subject"], row["metric"]): row["value"] for row in result["rows"]}
+    cases = {case.split(",")[0] for case, _, _ in rows}
+    assert cases == {"data parallel", "sharded optimizer", "sharded weights"}
+    for case in cases:
+        name = f"{case}, 2 processes"
+        steps = [key for key in rows if key[0] == name and key[2] == "a step"]
+        assert len(steps) >= 2
+        assert all(rows[key] > 0 for key in steps)
+        if COUNTED:
+            formula = rows[name, OURS, "by the formula"]
+            assert rows[name, OURS, "sent"] == pytest.approx(formula, rel=0.02)
+    json.dumps(result)
