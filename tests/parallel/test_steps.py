@@ -118,7 +118,6 @@ PLANS = {
     "weights": Parallelism(shard="weights"),
 }
 JOBS = {
-    "as it comes": Job(),
     "tied": Job(model=replace(SMALL, tied=True)),
     "embedding in head": Job(model=replace(SMALL, embedding_in_head=True), accumulation=1),
     "frozen": Job(frozen=("embedding", "blocks.0")),
@@ -161,7 +160,7 @@ def test_a_group_of_one_takes_the_same_path(plan: Parallelism) -> None:
     ],
     ids=["AdamW", "Lion", "schedule-free", "SOAP", "EMA"],
 )
-@pytest.mark.parametrize("shard", ["optimizer", "gradients", "weights"])
+@pytest.mark.parametrize("shard", ["gradients", "weights"])
 def test_any_optimizer_is_sharded(workers: Workers, optimizer: Any, shard: Shard) -> None:
     """Beside two processes that share nothing, whose sums of two numbers have the same bits: these
     updates divide by what is almost zero, or turn into a basis that rounding decides."""
