@@ -5,48 +5,35 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.parallel.test_steps import CPU, JOBS, PLANS, ROWS, Job, alone
+from tests.parallel.test_steps import JOBS, PLANS, Job, alone, begun, weights
 from torch import Tensor
 
 from groundup.checkpoint import CheckpointWriter, Retention, latest_checkpoint, load_checkpoint
 from groundup.core.processes import Group
 from groundup.core.spawn import Workers
-from groundup.optim import EMA, SOAP, AdamW, ByRole, Schedule, ScheduleFreeAdamW
+from groundup.optim import EMA, SOAP, AdamW, ByRole, ScheduleFreeAdamW
 from groundup.parallel.parallelism import Parallelism
-from groundup.train.step import Training, steps
+from groundup.train.step import steps
 
 
 def some_steps(
     group: Group, job: Job, plan: Parallelism, folder: Path, until: int
 ) -> dict[str, Tensor]:
     """Train from the newest checkpoint in `folder`, if there is one, to a step, and save that."""
-    model = job.build()
-    exchange, optimizer = plan.apply(model, job.optimizer, group)
-    training = Training(
-        model=model,
-        optimizer=optimizer,
-        schedule=Schedule(kind="constant", warmup=0.0),
-        steps=job.steps,
-        device=CPU,
-        clip=job.clip,
-        with_others=exchange,
-    )
+    training, own = begun(group, job, plan)
+    model, optimizer, exchange = training.model, training.optimizer, training.exchange
     newest = latest_checkpoint(folder)
     group.barrier()
     if newest:
         training.step = load_checkpoint(newest, model, optimizer, exchange)["step"]
-    rows = slice(*(ROWS // group.size * (group.rank + one) for one in (0, 1)))
-    batches = job.batches()[training.step : until]
-    own = [[tokens[rows] for tokens in micro_batches] for micro_batches in batches]
-    for _ in steps(training, own, job.loss_of):
+    for _ in steps(training, own[training.step : until], job.loss_of):
         pass
     writer = CheckpointWriter(folder, Retention(), exchange)
     writer.begin(model, optimizer, training.step, {})
     writer.wait()
     group.barrier()
     writer.close()
-    with optimizer.averaged(), exchange.whole():
-        return {name: p.detach().clone() for name, p in model.named_parameters()}
+    return weights(training)
 
 
 AVERAGED = EMA(decay=0.5).around(JOBS["tied"].optimizer)

@@ -85,8 +85,8 @@ def alone(job: Job) -> tuple[list[float], dict[str, Tensor]]:
         return losses, {name: p.detach().clone() for name, p in model.named_parameters()}
 
 
-def together(group: Group, job: Job, plan: Parallelism) -> tuple[list[float], dict[str, Tensor]]:
-    """The same of one of several processes."""
+def begun(group: Group, job: Job, plan: Parallelism) -> tuple[Training[Any], list[list[Tensor]]]:
+    """The training of one of several processes, and its rows of every micro-batch."""
     model = job.build()
     if group.rank:  # the first one's weights count
         for parameter in model.parameters():
@@ -102,10 +102,20 @@ def together(group: Group, job: Job, plan: Parallelism) -> tuple[list[float], di
         with_others=exchange,
     )
     rows = slice(*(ROWS // group.size * (group.rank + one) for one in (0, 1)))
-    own = [[tokens[rows] for tokens in micro_batches] for micro_batches in job.batches()]
+    return training, [[tokens[rows] for tokens in micro_batches] for micro_batches in job.batches()]
+
+
+def weights(training: Training[Any]) -> dict[str, Tensor]:
+    """Those that are measured and kept."""
+    with training.optimizer.averaged(), training.exchange.whole():
+        return {name: p.detach().clone() for name, p in training.model.named_parameters()}
+
+
+def together(group: Group, job: Job, plan: Parallelism) -> tuple[list[float], dict[str, Tensor]]:
+    """Losses and weights of one of several processes."""
+    training, own = begun(group, job, plan)
     losses = [result.loss for result in steps(training, own, job.loss_of)]
-    with optimizer.averaged(), exchange.whole():
-        return losses, {name: p.detach().clone() for name, p in model.named_parameters()}
+    return losses, weights(training)
 
 
 PLANS = {

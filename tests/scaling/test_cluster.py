@@ -12,9 +12,8 @@ from groundup.core.errors import InputError
 from groundup.models import Decoder, training_flops
 from groundup.models.families import PRESETS
 from groundup.models.memory import parameter_count
+from groundup.scaling.accelerators import ACCELERATORS, H100_500W
 from groundup.scaling.cluster import (
-    ACCELERATORS,
-    H100_500W,
     Composition,
     estimate,
     llama_of,

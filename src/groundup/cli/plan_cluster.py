@@ -49,7 +49,8 @@ def command(
     from groundup.models import Decoder
     from groundup.models.families import PRESETS
     from groundup.report.cluster import print_plans
-    from groundup.scaling.cluster import ACCELERATORS, llama_of, plan_cluster, summarize
+    from groundup.scaling.accelerators import ACCELERATORS
+    from groundup.scaling.cluster import llama_of, plan_cluster, summarize
 
     if (params is None) == (preset is None):
         raise InputError("give one of --params and --model.")
