@@ -22,6 +22,7 @@ from groundup.core.device import Device, select_device, tune_cpu
 from groundup.core.errors import InputError
 from groundup.core.files import read_json, write_json
 from groundup.core.manifest import MANIFEST, read_manifest
+from groundup.core.mesh import Mesh
 from groundup.core.metrics import read_metrics
 from groundup.core.processes import ONE, Group, joined
 from groundup.core.progress import make_console
@@ -73,7 +74,7 @@ def run_training(
     tune_cpu()
     device = select_device(experiment.device, experiment.dtype)
     with joined(device.device) as group, ExitStack() as held:
-        check_share(experiment.pretrain.batch, group.size)
+        check_share(experiment.pretrain.batch, parallelism.readers(group.size))
         with group.first_alone("text"):
             if group.rank == 0:
                 held.enter_context(open_run(directory))
@@ -184,6 +185,7 @@ def train_model(
         seed=derive_seed(experiment.seed, "experiment", seed),
     )
     job = Job(Quickstart(data=experiment.data), folder, device, console)
+    readers = Mesh(group, {"replica": group.size})  # of the finished model, which each has whole
 
     def build(stage: Path) -> Mapping[str, Any]:
         facts = pretrain(
@@ -210,14 +212,14 @@ def train_model(
             end_of_text=text.end,
             documents=config.validation_documents,
             document_mask=config.document_mask,
-            group=group,
+            mesh=readers,
         )
         curve = [*_curve(stage / "metrics.jsonl", facts["tokens"], validated)]
         return {
             **facts,
             "flops": facts["tokens"] * per_token,
             "seconds": curve[-1]["seconds"],
-            "bits_per_byte": _measured(experiment, model, text, device, group),
+            "bits_per_byte": _measured(experiment, model, text, device, readers),
             "curve": [{"flops": point.pop("tokens") * per_token, **point} for point in curve],
         }
 
@@ -260,7 +262,7 @@ def _curve(path: Path, tokens: int, last: float) -> Iterator[dict[str, float]]:
 
 
 def _measured(
-    experiment: Experiment, model: LanguageModel, text: Text, device: Device, group: Group
+    experiment: Experiment, model: LanguageModel, text: Text, device: Device, mesh: Mesh
 ) -> float:
     evaluation, validation = experiment.evaluation, text.shards.validation
     return bits_per_byte(
@@ -271,5 +273,5 @@ def _measured(
         stride=min(evaluation.stride, model.config.context),
         documents=documents_within(validation, evaluation.max_bytes),
         document_mask=experiment.pretrain.document_mask,
-        group=group,
+        mesh=mesh,
     )

@@ -66,13 +66,13 @@ def rows(rank: int) -> Tensor:
 
 def gradients_of_branches(group: Group, plan: Parallelism) -> dict[str, Tensor | None]:
     model = Branches()
-    exchange, _ = plan.apply(model, AdamW(lr=0.1), group)
+    exchange, optimizer = plan.apply(plan.divide(model, group), AdamW(lr=0.1))
     exchange.backward(model(rows(group.rank), some=group.rank == 0) / group.size, last=True)
     whole = {name: p.grad for name, p in model.named_parameters()}
     if plan.shard == "nothing":
         return whole
     assert not any(grad is not None for grad in whole.values())  # each has its share alone
-    return {name: rows.grad for name, rows in exchange._own.items()}  # pyright: ignore
+    return {name: rows.grad for name, rows in optimizer._own.items()}  # pyright: ignore
 
 
 def gradients_of_ddp(group: Group) -> dict[str, Tensor | None]:  # noqa: ARG001
@@ -103,7 +103,7 @@ def test_gradients_are_those_of_ddp(workers: Workers, plan: Parallelism) -> None
 def bytes_of_a_step(group: Group, plan: Parallelism) -> tuple[int, float]:
     """What a step of two passes sends: counted by the kernel, and by the formula."""
     model = WIDE.build(seed=0)
-    exchange, optimizer = plan.apply(model, AdamW(lr=0.1), group)
+    exchange, optimizer = plan.apply(plan.divide(model, group), AdamW(lr=0.1))
     tokens = torch.zeros(2, 8, dtype=torch.long)
 
     def step() -> None:
@@ -134,7 +134,7 @@ def test_a_step_sends_the_bytes_of_the_formula(workers: Workers, plan: Paralleli
 def memory_of_a_step(group: Group, plan: Parallelism) -> tuple[int, int, int]:
     """Bytes of optimizer state, of gradients before they are used, and of weights between steps."""
     model = WIDE.build(seed=0)
-    exchange, optimizer = plan.apply(model, AdamW(lr=0.1), group)
+    exchange, optimizer = plan.apply(plan.divide(model, group), AdamW(lr=0.1))
     tokens = torch.zeros(2, 8, dtype=torch.long)
     exchange.backward(model.losses(tokens, tokens).mean() / group.size, last=True)
     parameters = list(model.parameters())
@@ -191,13 +191,13 @@ def _of_block(block: nn.ModuleList, x: Tensor, *, both: bool) -> Tensor:
 
 def gradients_of_stack(group: Group, plan: Parallelism) -> dict[str, Tensor]:
     model = Stack()
-    exchange, _ = plan.apply(model, AdamW(lr=0.1), group)
+    exchange, optimizer = plan.apply(plan.divide(model, group), AdamW(lr=0.1))
     for last in (False, True):
         loss = model(rows(group.rank), some=group.rank > 0) / group.size
         exchange.backward(loss, last=last)
     if plan.shard == "nothing":
         return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-    own = exchange._own  # pyright: ignore
+    own = optimizer._own  # pyright: ignore
     return {name: rows.grad for name, rows in own.items() if rows.grad is not None}
 
 
@@ -230,8 +230,8 @@ def memory_on_the_way(group: Group, plan: Parallelism, config: Decoder) -> tuple
     """The most bytes of gradients that wait to be sent or summed, and those of weights that are
     there between steps."""
     model = config.build(seed=0)
-    exchange, _ = plan.apply(model, AdamW(lr=0.1), group)
-    shares, most = exchange._shares, 0  # pyright: ignore
+    exchange, optimizer = plan.apply(plan.divide(model, group), AdamW(lr=0.1))
+    shares, most = optimizer._shares, 0  # pyright: ignore
 
     def look(parameter: Tensor) -> None:  # noqa: ARG001
         nonlocal most

@@ -66,7 +66,7 @@ def test_a_training_goes_on_with_more_or_fewer_processes(
 def state(group: Group, job: Job, plan: Parallelism, folder: Path) -> dict[str, Tensor]:
     """The optimizer's state as this process loads it."""
     model = job.build()
-    exchange, optimizer = plan.apply(model, job.optimizer, group)
+    exchange, optimizer = plan.apply(plan.divide(model, group), job.optimizer)
     newest = latest_checkpoint(folder)
     assert newest is not None
     load_checkpoint(newest, model, optimizer, exchange)

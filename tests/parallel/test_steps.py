@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from groundup.core.device import Device
 from groundup.core.processes import Group
+from groundup.core.regions import Region, bounds
 from groundup.core.spawn import Workers
 from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder, DecoderModel
@@ -91,9 +92,10 @@ def begun(group: Group, job: Job, plan: Parallelism) -> tuple[Training[Any], lis
     if group.rank:  # the first one's weights count
         for parameter in model.parameters():
             parameter.data.add_(1.0)
-    exchange, optimizer = plan.apply(model, job.optimizer, group)
+    part = plan.divide(model, group)
+    exchange, optimizer = plan.apply(part, job.optimizer)
     training = Training(
-        model=model,
+        model=part.model,
         optimizer=optimizer,
         schedule=Schedule(kind="constant", warmup=0.0),
         steps=job.steps,
@@ -101,14 +103,16 @@ def begun(group: Group, job: Job, plan: Parallelism) -> tuple[Training[Any], lis
         clip=job.clip,
         with_others=exchange,
     )
-    rows = slice(*(ROWS // group.size * (group.rank + one) for one in (0, 1)))
+    readers = exchange.mesh.rows
+    rows = slice(*bounds(ROWS, readers.size, readers.rank))
     return training, [[tokens[rows] for tokens in micro_batches] for micro_batches in job.batches()]
 
 
 def weights(training: Training[Any]) -> dict[str, Tensor]:
-    """Those that are measured and kept."""
+    """Those that are measured and kept, of this process."""
     with training.optimizer.averaged(), training.exchange.whole():
-        return {name: p.detach().clone() for name, p in training.model.named_parameters()}
+        parameters = dict(training.model.named_parameters())
+        return {training.exchange.key(name): p.detach().clone() for name, p in parameters.items()}
 
 
 def together(group: Group, job: Job, plan: Parallelism) -> tuple[list[float], dict[str, Tensor]]:
@@ -136,11 +140,23 @@ JOBS = {
 
 def check(results: list[tuple[list[float], dict[str, Tensor]]], job: Job) -> None:
     expected_losses, expected = alone(job)
-    for losses, weights in results:
+    for losses, _ in results:
         assert losses == pytest.approx(expected_losses, rel=1e-6)
-        for name, weight in weights.items():
-            torch.testing.assert_close(weight, expected[name], rtol=1e-6, atol=1e-6)
-            assert torch.equal(weight, results[0][1][name])  # the processes agree to the bit
+    check_weights([weights for _, weights in results], expected, 1e-6)
+
+
+def check_weights(
+    of_processes: list[dict[str, Tensor]], expected: dict[str, Tensor], tolerance: float
+) -> None:
+    known: dict[str, Tensor] = {}
+    for weights in of_processes:
+        for key, weight in weights.items():
+            region = Region.parse(key)
+            box = tuple(slice(*r) if r else slice(None) for r in region.ranges)
+            close = {"rtol": tolerance, "atol": tolerance}
+            torch.testing.assert_close(weight, expected[region.name][box], **close)
+            assert torch.equal(weight, known.setdefault(key, weight))  # agree to the bit
+    assert {Region.parse(key).name for key in known} == expected.keys()
 
 
 @pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)

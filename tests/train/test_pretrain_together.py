@@ -21,10 +21,10 @@ from groundup.core.processes import ONE, Group
 from groundup.core.progress import make_console
 from groundup.core.spawn import Workers
 from groundup.data.shards import TokenShards, write_shards
-from groundup.layers import RouterReport
+from groundup.layers import GroupedQuery, RouterReport
 from groundup.models import Decoder
 from groundup.optim import EMA
-from groundup.parallel.parallelism import Parallelism, Shard
+from groundup.parallel.parallelism import REPLICATED, Parallelism, Shard
 from groundup.train import Guard, Pretrain, pretrain
 from groundup.train.compile import can_compile
 from groundup.train.guard import Action
@@ -33,6 +33,15 @@ from groundup.train.pretrain import batch_loss
 BALANCED = dataclasses.replace(  # by its bias alone: a loss of balance is each process's own
     EXPERTS, mlp=dataclasses.replace(EXPERTS.mlp, balance=0.0)
 )
+
+
+PLANS = [
+    Parallelism(),
+    Parallelism(shard="weights"),
+    Parallelism(tensor=2),
+    Parallelism(pipeline=2),
+    Parallelism(context=2),
+]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +56,7 @@ def train(
     directory: Path,
     config: Pretrain,
     model: Decoder,
-    shard: Shard,
+    plan: Parallelism = REPLICATED,
     device: Device = DEVICES[0],
     spoilt: int = -1,
 ) -> None:
@@ -71,20 +80,22 @@ def train(
             device=device,
             console=make_console(quiet=True),
             group=group,
-            parallelism=Parallelism(shard=shard),
+            parallelism=plan,
         )
 
 
 @pytest.mark.parametrize("model", [MODEL, BALANCED], ids=["dense", "experts"])
-@pytest.mark.parametrize("shard", ["nothing", "weights"])
+@pytest.mark.parametrize("plan", PLANS, ids=["data", "weights", "tensor", "pipeline", "context"])
 def test_two_processes_train_as_one(
-    workers: Workers, tmp_path: Path, source_files: list[str], model: Decoder, shard: Shard
+    workers: Workers, tmp_path: Path, source_files: list[str], model: Decoder, plan: Parallelism
 ) -> None:
     shards, one, two = tmp_path / "shards", tmp_path / "one", tmp_path / "two"
     write_shards(shards, source_files, TOKENIZER, end_of_text=256)
+    heads = GroupedQuery(heads=2, kv_heads=2, head_width=16)
+    model = dataclasses.replace(model, attention=heads)
     config = dataclasses.replace(CONFIG, steps=5, guard=Guard(on_spike="skip"))
-    train(ONE, shards, one, config, model, "nothing")
-    workers.run(train, shards, two, config, model, shard)
+    train(ONE, shards, one, config, model)
+    workers.run(train, shards, two, config, model, plan)
     for alone, together in zip(
         *(read_metrics(d / "metrics.jsonl") for d in (one, two)), strict=True
     ):
@@ -109,8 +120,8 @@ def test_all_refuse_a_step_that_one_has_spoilt(
         retention=Retention(every=2),
         guard=Guard(on_nonfinite=action),
     )
-    train(ONE, shards, one, config, MODEL, "nothing", spoilt=7)
-    workers.run(train, shards, two, config, MODEL, shard, DEVICES[0], 7)
+    train(ONE, shards, one, config, MODEL, spoilt=7)
+    workers.run(train, shards, two, config, MODEL, Parallelism(shard=shard), DEVICES[0], 7)
     records = read_metrics(two / "metrics.jsonl")
     assert [r["step"] for r in records if "incident" in r] == [4]
     expected = load_decoder(one / "model").state_dict()
@@ -132,7 +143,7 @@ def test_narrow_formats_learn_together(
     shards, two = tmp_path / "shards", tmp_path / "two"
     write_shards(shards, source_files, TOKENIZER, end_of_text=256)
     config = dataclasses.replace(CONFIG, steps=8, weights=weights, ema=EMA(decay=0.5))
-    workers.run(train, shards, two, config, MODEL, shard, DEVICES[1])
+    workers.run(train, shards, two, config, MODEL, Parallelism(shard=shard), DEVICES[1])
     losses = [r["loss"] for r in read_metrics(two / "metrics.jsonl") if "loss" in r]
     assert losses[-1] < losses[0] - 0.3
     saved = load_file(two / "model" / "model.safetensors")
@@ -153,8 +164,8 @@ def test_compiled_blocks_find_their_weights(
     shards, one, two = tmp_path / "shards", tmp_path / "one", tmp_path / "two"
     write_shards(shards, source_files, TOKENIZER, end_of_text=256)
     config = dataclasses.replace(CONFIG, steps=4, compile=True)
-    train(ONE, shards, one, config, MODEL, "nothing")
-    workers.run(train, shards, two, config, MODEL, "weights")
+    train(ONE, shards, one, config, MODEL)
+    workers.run(train, shards, two, config, MODEL, Parallelism(shard="weights"))
     expected = load_decoder(one / "model").state_dict()
     for name, tensor in load_decoder(two / "model").state_dict().items():
         torch.testing.assert_close(tensor, expected[name], rtol=1e-4, atol=1e-4)

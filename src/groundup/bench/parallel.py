@@ -156,7 +156,9 @@ def _subjects(group: Group, config: Decoder) -> dict[tuple[str, str], Subject]:
 
 
 def _ours(model: DecoderModel, group: Group, parallelism: Parallelism) -> Subject:
-    exchange, optimizer = parallelism.apply(model, AdamW(lr=_RATE, betas=_BETAS), group)
+    exchange, optimizer = parallelism.apply(
+        parallelism.divide(model, group), AdamW(lr=_RATE, betas=_BETAS)
+    )
     loss_of = _Loss(model)
 
     def step(tokens: Tensor) -> None:

@@ -7,6 +7,7 @@ from groundup.checkpoint.checkpoint import (
     load_decoder,
     load_model,
     save_model,
+    save_together,
     step_of,
 )
 from groundup.checkpoint.retention import Retention
@@ -21,5 +22,6 @@ __all__ = [
     "load_decoder",
     "load_model",
     "save_model",
+    "save_together",
     "step_of",
 ]

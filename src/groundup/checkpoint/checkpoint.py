@@ -17,7 +17,7 @@ for that.
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,11 +72,10 @@ def take_snapshot(
     """Copy weights and optimizer state, as far as this process is to write them, to memory of the
     host, which takes as many bytes again."""
     rank, size = exchange.group.rank, exchange.group.size
-    rows = exchange.weights()
-    weights = rows if rows is not None and rank else _held(model, exchange)
+    state_of = exchange.state if exchange.shares_state else optimizer.tensors
     kinds = {
-        "model": (weights, 1 if rows is None else size),
-        "optimizer": (optimizer.tensors(), size if exchange.shares_state else 1),
+        "model": (exchange.written(own_tensors(model)), size if exchange.shares_weights else 1),
+        "optimizer": (state_of(), size if exchange.shares_state else 1),
     }
     return Snapshot(
         step,
@@ -100,6 +99,33 @@ def save_model(directory: Path, model: Model, facts: Mapping[str, Any]) -> None:
     with _removed_on_error(partial):
         _write(partial, model.config, {part_file("model", 0, 1): own_tensors(model)}, facts)
         _finish(directory, facts)
+
+
+def save_together(
+    directory: Path, model: Model, facts: Mapping[str, Any], exchange: Exchange
+) -> None:
+    """The same, of a model of which each process has a part; all of them call this."""
+    group = exchange.group
+    if not exchange.divided:
+        if group.rank == 0:
+            save_model(directory, model, facts)
+        group.barrier()
+        return
+    parts = directory.with_name(f"{directory.name}.parts")
+    if group.rank == 0:
+        shutil.rmtree(parts, ignore_errors=True)
+        parts.mkdir(parents=True)
+    group.barrier()
+    path = parts / part_file("model", group.rank, group.size)
+    write_tensors(path, exchange.written(own_tensors(model)), durable=False)
+    group.barrier()
+    if group.rank == 0:
+        whole = module_of(model.config).to(next(model.parameters()).dtype)
+        own = own_tensors(whole)
+        _load_weights(parts, own, own.keys())
+        save_model(directory, whole, facts)
+        shutil.rmtree(parts)
+    group.barrier()
 
 
 def begin_checkpoint(folder: Path, step: int, group: Group) -> None:
@@ -160,7 +186,8 @@ def load_checkpoint(
     Raises `ArtifactError` for a damaged checkpoint, or one of another model or optimizer.
     """
     verify(directory, read_manifest(directory, CHECKPOINT))
-    _load_weights(directory, model, _held(model, exchange))
+    own = own_tensors(model)
+    _load_weights(directory, exchange.loaded(own), exchange.names or own.keys())
     try:
         optimizer.load(read_parts(directory, "optimizer", optimizer.tensors())[0])
     except ValueError as error:
@@ -173,7 +200,8 @@ def load_model(directory: Path) -> Model:
     verify(directory, read_manifest(directory, CHECKPOINT))
     config = load_config(cast(type[Architecture], Architecture), directory / "config.json")
     model = module_of(config)
-    _load_weights(directory, model, own_tensors(model))
+    own = own_tensors(model)
+    _load_weights(directory, own, own.keys())
     return model.eval()
 
 
@@ -256,19 +284,11 @@ def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
 
 
-def _held(model: Model, exchange: Exchange) -> dict[str, Tensor]:
-    """What this process has of the model: all, or its rows of what is shared and all the rest."""
-    whole, rows = own_tensors(model), exchange.weights()
-    if rows is None:
-        return whole
-    shared = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-    return {**rows, **{name: t for name, t in whole.items() if name not in shared}}
-
-
 @torch.no_grad()
-def _load_weights(directory: Path, model: Model, held: Mapping[str, Tensor]) -> None:
+def _load_weights(directory: Path, held: Mapping[str, Tensor], expected: Set[str]) -> None:
+    """held: what is to be filled, by key. expected: the names of the whole model."""
     found, names = read_parts(directory, "model", held)
-    if odd := sorted(names ^ own_tensors(model).keys()):
+    if odd := sorted(names ^ expected):
         raise ArtifactError(
             f"{directory}: the weights and the model's config differ in the tensor {odd[0]}."
         )

@@ -4,12 +4,11 @@ needs, by the names of `parallel.share`.
     optimizer.safetensors                   of one process
     optimizer-00002-of-00004.safetensors    of the second of four
 
-A tensor is named as in one process, and a part of one with its rows, as in
-`first.embedding.weight[0:512]`. Since the names say which rows they are, it does not matter how
+A tensor is named as in one process, and a part of one with the box that it is, as in
+`first.embedding.weight[0:512]` (see `core.regions`). Since the names say so, it does not matter how
 many processes wrote them.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -21,8 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from groundup.core.errors import ArtifactError
-
-_ROWS = re.compile(r"(.*)\[(\d+):\d+\]")
+from groundup.core.regions import Region
 
 
 def part_file(stem: str, rank: int, size: int) -> str:
@@ -33,7 +31,7 @@ def part_file(stem: str, rank: int, size: int) -> str:
 def read_parts(
     directory: Path, stem: str, wanted: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], set[str]]:
-    """The saved values of `wanted`, as far as all their rows are there; and the names of all whole
+    """The saved values of `wanted`, as far as all of them is there; and the names of all whole
     tensors that were saved.
 
     wanted: live tensors by name. Raises `ArtifactError` where there are none, or a file cannot be
@@ -53,40 +51,55 @@ def read_parts(
                     f"{path} is not a readable safetensors file ({error})."
                 ) from error
             for key in file.keys():  # noqa: SIM118
-                name, first = _split(key)
-                saved[name].append(_Saved(first, key, file))
+                region = Region.parse(key)
+                saved[region.name].append(_Saved(region, key, file))
         found = {key: _assembled(key, tensor, saved) for key, tensor in wanted.items()}
     return {key: tensor for key, tensor in found.items() if tensor is not None}, set(saved)
 
 
 class _Saved(NamedTuple):
-    """A tensor of a file that begins with row `first` of the whole one."""
+    """A tensor of a file, and which box of the whole one it is."""
 
-    first: int
+    region: Region
     key: str
     file: Any
 
 
-def _split(key: str) -> tuple[str, int]:
-    """The name of the whole tensor, and which row of it a part begins with."""
-    match = _ROWS.fullmatch(key)
-    return (match[1], int(match[2])) if match else (key, 0)
-
-
 def _assembled(key: str, like: Tensor, saved: Mapping[str, list[_Saved]]) -> Tensor | None:
-    """The rows of `like`, which is named `key`, from the parts that have them."""
-    name, first = _split(key)
-    for part in saved.get(name, ()):
+    """The box of `like`, which is named `key`, from the parts that have some of it."""
+    region = Region.parse(key)
+    for part in saved.get(region.name, ()):
         if part.key == key:
             return part.file.get_tensor(key)
     if not like.ndim:
         return None
-    rows, missing = torch.empty_like(like, device="cpu"), len(like)
-    for part in saved.get(name, ()):
+    box, missing = torch.empty_like(like, device="cpu"), like.numel()
+    known = set()  # of two processes that wrote the same, one is read
+    for part in saved.get(region.name, ()):
         stored = part.file.get_slice(part.key)
-        count, *shape = stored.get_shape()
-        begin, end = max(first, part.first), min(first + len(like), part.first + count)
-        if begin < end and shape == list(like.shape[1:]):
-            rows[begin - first : end - first] = stored[begin - part.first : end - part.first]
-            missing -= end - begin
-    return None if missing else rows
+        shape = stored.get_shape()
+        if len(shape) != like.ndim:
+            continue
+        sizes = zip(like.shape, shape, strict=True)
+        shared = tuple(
+            _intersection(region.begin(axis), size, part.region.begin(axis), stored_size)
+            for axis, (size, stored_size) in enumerate(sizes)
+        )
+        if shared in known or any(first >= last for first, last in shared):
+            continue
+        known.add(shared)
+        here, there = (
+            tuple(
+                slice(first - of.begin(axis), last - of.begin(axis))
+                for axis, (first, last) in enumerate(shared)
+            )
+            for of in (region, part.region)
+        )
+        box[here] = stored[there]
+        missing -= box[here].numel()
+    return None if missing else box
+
+
+def _intersection(begin: int, size: int, other_begin: int, other_size: int) -> tuple[int, int]:
+    """First and last of what two ranges share, in the whole tensor."""
+    return max(begin, other_begin), min(begin + size, other_begin + other_size)

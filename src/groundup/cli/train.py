@@ -14,7 +14,8 @@ Examples:
   groundup train ablation --set pretrain.optimizer.matrices.lr=0.01 --name slower
   groundup train mine.py:recipe --set model.depth=6 --name deeper
   groundup train runs/deeper/config.json --name again
-  torchrun --nproc-per-node 2 -m groundup train llama --shard optimizer"""
+  torchrun --nproc-per-node 2 -m groundup train llama --shard optimizer
+  torchrun --nproc-per-node 4 -m groundup train llama --tensor 2 --pipeline 2"""
 )
 @click.argument("recipe")
 @click.option("--budget", help="FLOPs, such as 2e13, or time, such as 60s. Default: the recipe's.")
@@ -29,6 +30,10 @@ Examples:
     show_default=True,
     help="What each of several processes keeps a share of.",
 )
+@click.option("--tensor", default=1, show_default=True, help="Processes that share each matrix.")
+@click.option("--pipeline", default=1, show_default=True, help="Processes that share the blocks.")
+@click.option("--context", default=1, show_default=True, help="Processes that share each sequence.")
+@click.option("--experts", default=1, show_default=True, help="Processes that share the experts.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def command(
     recipe: str,
@@ -38,16 +43,22 @@ def command(
     name: str,
     runs: Path,
     shard: Literal["nothing", "optimizer", "gradients", "weights"],
+    tensor: int,
+    pipeline: int,
+    context: int,
+    experts: int,
     as_json: bool,
 ) -> None:
     """Train one model on documents, for a budget.
 
     RECIPE is `ablation`, a rung of the ladder (`llama`, `gpt-2`, …), FILE.py:FUNCTION, or a saved
     config.json of an Experiment. A killed training goes on where it was, so the same command
-    resumes it. Launched by torchrun, processes share each batch; a resumed training may have more
-    or fewer of them.
+    resumes it. Launched by torchrun, processes share the training as the options say, and those
+    that share nothing else read different rows of each batch; a resumed training may have more or
+    fewer of them.
     """
     from groundup.core.config import apply_overrides
+    from groundup.core.errors import InputError
     from groundup.core.files import write_text
     from groundup.core.processes import comes_first
     from groundup.core.progress import make_console
@@ -63,7 +74,13 @@ def command(
     changes = [f"{key}={value}" for key, value in given.items() if value is not None]
     directory = runs / name
     experiment = apply_overrides(base, [*changes, *overrides])
-    result = run_training(experiment, directory, make_console(), Parallelism(shard=shard))
+    try:
+        parallelism = Parallelism(
+            shard=shard, tensor=tensor, pipeline=pipeline, context=context, experts=experts
+        )
+    except ValueError as error:
+        raise InputError(f"{error}.") from error
+    result = run_training(experiment, directory, make_console(), parallelism)
     if not comes_first():
         return
     write_text(directory / "curve.svg", training_svg(result))

@@ -38,10 +38,10 @@ class Group:
     """Processes that exchange tensors by torch's collectives, which all of them call in one order.
 
     rank: this process's place among `size`. handle: torch's own group, and store: what they can all
-    look up in; None for a process alone.
+    look up in; None for a process alone. patience: how long one waits for another.
 
     Every exchange begins at once and returns what waits for its end, until when its tensors must
-    be left alone. They are contiguous. By gloo a process that is gone, or silent for `PATIENCE`, is
+    be left alone. They are contiguous. By gloo a process that is gone, or silent for `patience`, is
     a `LostProcessError` of the wait; NCCL's waits only order the GPU's work, and its watchdog ends
     the process.
     """
@@ -50,6 +50,7 @@ class Group:
     size: int = 1
     handle: dist.ProcessGroup | None = None
     store: Store | None = None
+    patience: timedelta = PATIENCE
 
     @property
     def ring(self) -> float:
@@ -106,6 +107,49 @@ class Group:
             return _done
         return self._begin(dist.broadcast, tensor, group_src=source)
 
+    def redistribute(
+        self, received: Tensor, sent: Tensor, from_each: Sequence[int], to_each: Sequence[int]
+    ) -> Wait:
+        """Each process sends a part of its rows to each, its own included.
+
+        sent: the rows for the first process, for the second, and so on, so many `to_each`;
+        received: likewise, `from_each`.
+        """
+        if self.size == 1:
+            received.copy_(sent)
+            return _done
+        return self._begin(dist.all_to_all_single, received, sent, list(from_each), list(to_each))
+
+    def largest(self, tensor: Tensor) -> Wait:
+        """`tensor` becomes the largest of the processes', element by element."""
+        if self.size == 1:
+            return _done
+        return self._begin(dist.all_reduce, tensor, dist.ReduceOp.MAX)
+
+    def send(self, tensor: Tensor, to: int) -> Wait:
+        """Give `tensor` to the process of rank `to`, which receives it, and nobody else."""
+        return self._call(dist.isend, tensor, group_dst=to)
+
+    def receive(self, tensor: Tensor, source: int) -> Wait:
+        """`tensor` becomes what the process of rank `source` sends. Of one source, what was sent
+        first comes first."""
+        return self._call(dist.irecv, tensor, group_src=source)
+
+    def pass_on(self, received: Tensor, sent: Tensor) -> Wait:
+        """Give `sent` to the next process, the last one to the first; `received` becomes what the
+        one before gives."""
+        if self.size == 1:
+            received.copy_(sent)
+            return _done
+        before, after = (self.rank - 1) % self.size, (self.rank + 1) % self.size
+        waits = [self.send(sent, after), self.receive(received, before)]
+
+        def wait() -> None:
+            for part in waits:
+                part()
+
+        return wait
+
     def total(self, value: float) -> float:
         """The sum over the processes of a number, the same bits in each."""
         total = torch.tensor(value, dtype=torch.float64)
@@ -142,9 +186,23 @@ class Group:
         if self.store is not None and not self.rank:
             self.store.set(name, "done")
 
+    def part(self, ranks: Sequence[int]) -> "Group":
+        """The group of some of these processes, in their order, which this one is of; all of them
+        call this in one order."""
+        if len(ranks) == 1:
+            return Group()
+        if len(ranks) == self.size:
+            return self
+        handle = dist.new_group([*ranks], timeout=self.patience, use_local_synchronization=True)
+        assert isinstance(handle, dist.ProcessGroup)
+        return Group([*ranks].index(self.rank), len(ranks), handle, patience=self.patience)
+
     def _begin(self, collective: Callable[..., Any], *arguments: Any, **more: Any) -> Wait:
+        return self._call(collective, *arguments, async_op=True, **more)
+
+    def _call(self, collective: Callable[..., Any], *arguments: Any, **more: Any) -> Wait:
         try:
-            work = collective(*arguments, group=self.handle, async_op=True, **more)
+            work = collective(*arguments, group=self.handle, **more)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
@@ -210,7 +268,8 @@ def joined(device: torch.device, patience: timedelta = PATIENCE) -> Iterator[Gro
             f"{size} of them, with one MASTER_ADDR and MASTER_PORT."
         ) from error
     try:
-        yield Group(rank, size, cast(dist.ProcessGroup, dist.group.WORLD), store)
+        world = cast(dist.ProcessGroup, dist.group.WORLD)
+        yield Group(rank, size, world, store, patience)
     finally:
         dist.destroy_process_group()
 

@@ -4,6 +4,7 @@ With as many key-value heads as query heads it is multi-head attention (Vaswani 
 one it is multi-query attention (Shazeer 2019).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -124,6 +125,8 @@ class KeyValueCache(Protocol):
 class GroupedQueryAttention(nn.Module):
     """Queries, keys and values from x; attention; output projection."""
 
+    attend: Callable[..., Tensor] = staticmethod(attend)
+
     def __init__(self, config: GroupedQuery, width: int):
         super().__init__()
         self.config = config
@@ -178,7 +181,7 @@ class GroupedQueryAttention(nn.Module):
                 keys, values = cache.append(layer, keys, values)
         else:
             keys, values = borrowed
-        attended = attend(
+        attended = self.attend(
             queries,
             keys,
             values,

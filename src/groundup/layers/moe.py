@@ -160,10 +160,17 @@ class MixtureOfExperts(nn.Module):
             counts = counts.clamp(max=most)
         place = torch.empty_like(order).scatter(0, order, everyone)
         parts = _Dispatch.apply(x, order, place, self.config.active)
+        parts = self.serve(parts, counts)
+        return _Combine.apply(parts, weights, order, place).to(x.dtype), counts
+
+    def serve(self, parts: Tensor, counts: Tensor) -> Tensor:
+        """What the experts make of their tokens: [N, D] → [N, D], both in the experts' order.
+
+        counts: [E], how many of the rows each has; behind them are those that none serves.
+        """
         inner = self.activation(grouped_linear(parts, self.gate, counts))
         inner = inner * grouped_linear(parts, self.up, counts)
-        parts = grouped_linear(inner, self.down, counts)
-        return _Combine.apply(parts, weights, order, place).to(x.dtype), counts
+        return grouped_linear(inner, self.down, counts)
 
     def _report(
         self, logits: Tensor, scores: Tensor, counts: Tensor, served: Tensor

@@ -8,7 +8,7 @@ mask, cache) is passed to `forward`.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, TypeVar, cast
@@ -291,30 +291,71 @@ class DecoderModel(nn.Module):
 
         recompute: of each block keep the input alone for the backward pass.
         """
-        config, T = self.config, tokens.shape[1]
+        T = tokens.shape[1]
         S = T if cache is None else cache.length + T
-        check_length(S, config.context)
+        check_length(S, self.config.context)
         if documents is not None:
             if cache is not None:
                 raise InputError("packed documents are read whole: give no cache with them.")
             documents = numbered(documents)
         if positions is None:
             positions = places(documents, T, tokens.device) + (S - T)
+        return self.through(
+            self.embed(tokens, positions),
+            positions,
+            keys=S,
+            documents=documents,
+            mask=mask,
+            cache=cache,
+            implementation=implementation,
+            reports=reports,
+            recompute=recompute,
+        )
+
+    def embed(self, tokens: Tensor, positions: Tensor) -> Tensor:
+        """The residual stream before the first block: [B, T, D]."""
         x = self.embedding(tokens)
-        if config.embedding_scale != 1:
-            x = x * config.embedding_scale
+        if self.config.embedding_scale != 1:
+            x = x * self.config.embedding_scale
         x = self.positions.add(x, positions)
         if self.dropout is not None:
             x = self.dropout(x)
-        if config.residual == "compute" and torch.is_autocast_enabled(x.device.type):
-            x = x.to(torch.get_autocast_dtype(x.device.type))
-        views = [module(positions, S) for module in self.positions.views]
+        return x.to(self.residual_dtype(x.device))
+
+    def residual_dtype(self, device: torch.device) -> torch.dtype:
+        """The format of the residual stream."""
+        narrow = self.config.residual == "compute" and torch.is_autocast_enabled(device.type)
+        return torch.get_autocast_dtype(device.type) if narrow else next(self.parameters()).dtype
+
+    def layers(self) -> Iterable[tuple[int, nn.Module]]:
+        """The blocks that this model computes, from below, and where they stand."""
+        return enumerate(self.blocks)
+
+    def through(
+        self,
+        x: Tensor,
+        positions: Tensor,
+        *,
+        keys: int,
+        documents: Tensor | None = None,
+        mask: Tensor | None = None,
+        cache: KeyValueCache | None = None,
+        implementation: Implementation = "sdpa",
+        reports: list[RouterReport] | None = None,
+        recompute: bool = False,
+    ) -> Tensor:
+        """The residual stream after the last of `layers`: [B, T, D], from that before the first.
+
+        positions: as in `forward`. keys: S, of which they are the last T. documents: numbered.
+        """
+        T = positions.shape[-1]
+        views = [module(positions, keys) for module in self.positions.views]
         masks: dict[int | None, Tensor | None] = {}
         lent: KeysValues | None = None
-        for layer, block in enumerate(self.blocks):
+        for layer, block in self.layers():
             assert isinstance(block, Block)
             if block.window not in masks:
-                masks[block.window] = _visible(T, S, block.window, mask, documents, x.device)
+                masks[block.window] = _visible(T, keys, block.window, mask, documents, x.device)
             run = recomputed(block) if recompute else block
             x, lent, report = run(
                 x,

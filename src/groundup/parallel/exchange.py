@@ -1,37 +1,39 @@
-"""What a training step needs of several processes, and what serves every way to give it."""
+"""What a training step needs of several processes."""
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Literal, NamedTuple, Protocol
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from groundup.core.processes import Group, Wait
+from groundup.core.mesh import Mesh
+from groundup.core.processes import Group
+from groundup.optim.clip import norm_of, scale_gradients
+from groundup.optim.optimizer import Optimizer
+
+Phase = Literal["forward", "backward"]
+Order = Iterable[tuple[Phase, int]]  # of the passes of a step, and their micro-batches
 
 
-class Exchange(Protocol):
-    """Turns the gradients of each process's rows into those of all rows.
+class Reduction(Protocol):
+    """Makes sums over a group of the gradients of some parameters, which all of the group have.
 
-    Losses are each divided by the number of processes, so that sums of gradients are means. A
-    gradient that exists in no process stays None, and the optimizer leaves its parameter alone.
+    A gradient that exists in no process stays None, and the optimizer leaves its parameter alone.
+    copies: how many processes have each of the gradients in `held`.
     """
 
     group: Group
+    copies: int
     shares_state: bool  # whether a process has but a share of the optimizer's state
 
-    def backward(self, loss: Tensor, *, last: bool) -> None:
-        """A backward pass. last: it completes a step's gradients, whose sums over the processes are
-        in place when this returns."""
+    def passing(self, *, last: bool) -> AbstractContextManager[None]:
+        """A context for a backward pass. last: it completes a step's gradients, whose sums are in
+        place when the context ends."""
         ...
 
     def held(self) -> Iterable[Tensor]:
         """The tensors whose `.grad` the optimizer of this process reads."""
-        ...
-
-    def clip(self, largest: float) -> float:
-        """As `optim.clip_gradients`, of the gradients of all processes together."""
         ...
 
     def clear(self) -> None:
@@ -43,105 +45,168 @@ class Exchange(Protocol):
         ...
 
     def whole(self) -> AbstractContextManager[None]:
-        """A context in which every process has all weights."""
+        """A context in which every process of the group has all of the parameters."""
         ...
 
     def weights(self) -> dict[str, Tensor] | None:
-        """Where no process has all weights, the rows that this one has, live and by name; else
-        None."""
+        """Where no process has all of the parameters, the rows that this one has, live and by key;
+        else None."""
         ...
 
 
-class Bucket(Protocol):
-    """Gradients of some parameters that are sent together."""
+class Member(NamedTuple):
+    """Parameters whose gradients are summed over one group. keys: their names, and if a process has
+    but a part, which one (see `core.regions`)."""
 
-    parameters: list[Tensor]
-
-    def take(self, parameter: Tensor) -> None:
-        """Move a parameter's gradient, which may be None, to where it is sent from."""
-        ...
-
-    def send(self) -> Wait: ...
-
-    def receive(self) -> None:
-        """What is to be done with the sums, once the wait is over."""
-        ...
+    keys: Sequence[str]
+    reduction: Reduction
+    optimizer: Optimizer
 
 
-class Queue:
-    """Sends each bucket as soon as a backward pass has filled it, while the pass goes on. Two are
-    on their way at most, so that what they take does not add up."""
+class Exchange:
+    """Turns the gradients of each process into those of all rows of a step.
 
-    def __init__(self, buckets: Sequence[Bucket]):
-        self._buckets = buckets
-        self._bucket_of: dict[Tensor, int] = {
-            parameter: index for index, b in enumerate(buckets) for parameter in b.parameters
-        }
-        self._missing: list[set[Tensor]] = []
-        self._begun: list[Wait] = []
-        self._received = 0
-        for parameter in self._bucket_of:
-            parameter.register_post_accumulate_grad_hook(self._arrived)
+    Losses are each divided by the number of processes that read different rows, so that sums of
+    gradients are means.
+    """
+
+    def __init__(
+        self,
+        mesh: Mesh,
+        members: Sequence[Member],
+        *,
+        keys: Mapping[str, str] | None = None,
+        names: Iterable[str] | None = None,
+        order: Callable[[int], Order] | None = None,
+    ):
+        """keys: of this process's parameters and buffers by their name, where they differ. names:
+        those of the whole model, of which a process may have a part. order: by default one
+        micro-batch after the other."""
+        self.mesh = mesh
+        self.group = mesh.world
+        parts = ("pipeline", "expert", "tensor")
+        self.divided = any(mesh.sizes[axis] > 1 for axis in parts)  # none has the whole model
+        self._members = members
+        self._keys = dict(keys or {})
+        self.names = None if names is None else set(names)
+        self.order = order or one_by_one  # of the passes of so many micro-batches
+        self._writer = {k: m.reduction.group.rank == 0 for m in members for k in m.keys}
+
+    def backward(self, loss: Tensor, *, last: bool) -> None:
+        """A backward pass. last: it completes a step's gradients."""
+        with ExitStack() as stack:
+            for member in self._members:
+                stack.enter_context(member.reduction.passing(last=last))
+            loss.backward()
+
+    def held(self) -> list[Tensor]:
+        """The tensors whose `.grad` the optimizers of this process read."""
+        return [tensor for member in self._members for tensor in member.reduction.held()]
+
+    def clip(self, largest: float) -> float:
+        """Scale all gradients, those of other processes too, so that their joint Euclidean norm is
+        at most `largest`; returns it as it was (see `optim.clip_gradients`)."""
+        squares = 0.0
+        for member in self._members:
+            squares += norm_of(member.reduction.held()) ** 2 / member.reduction.copies
+        norm = math.sqrt(self.group.total(squares))
+        scale_gradients(self.held(), norm, largest)
+        return norm
+
+    def clear(self) -> None:
+        for member in self._members:
+            member.reduction.clear()
+
+    def mean(self, loss: float) -> float:
+        """The mean over all rows of a loss that each process has of its own."""
+        return self.group.total(loss) / (self.mesh.rows.size * self.mesh.sizes["tensor"])
+
+    def volume(self, passes: int) -> float:
+        """Bytes of gradients and weights that a process sends in a step of so many passes."""
+        return sum(member.reduction.volume(passes) for member in self._members)
 
     @contextmanager
-    def open(self) -> Iterator[None]:
-        """A context for a backward pass; when it ends, all buckets have been sent and received."""
-        self._missing = [set(bucket.parameters) for bucket in self._buckets]
-        self._begun, self._received = [], 0
-        yield
-        self._complete(len(self._buckets))
-        self._receive(len(self._buckets))
-        self._missing = []
+    def whole(self) -> Iterator[None]:
+        """A context in which every process has all weights of its part of the model."""
+        with ExitStack() as stack:
+            for member in self._members:
+                stack.enter_context(member.reduction.whole())
+            yield
 
-    def complete(self, bucket: Bucket) -> None:
-        """No more gradients of this pass come for a bucket, nor for those before it."""
-        if self._missing:
-            self._complete(1 + self._buckets.index(bucket))
+    @property
+    def shares_weights(self) -> bool:
+        """Whether no process has the whole model between two steps."""
+        return self.divided or any(m.reduction.weights() is not None for m in self._members)
 
-    def _complete(self, count: int) -> None:
-        for bucket, missing in zip(self._buckets[:count], self._missing, strict=False):
-            while missing:  # these have gradients of earlier passes alone, or none
-                bucket.take(missing.pop())
-        self._send(count)
+    @property
+    def shares_state(self) -> bool:
+        """Whether a process has but a share of the optimizer's state."""
+        return self.divided or any(member.reduction.shares_state for member in self._members)
 
-    def _arrived(self, parameter: Tensor) -> None:
-        if not self._missing:  # closed
-            return
-        index = self._bucket_of[parameter]
-        self._buckets[index].take(parameter)
-        self._missing[index].discard(parameter)
-        self._send(len([*itertools.takewhile(lambda missing: not missing, self._missing)]))
+    def key(self, name: str) -> str:
+        """The name of a parameter or buffer of this process, with the box of it that it has."""
+        return self._keys.get(name, name)
 
-    def _send(self, count: int) -> None:
-        """Begin the first `count` exchanges, in one order: processes whose gradients arrive in
-        different ones would mix up their buckets."""
-        for bucket in self._buckets[len(self._begun) : count]:
-            self._begun.append(bucket.send())
-            self._receive(len(self._begun) - 2)
+    def loaded(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What this process has of the model between two steps, live and by key.
 
-    def _receive(self, count: int) -> None:
-        """Wait for the first `count`."""
-        while self._received < count:
-            self._begun[self._received]()
-            self._buckets[self._received].receive()
-            self._received += 1
+        tensors: its parameters and buffers by name.
+        """
+        have = {self.key(name): tensor for name, tensor in tensors.items()}
+        for member in self._members:
+            rows = member.reduction.weights()
+            if rows is not None:
+                have = {key: tensor for key, tensor in have.items() if key not in member.keys}
+                have |= rows
+        return have
 
+    def written(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Of that, what this process and no other one is to write down."""
+        rows = {k for m in self._members for k in m.reduction.weights() or ()}
+        first = self.mesh.over("replica", "context").rank == 0
+        return {
+            key: tensor
+            for key, tensor in self.loaded(tensors).items()
+            if key in rows or self._writer.get(key, first)
+        }
 
-def fill_buckets(
-    parameters: Sequence[nn.Parameter], bucket_bytes: float
-) -> list[list[nn.Parameter]]:
-    """Buckets of one format and at most so many bytes, or of a single parameter that has more; in
-    the order in which a backward pass fills them, which begins at the last parameter."""
-    buckets: list[list[nn.Parameter]] = []
-    latest: dict[torch.dtype, list[nn.Parameter]] = {}
-    for parameter in reversed(parameters):
-        bucket = latest.get(parameter.dtype)
-        if bucket is None or _bytes([*bucket, parameter]) > bucket_bytes:
-            bucket = latest[parameter.dtype] = []
-            buckets.append(bucket)
-        bucket.append(parameter)
-    return buckets
+    def state(self) -> dict[str, Tensor]:
+        """The optimizers' state that this process is to write down."""
+        return {
+            key: tensor
+            for member in self._members
+            if member.reduction.shares_state or member.reduction.group.rank == 0
+            for key, tensor in member.optimizer.tensors().items()
+        }
 
 
-def _bytes(parameters: Iterable[Tensor]) -> int:
-    return sum(p.numel() * p.element_size() for p in parameters)
+def one_by_one(micro_batches: int) -> Order:
+    """Forward and backward through each, so that one graph exists at a time."""
+    for index in range(micro_batches):
+        yield "forward", index
+        yield "backward", index
+
+
+class Together:
+    """The optimizers of several sets of parameters as one; see `Optimizer`."""
+
+    def __init__(self, optimizers: Sequence[Optimizer]):
+        self._optimizers = optimizers
+
+    def step(self, scale: float) -> None:
+        for optimizer in self._optimizers:
+            optimizer.step(scale)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for optimizer in self._optimizers:
+                stack.enter_context(optimizer.averaged())
+            yield
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {k: t for optimizer in self._optimizers for k, t in optimizer.tensors().items()}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        for optimizer in self._optimizers:
+            optimizer.load(tensors)

@@ -23,30 +23,37 @@ from torch import Tensor, nn
 
 from groundup.core.processes import Group, Wait
 from groundup.optim.optimizer import OptimizerConfig
-from groundup.parallel.exchange import Queue
+from groundup.parallel.buckets import Queue
+from groundup.parallel.hooks import eager
 from groundup.parallel.sharded import Sharded
 from groundup.parallel.share import Share, held_by_each
 
 
 class FullySharded(Sharded):
-    """As `Sharded`, and the weights come and go. Frozen ones stay.
+    """As `Sharded`, and the weights come and go.
 
-    sent: the format in which weights are gathered and compute; those that are kept, and sums of
-    gradients, have the parameters' own.
+    parameters: those of the model that are sharded, by key; others stay. sent: the format in which
+    weights are gathered and compute; those that are kept, and sums of gradients, have the
+    parameters' own.
     """
 
     def __init__(
-        self, model: nn.Module, optimizer: OptimizerConfig, group: Group, *, sent: torch.dtype
+        self,
+        model: nn.Module,
+        parameters: Mapping[str, nn.Parameter],
+        optimizer: OptimizerConfig,
+        group: Group,
+        *,
+        sent: torch.dtype,
     ):
         modules = list(getattr(model, "blocks", []))
-        inside = {p for module in modules for p in module.parameters()}
-        outside = {name: p for name, p in model.named_parameters() if p not in inside}
-        names = {p: name for name, p in model.named_parameters()}
-        groups = [{names[p]: p for p in module.parameters()} for module in modules]
+        key_of = {p: key for key, p in parameters.items()}
+        inside = [{*module.parameters()} for module in modules]
+        outside = set(model.parameters()).difference(*inside)
         self._units: list[_Unit] = []
         units: list[_Unit | None] = []
-        for parameters in [outside, *groups]:
-            trained = {name: p for name, p in parameters.items() if p.requires_grad}
+        for members in [outside, *inside]:
+            trained = {key: p for p, key in key_of.items() if p in members}
             before = held_by_each(self._units, group)
             units.append(_Unit(trained, optimizer, group, before, sent) if trained else None)
             self._units = [unit for unit in units if unit is not None]
@@ -55,13 +62,13 @@ class FullySharded(Sharded):
             within = {inner for module in modules for inner in module.modules()}
             for module in model.modules():
                 if module not in within:
-                    module.register_forward_pre_hook(_eager(around.before_use))
+                    module.register_forward_pre_hook(eager(around.before_use))
         row = [(m, unit) for m, unit in zip(modules, blocks, strict=True) if unit is not None]
         for index, (module, unit) in enumerate(row):
             unit.before = row[index - 1][1] if index else None
             unit.after = row[index + 1][1] if index + 1 < len(row) else None
-            module.register_forward_pre_hook(_eager(unit.before_use))
-            module.register_forward_hook(_eager(unit.after_use))
+            module.register_forward_pre_hook(eager(unit.before_use))
+            module.register_forward_hook(eager(unit.after_use))
         backwards = [*reversed(self._units[1:]), self._units[0]] if around else self._units[::-1]
         super().__init__(backwards, optimizer, group, each_pass=True)
         for unit in self._units:
@@ -205,11 +212,6 @@ class _Unit(Share):
         self.need()
         if self.before is not None:
             self.before.come()
-
-
-def _eager(hook: Any) -> Any:
-    """A hook that compiled modules call: the compiler would look at weights that are not there."""
-    return torch.compiler.disable(hook)
 
 
 def _tensors(outputs: Any) -> Sequence[Tensor]:

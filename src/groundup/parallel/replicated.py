@@ -11,22 +11,21 @@ are, each with a latency of its own, and in whether they run while the backward 
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from groundup.core.processes import Group, Wait
-from groundup.optim.clip import clip_gradients
-from groundup.parallel.exchange import Queue, fill_buckets
+from groundup.parallel.buckets import Queue, fill_buckets
 
 Averaging = Literal["one by one", "flat", "bucketed"]
 
 
 class Replicated:
-    """See `Exchange`. All weights, gradients and optimizer state are in every process."""
+    """See `Reduction`. All weights, gradients and optimizer state are in every process."""
 
     shares_state = False
 
@@ -40,7 +39,7 @@ class Replicated:
     ):
         """averaging: "one by one", an exchange for each parameter after the backward pass; "flat",
         one for all of them; "bucketed", one for each bucket, as soon as the pass has filled it."""
-        self.group = group
+        self.group, self.copies = group, group.size
         self._parameters = [p for p in parameters.values() if p.requires_grad]
         self._averaging = averaging
         most = {"one by one": 0, "flat": math.inf, "bucketed": bucket_bytes}[averaging]
@@ -48,17 +47,18 @@ class Replicated:
         self._buckets = [_Bucket(members, group) for members in buckets]
         self._queue = Queue(self._buckets) if averaging == "bucketed" else None
 
-    def backward(self, loss: Tensor, *, last: bool) -> None:
-        with self._sending(last):
-            loss.backward()
-        if last and self._queue is None:
+    @contextmanager
+    def passing(self, *, last: bool) -> Iterator[None]:
+        if last and self._queue is not None:
+            with self._queue.open():
+                yield
+            return
+        yield
+        if last:
             self._send_all()
 
     def held(self) -> Iterable[Tensor]:
         return self._parameters
-
-    def clip(self, largest: float) -> float:
-        return clip_gradients(self._parameters, largest)
 
     def clear(self) -> None:
         for parameter in self._parameters:
@@ -73,9 +73,6 @@ class Replicated:
     def weights(self) -> None:
         return None
 
-    def _sending(self, last: bool) -> AbstractContextManager[None]:
-        return self._queue.open() if last and self._queue is not None else nullcontext()
-
     def _send_all(self) -> None:
         for bucket in self._buckets:
             for parameter in bucket.parameters:
@@ -85,7 +82,7 @@ class Replicated:
 
 
 class _Bucket:
-    """See `exchange.Bucket`: gradients in one buffer, and at its end of each whether it exists."""
+    """See `buckets.Bucket`: gradients in one buffer, and at its end of each whether it exists."""
 
     def __init__(self, parameters: Sequence[nn.Parameter], group: Group):
         self.parameters: list[Tensor] = list(parameters)

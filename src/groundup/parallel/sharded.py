@@ -18,19 +18,19 @@ from contextlib import contextmanager
 from torch import Tensor
 
 from groundup.core.processes import Group, Wait
-from groundup.optim.clip import clip_gradients
 from groundup.optim.optimizer import OptimizerConfig
-from groundup.parallel.exchange import Queue
+from groundup.parallel.buckets import Queue
 from groundup.parallel.share import Share
 
 
 class Sharded:
-    """See `Exchange` and `optim.Optimizer`: both, in a process that keeps a share of the state.
+    """See `Reduction` and `optim.Optimizer`: both, in a process that keeps a share of the state.
 
     State is named as in one process, that of a part of a parameter with the rows which it is of:
     `first.embedding.weight[0:512]`.
     """
 
+    copies = 1
     shares_state = True
 
     def __init__(
@@ -51,21 +51,19 @@ class Sharded:
         self._own = {name: own[name] for name in sorted(own)}
         self._optimizer = optimizer.build(self._own)
 
-    def backward(self, loss: Tensor, *, last: bool) -> None:
+    @contextmanager
+    def passing(self, *, last: bool) -> Iterator[None]:
         if not (last or self._each_pass):
-            loss.backward()
+            yield
             return
         with self._queue.open():
-            loss.backward()
+            yield
         if last:
             for share in self._shares:
                 share.hand_over()
 
     def held(self) -> Iterable[Tensor]:
         return self._own.values()
-
-    def clip(self, largest: float) -> float:
-        return clip_gradients(self.held(), largest, self.group.total)
 
     def clear(self) -> None:
         for share in self._shares:

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from groundup.core.processes import Group, Wait
+from groundup.core.regions import Region
 from groundup.optim.optimizer import OptimizerConfig
 from groundup.parallel.layout import Layout, Part, arrange
 
 
 class Share:
-    """See `exchange.Bucket`: gradients are sent in sections, one for each process, and at the end
+    """See `buckets.Bucket`: gradients are sent in sections, one for each process, and at the end
     of each section stands of each of its parts whether it exists here.
 
     own: the rows that this process updates, by name, that of a part with its rows. They are views
@@ -149,6 +150,4 @@ def _places(layout: Layout, sizes: Sequence[int]) -> dict[str, list[tuple[Part, 
 
 def _name(part: Part, rows: int) -> str:
     """Of what a process holds of a parameter."""
-    if part.first == 0 and part.last == rows:
-        return part.name
-    return f"{part.name}[{part.first}:{part.last}]"
+    return Region.parse(part.name).cut(0, part.first, part.last, rows).key

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from groundup.core.device import Device
-from groundup.core.processes import ONE, Group
+from groundup.core.mesh import ONE_CELL, Mesh
 from groundup.core.progress import Advance
 from groundup.data.shards import TokenShards
 from groundup.models import LanguageModel
@@ -33,7 +33,7 @@ def bits_per_byte(
     stride: int | None = None,
     documents: int | None = None,
     document_mask: bool = False,
-    group: Group = ONE,
+    mesh: Mesh = ONE_CELL,
     advance: Advance | None = None,
 ) -> float:
     """Bits per byte of the text in `shards`, every token of it counted once.
@@ -45,8 +45,8 @@ def bits_per_byte(
     and have no bytes.
 
     documents: only the first so many documents (None: all). document_mask: each document is
-    predicted from itself alone, as by a model that was trained so. group: processes that share the
-    work, and all get the result.
+    predicted from itself alone, as by a model that was trained so. mesh: of processes that share
+    the work, and all get the result.
     """
     context = model.config.context
     stride = stride or context
@@ -58,18 +58,20 @@ def bits_per_byte(
     training = model.training
     model.eval()
     with eagerly(), device.autocast():
-        shares = itertools.islice(_windows(total, context, stride), group.rank, None, group.size)
-        for rows in shares:
-            block = torch.from_numpy(np.stack([stream[lo : hi + 1] for lo, _, hi in rows]))
+        windows, rows = _windows(total, context, stride), mesh.rows
+        shares = itertools.islice(windows, rows.rank, None, rows.size)
+        for some in shares:
+            block = torch.from_numpy(np.stack([stream[lo : hi + 1] for lo, _, hi in some]))
             block = block.to(device.device)
-            seen = _documents(shards, rows).to(device.device) if document_mask else None
+            seen = _documents(shards, some).to(device.device) if document_mask else None
             losses = model.losses(block[:, :-1], block[:, 1:], documents=seen).double().cpu()
-            for row, (lo, first, _) in zip(losses, rows, strict=True):
+            for row, (lo, first, _) in zip(losses, some, strict=True):
                 nats += float(row[first - lo :].sum())
             if advance is not None:
-                advance(sum(hi - first for _, first, hi in rows))
+                advance(sum(hi - first for _, first, hi in some))
     model.train(training)
-    return group.mean(nats) * group.size / math.log(2) / text_bytes
+    nats = mesh.world.total(nats) / mesh.sizes["tensor"]  # which all have the same losses
+    return nats / math.log(2) / text_bytes
 
 
 def _documents(shards: TokenShards, rows: list[tuple[int, int, int]]) -> torch.Tensor:

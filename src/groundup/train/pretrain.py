@@ -9,15 +9,16 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import torch
 from rich.console import Console
 from torch import Tensor
 
-from groundup.checkpoint import Retention, save_model
+from groundup.checkpoint import Retention, save_together
 from groundup.core.device import Device
+from groundup.core.mesh import DATA
 from groundup.core.processes import ONE, Group
 from groundup.core.progress import progress_bar
 from groundup.core.seeds import derive_seed
@@ -146,13 +147,12 @@ def start_training(
     model = model_config.build(derive_seed(config.seed, "weights")).to(device.device)
     for parameter in model.parameters():  # and no buffers: a router's biases move in small steps
         parameter.data = parameter.data.to(config.weights_dtype)
+    part = parallelism.divide(model, group)
     if config.compile:
-        compile_model(model)
-    exchange, optimizer = parallelism.apply(
-        model, config.whole_optimizer, group, device.compute_dtype
-    )
+        compile_model(cast(LanguageModel, part.model))
+    exchange, optimizer = parallelism.apply(part, config.whole_optimizer, device.compute_dtype)
     return Training(
-        model=model,
+        model=cast(LanguageModel, part.model),
         optimizer=optimizer,
         schedule=config.schedule,
         steps=config.steps,
@@ -228,6 +228,8 @@ def pretrain(
     while it runs, and at the end `model/`. group: the processes that train together, each calling
     this; each reads its rows of every micro-batch.
     """
+    training = start_training(config, model_config, device, group, parallelism)
+    mesh = training.exchange.mesh
     window = {"context": model_config.context, "seed": config.seed}
     batches = Batches(
         samples=Windows(shards=train, **window)
@@ -235,11 +237,10 @@ def pretrain(
         else Mixture(sources=tuple(train), **window),
         batch=config.batch,
         documents=config.document_mask,
-        rank=group.rank,
-        world=group.size,
+        rank=mesh.rows.rank,
+        world=mesh.rows.size,
     )
     tokens_of_one = config.batch * model_config.context  # micro-batch
-    training = start_training(config, model_config, device, group, parallelism)
 
     loads: list[list[Tensor]] = []  # of each router, in each micro-batch of the step
 
@@ -258,7 +259,8 @@ def pretrain(
         tokens = config.micro_batches_before(training.step) * tokens_of_one
         for result in steps(training, loaded, loss_of):
             if result.incident is None:
-                rebalance(training.model, loads, config.balance_rate, group)
+                of_tokens = mesh.over(*DATA, "context")
+                rebalance(training.model, loads, config.balance_rate, of_tokens)
             loads.clear()
             tokens += config.micro_batches_of(result.step - 1) * tokens_of_one
             journal.record(result, tokens=tokens, lr=config.optimizer.matrices.lr * result.scale)
@@ -274,7 +276,7 @@ def pretrain(
                         end_of_text=end_of_text,
                         documents=config.validation_documents,
                         document_mask=config.document_mask,
-                        group=group,
+                        mesh=mesh,
                     )
                 journal.write(tokens=tokens, validation_bits_per_byte=bits)
         seconds = journal.seconds
@@ -287,7 +289,5 @@ def pretrain(
         "seconds": seconds,
     }
     with training.optimizer.averaged(), training.exchange.whole():
-        if group.rank == 0:
-            save_model(directory / "model", training.model, facts)
-        group.barrier()
+        save_together(directory / "model", training.model, facts, training.exchange)
     return facts

@@ -85,7 +85,7 @@ def probe_step(
     The median of `repeats` steps: one interruption by another process does not move it. By default
     they are as many as four seconds hold, but three at the least and eight at the most.
     """
-    shape = (config.batch // group.size, model.context)
+    shape = (config.batch // parallelism.readers(group.size), model.context)
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(model.vocab_size, shape, generator=generator).to(device.device)
     batch = MicroBatch(tokens, tokens, torch.zeros_like(tokens) if config.document_mask else None)

@@ -14,12 +14,11 @@ from torch import Tensor
 from torch.profiler import record_function
 
 from groundup.core.device import Device
-from groundup.core.processes import Group
 from groundup.core.seeds import derive_seed
 from groundup.models import LanguageModel
 from groundup.optim import Optimizer, Schedule
 from groundup.parallel.exchange import Exchange
-from groundup.parallel.replicated import Replicated
+from groundup.parallel.parallelism import alone
 from groundup.train.guard import Guard, Incident, Watch
 from groundup.train.loss_scale import LossScale
 
@@ -52,8 +51,7 @@ class Training(Generic[Network]):
     loss_scale: LossScale = field(init=False)
 
     def __post_init__(self, with_others: Exchange | None) -> None:
-        alone = Replicated(dict(self.model.named_parameters()), Group())
-        self.exchange = with_others or alone
+        self.exchange = with_others or alone(self.model, self.optimizer)
         self.watch = Watch(self.guard)
         self.loss_scale = LossScale.of(self.device.compute_dtype)
 
@@ -97,20 +95,25 @@ def steps(
     exchange, group = training.exchange, training.exchange.group
     for micro_batches in batches:
         torch.manual_seed(derive_seed(training.seed, "rows", training.step, group.rank))
-        parts = len(micro_batches) * group.size
-        losses, notes = [], []
-        for number, micro_batch in enumerate(micro_batches, start=1):
-            with phase("forward"), training.device.autocast():
-                loss, note = loss_of(model, micro_batch)
-            with phase("backward"):
-                last = number == len(micro_batches)
-                exchange.backward(loss * (loss_scale.factor / parts), last=last)
-            losses.append(loss.detach())
-            notes.append(note)
+        parts = len(micro_batches) * exchange.mesh.rows.size
+        losses, notes, left = [], [], len(micro_batches)
+        graphs: dict[int, Tensor] = {}  # of the losses whose backward pass is to come
+        for kind, index in exchange.order(len(micro_batches)):
+            if kind == "forward":
+                with phase("forward"), training.device.autocast():
+                    loss, note = loss_of(model, micro_batches[index])
+                graphs[index] = loss * (loss_scale.factor / parts)
+                losses.append(loss.detach())
+                notes.append(note)
+                del loss  # it holds the graph
+            else:
+                left -= 1
+                with phase("backward"):
+                    exchange.backward(graphs.pop(index), last=left == 0)
         with phase("optimizer"):
             loss_scale.undo(exchange.held())
             norm = exchange.clip(training.clip)
-        mean, incident = group.mean(float(torch.stack(losses).mean())), None
+        mean, incident = exchange.mean(float(torch.stack(losses).mean())), None
         overflowed = loss_scale.overflowed(norm)
         if not overflowed:
             incident = training.watch.judge(training.step + 1, mean, norm, micro_batches)

@@ -1,0 +1,261 @@
+"""What one process of several has of a model: some blocks, some heads, some experts; and how it
+computes the losses of some positions with the others."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from groundup.core.errors import InputError
+from groundup.core.mesh import Axis, Mesh
+from groundup.core.processes import Group
+from groundup.core.regions import Region, bounds
+from groundup.layers import GroupedQuery, Implementation, MoE, RouterReport
+from groundup.layers.documents import numbered, places
+from groundup.layers.moe import MixtureOfExperts
+from groundup.models import DecoderModel
+from groundup.models.block import Readout
+from groundup.models.decoder import check_length
+from groundup.models.recompute import Recompute, in_parts
+from groundup.parallel.context import Ring, check_context
+from groundup.parallel.experts import MATRICES, check_experts, share_experts
+from groundup.parallel.pipeline import Pipeline, Schedule, blocks_of
+from groundup.parallel.tensor import TensorParallel, narrow
+
+
+@dataclass(frozen=True)
+class Part:
+    """Of a process. model: what it computes, by the whole model's names.
+
+    keys: the names of its parameters and buffers, with the box of each that is cut. sums: the
+    processes over which the gradient of each parameter is to be summed, by name. cuts: the axis
+    along which the processes of `mesh.over("tensor")` have parts of a parameter, by name. names:
+    of all parameters and buffers that are saved, of the whole model.
+    """
+
+    model: nn.Module
+    mesh: Mesh
+    keys: Mapping[str, str]
+    sums: Mapping[str, Group]
+    cuts: Mapping[str, int] = field(default_factory=dict)
+    names: frozenset[str] | None = None
+    pipeline: Pipeline | None = None
+
+
+def part_of(model: nn.Module, mesh: Mesh, schedule: Schedule = "1f1b") -> Part:
+    """The part of this process. Where processes read different rows and differ in nothing else, it
+    is the whole model.
+
+    Raises `InputError` for a model that cannot be divided so.
+    """
+    if mesh.sizes["replica"] == mesh.world.size:
+        names = [name for name, _ in model.named_parameters()]
+        return Part(model, mesh, {}, dict.fromkeys(names, mesh.world))
+    if not isinstance(model, DecoderModel):
+        kind = type(getattr(model, "config", model)).__name__
+        raise InputError(f"a {kind} cannot be divided: only its optimizer can be shared.")
+    part = PartOfDecoder(model, mesh, schedule)
+    keys, sums, cuts = {}, {}, {}
+    whole = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    of_experts = {
+        f"{name}.{kind}"
+        for name, module in part.named_modules()
+        if isinstance(module, MixtureOfExperts)
+        for kind in MATRICES
+    }
+    for name, tensor in [*part.named_parameters(), *part.named_buffers()]:
+        region, value = Region(name), whole[name].detach()
+        for axis, (size, all_of_it) in enumerate(zip(tensor.shape, value.shape, strict=True)):
+            by: Axis = "expert" if name in of_experts and axis == 0 else "tensor"
+            if size != all_of_it:
+                first, last = bounds(all_of_it, mesh.sizes[by], mesh.place[by])
+                value = value.narrow(axis, first, last - first)
+                region = region.cut(axis, first, last, all_of_it)
+                if by == "tensor":
+                    cuts[name] = axis
+        tensor.data.copy_(value)
+        keys[name] = region.key
+        if isinstance(tensor, nn.Parameter):
+            tensor.requires_grad_(whole[name].requires_grad)
+            axes: list[Axis] = ["replica", "context"]
+            if not (name in of_experts and mesh.sizes["expert"] > 1):
+                axes.append("expert")
+            if name not in cuts:
+                axes.append("tensor")
+            if name.startswith("positions.views."):  # which blocks of all stages use
+                axes.append("pipeline")
+            shared = part.shares_embedding and name == "embedding.weight"
+            sums[name] = mesh.over(*axes, ends=shared)
+    names = frozenset(name for name in whole if name in model.state_dict())
+    part.train(model.training)
+    return Part(part, mesh, keys, sums, cuts, names, part.pipeline)
+
+
+class PartOfDecoder(DecoderModel):
+    """Of `whole`, what one process has. Its weights are to be filled in.
+
+    Losses and reports are those that this process has computed, and zero elsewhere: sums over the
+    processes of the pipeline and of the context are those of the whole model.
+    """
+
+    def __init__(self, whole: DecoderModel, mesh: Mesh, schedule: Schedule):
+        config = whole.config
+        groups: dict[Axis, Group] = {
+            axis: mesh.over(axis) for axis in ("pipeline", "expert", "context", "tensor")
+        }
+        check_context(config, mesh.sizes["context"])
+        check_experts(config, mesh.sizes["expert"])
+        blocks = blocks_of(config, mesh.sizes["pipeline"], mesh.place["pipeline"])
+        first = next(whole.parameters())
+        with torch.device(first.device):
+            super().__init__(narrow(config, mesh.sizes["tensor"], mesh.place["tensor"]))
+        self.to(first.dtype)
+        self.config = config
+        self.pipeline = Pipeline(groups["pipeline"], schedule)
+        self.shares_embedding = config.tied or config.embedding_in_head
+        self._count = whole.parameter_count()
+        self._layers = blocks
+        self._remove()
+        self._experts = groups["expert"]
+        for module in self.modules():
+            if isinstance(module, MixtureOfExperts) and self._experts.size > 1:
+                share_experts(module, self._experts)
+        self._tensor = TensorParallel(groups["tensor"], config)
+        if mesh.sizes["tensor"] > 1:
+            self._tensor.install(self)
+        self._ring = Ring(groups["context"])
+        # So many tokens are a part for each process.
+        self._shortest = groups["tensor"].size * self._ring.chunk_count
+        if config.context < self._shortest:
+            raise InputError(
+                f"a context of {config.context} tokens cannot be cut into {self._shortest} parts: "
+                "choose smaller sizes of context and tensor."
+            )
+        if mesh.sizes["context"] > 1:
+            self._ring.install(self)
+
+    def _remove(self) -> None:
+        """What other stages of the pipeline have."""
+        for layer in range(self.config.depth):
+            if layer not in self._layers:
+                self.blocks[layer] = nn.Identity()
+        if not self.pipeline.first:
+            self.positions.added = nn.Identity()
+            if not (self.pipeline.last and self.shares_embedding):
+                self.embedding = cast(nn.Embedding, nn.Identity())
+        if not self.pipeline.last:
+            self.readout = cast(Readout, nn.Identity())
+
+    def layers(self) -> Iterable[tuple[int, nn.Module]]:
+        return ((layer, self.blocks[layer]) for layer in self._layers)
+
+    def compiled_parts(self) -> list[nn.Module]:
+        parts = [self.blocks[layer] for layer in self._layers]
+        return [*parts, self.readout] if self.pipeline.last else parts
+
+    def parameter_count(self) -> int:
+        return self._count
+
+    def losses(
+        self,
+        tokens: Tensor,
+        targets: Tensor,
+        *,
+        documents: Tensor | None = None,
+        implementation: Implementation = "sdpa",
+        reports: list[RouterReport] | None = None,
+        recompute: Recompute = "nothing",
+        z_loss: float = 0.0,
+    ) -> Tensor:
+        B, T = tokens.shape
+        check_length(T, self.config.context)
+        short = max(0, self._shortest - T)
+        if short:  # what follows a text changes nothing of it
+            tokens, targets = F.pad(tokens, (0, short)), F.pad(targets, (0, short))
+            documents = None if documents is None else F.pad(documents, (0, short), value=-1)
+        own, positions, documents = self._lay(tokens, documents)
+        if own is not None:
+            tokens, targets = tokens[:, own], targets[:, own]
+        tokens, targets = tokens.contiguous(), targets.contiguous()
+        ring = self._ring if own is not None else None
+        x = self._below(tokens, positions)
+        x = self.through(
+            x,
+            positions,
+            keys=positions.shape[-1],
+            documents=documents if ring is None else None,
+            cache=ring,
+            implementation=implementation,
+            reports=reports,
+            recompute=recompute == "blocks",
+        )
+        if reports is not None:  # each is a loss of this process's positions alone
+            parts = self._ring.group.size
+            reports[:] = [r._replace(loss=r.loss / parts) for r in reports]
+        if not self.pipeline.last:
+            return self.pipeline.send(x.to(self.residual_dtype(x.device))).expand(B, T)
+        hidden, of = self._tensor.gather(x), partial(self._read, z_loss=z_loss)
+        losses = of(hidden, targets) if recompute == "nothing" else in_parts(of, hidden, targets)
+        if own is not None:
+            losses = losses.new_zeros(B, T + short).index_copy(1, own, losses)
+        return losses[:, :T]
+
+    def volume(self, batch: int, tokens: int, dtype: torch.dtype) -> float:
+        """Bytes that a process sends in the passes, forward and backward, of a micro-batch of so
+        many sequences and tokens, on the average; with even routers, and nothing computed anew.
+
+        dtype: of the residual stream.
+        """
+        own = tokens / self._ring.group.size
+        stream = batch * own * self.config.width * dtype.itemsize
+        pipeline, tensor = self.pipeline, self._tensor.group
+        sent = (2 - pipeline.first - pipeline.last) * stream / tensor.size
+        sent += 8 * tensor.ring * stream * len(self._layers)
+        if pipeline.first:
+            sent += (
+                2 * tensor.ring * stream * 4 / dtype.itemsize
+            )  # the embedding's sums are float32
+        if pipeline.last:
+            sent += 2 * tensor.ring * (stream + 3 * batch * own * 4)
+        for layer in self._layers:
+            attention, mlp = self.config.attention_of(layer), self.config.mlp_of(layer)
+            if isinstance(attention, GroupedQuery):
+                numbers = 2 * attention.kv_heads // tensor.size * attention.head_width
+                sent += self._ring.volume(batch * own * numbers, dtype)
+            if isinstance(mlp, MoE):
+                sent += 4 * mlp.active * self._experts.ring * stream
+        return sent
+
+    def _lay(
+        self, tokens: Tensor, documents: Tensor | None
+    ) -> tuple[Tensor | None, Tensor, Tensor | None]:
+        """Which positions are this process's, None for all; where they stand, [T_r] or [B, T_r];
+        and the documents of all."""
+        T = tokens.shape[1]
+        documents = None if documents is None else numbered(documents)
+        positions = places(documents, T, tokens.device)
+        self._tensor.rows = T
+        if self._ring.group.size == 1:
+            return None, positions, documents
+        self._ring.tokens, self._ring.documents = T, documents
+        own = self._ring.own(tokens.device)
+        self._tensor.rows = len(own)
+        return own, positions[..., own], documents
+
+    def _below(self, tokens: Tensor, positions: Tensor) -> Tensor:
+        """The residual stream before the first block of this process: [B, T_r, D]."""
+        if self.pipeline.first:
+            return self.embed(tokens, positions)
+        group = self._tensor.group
+        first, last = bounds(self._tensor.rows, group.size, group.rank)
+        shape = (len(tokens), last - first, self.config.width)
+        return self.pipeline.receive(shape, self.residual_dtype(tokens.device), tokens.device)
+
+    def _read(self, hidden: Tensor, targets: Tensor, z_loss: float) -> Tensor:
+        if self._tensor.group.size == 1:
+            return self.readout(hidden, targets, z_loss)
+        return self._tensor.losses(self.readout(hidden), targets, z_loss)

@@ -1,0 +1,122 @@
+"""Pipeline parallelism: every process has some blocks, and micro-batches flow through them (Huang
+et al. 2019, "GPipe", section 2).
+
+    stage 0    F0 F1 F2 F3 .. .. .. .. B0 B1 B2 B3        "gpipe": all forward, all backward
+
+    stage 0    F0 F1 F2 .. .. B0 F3 B1 .. B2 .. B3        "1f1b": a backward as soon as one can be
+    stage 1       F0 F1 .. B0 F2 B1 F3 B2 .. B3           (Narayanan et al. 2019, "PipeDream",
+    stage 2          F0 B0 F1 B1 F2 B2 F3 B3              section 3.2; flushed after each step)
+
+Of p stages and m micro-batches either takes as long as m + p − 1 passes of a stage: (p − 1)/m of
+the work is lost to waiting. "1f1b" holds the activations of p − s micro-batches at most in stage s,
+where "gpipe" holds all m.
+
+A stage sends the residual stream to the next one, and that one sends its gradient back: for n bytes
+of it, n each way for each micro-batch.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from groundup.core.errors import InputError
+from groundup.core.processes import Group, Wait
+from groundup.core.regions import bounds
+from groundup.models import Decoder
+from groundup.parallel.exchange import Order
+
+Schedule = Literal["1f1b", "gpipe"]
+
+
+def blocks_of(config: Decoder, stages: int, stage: int) -> range:
+    """The blocks of a stage. Raises `InputError` where the model cannot be cut so."""
+    if config.depth < stages:
+        raise InputError(f"pipeline={stages} is more than the model's {config.depth} blocks.")
+    blocks = range(*bounds(config.depth, stages, stage))
+    if stage and config.borrows(blocks[0]):
+        raise InputError(
+            f"pipeline={stages} cuts below block {blocks[0]}, which borrows keys and values from "
+            "the one below: choose another number."
+        )
+    return blocks
+
+
+class Pipeline:
+    """This process's place between the stage before it and the one after it."""
+
+    def __init__(self, group: Group, schedule: Schedule):
+        self.group = group
+        self.first = group.rank == 0
+        self.last = group.rank == group.size - 1
+        self._schedule = schedule
+        self._sent: list[tuple[Wait, Tensor]] = []  # what may not have arrived
+
+    def order(self, micro_batches: int) -> Order:
+        """The passes of a step, in this process's order."""
+        self._arrive()
+        ahead = micro_batches
+        if self._schedule == "1f1b":
+            ahead = min(micro_batches, self.group.size - self.group.rank)
+        for index in range(micro_batches + ahead):
+            if index >= ahead:
+                yield "backward", index - ahead
+            if index < micro_batches:
+                yield "forward", index
+
+    def receive(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
+        """What the stage before sends; backward, it is given the gradient."""
+        begin = torch.zeros((), device=device, requires_grad=True)  # of the graph
+        return _Receive.apply(begin, self, shape, dtype)
+
+    def send(self, x: Tensor) -> Tensor:
+        """Give x to the next stage. Returns zero, whose backward pass begins with the gradient
+        that the next stage sends, whatever its own is."""
+        zero = _Send.apply(x, self)
+        if not torch.is_grad_enabled():
+            self._arrive()
+        return zero
+
+    def give(self, x: Tensor, to: int) -> None:
+        """Begin to send."""
+        x = x.contiguous()
+        self._sent.append((self.group.send(x, to), x))
+
+    def take(self, like: Tensor, source: int) -> Tensor:
+        self.group.receive(like, source)()
+        return like
+
+    def _arrive(self) -> None:
+        """Until everything that was sent has arrived."""
+        for wait, _ in self._sent:
+            wait()
+        self._sent.clear()
+
+
+class _Receive(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, begin: Tensor, pipeline: Pipeline, shape: Sequence[int], dtype: torch.dtype
+    ) -> Tensor:
+        ctx.pipeline = pipeline
+        return pipeline.take(begin.new_empty(shape, dtype=dtype), pipeline.group.rank - 1)
+
+    @staticmethod
+    def backward(ctx: Any, *dy: Tensor) -> tuple[None, ...]:
+        ctx.pipeline.give(dy[0], ctx.pipeline.group.rank - 1)
+        return None, None, None, None
+
+
+class _Send(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, pipeline: Pipeline) -> Tensor:
+        ctx.pipeline, ctx.shape = pipeline, x.shape
+        ctx.like = x.new_empty(())
+        pipeline.give(x, pipeline.group.rank + 1)
+        return x.new_zeros((), dtype=torch.float32)
+
+    @staticmethod
+    def backward(ctx: Any, *dy: Tensor) -> tuple[Tensor, None]:  # noqa: ARG004
+        dx = ctx.like.new_empty(ctx.shape)
+        return ctx.pipeline.take(dx, ctx.pipeline.group.rank + 1), None

@@ -1,0 +1,207 @@
+"""Models that are cut over processes learn what one process learns: every kind of cut alone, and
+several at once."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tests.parallel.test_reshard import some_steps
+from tests.parallel.test_steps import SMALL, Job, alone, check, check_weights, together
+
+from groundup.bench.sent import COUNTED, bytes_sent
+from groundup.core.processes import Group
+from groundup.core.spawn import Workers
+from groundup.layers import (
+    GLU,
+    MLP,
+    ALiBi,
+    GroupedQuery,
+    Latent,
+    LayerNorm,
+    Learned,
+    MoE,
+    RelativeBias,
+)
+from groundup.models import Decoder
+from groundup.models.recompute import Recompute
+from groundup.optim import EMA, AdamW, ByRole, Muon
+from groundup.parallel.parallelism import Parallelism
+from groundup.parallel.part import PartOfDecoder
+from groundup.parallel.pipeline import Schedule
+
+# As `SMALL`, with heads, units and blocks for four processes, and all that a part of a model has.
+WIDE = replace(
+    SMALL,
+    depth=4,
+    attention=GroupedQuery(heads=8, kv_heads=4, head_width=4, shift=True),
+    embedding_in_head=True,
+)
+BIASED = replace(
+    WIDE,
+    attention=GroupedQuery(heads=4, kv_heads=4, head_width=6, bias=True, output_bias=True),
+    mlp=MLP(hidden=40, bias=True),
+    norm=LayerNorm(),
+    position=Learned(),
+    embedding_in_head=False,
+    tied=True,
+)
+EXPERTS = replace(
+    WIDE,
+    mlp=(MoE(experts=4, active=2, hidden=16, shared=8, balance=0.0), GLU(hidden=40)),
+)
+LATENT = replace(
+    WIDE,
+    attention=Latent(heads=4, rank=8, query_rank=8, key_width=6, rope_width=4, value_width=6),
+    placement="sandwich",
+)
+SLOPES = replace(WIDE, position=(ALiBi(), RelativeBias(buckets=8, distance=10)))
+MODELS = {
+    "shift": WIDE,
+    "biased": BIASED,
+    "experts": EXPERTS,
+    "latent": LATENT,
+    "slopes": SLOPES,
+}
+# Their eps is of the gradients' size: an update that divides by less is mostly its rounding.
+ADAM = AdamW(lr=0.01, eps=1e-3)
+ROLES = ByRole(matrices=Muon(lr=0.01), embedding=ADAM, rest=ADAM)
+
+
+JOBS = {name: Job(model=model, optimizer=ROLES) for name, model in MODELS.items()}
+JOBS["biased"] = replace(JOBS["biased"], optimizer=ADAM)
+
+
+def run(workers: Workers, job: Job, plan: Parallelism, size: int) -> None:
+    check(workers.run(together, job, plan, size=size), job)
+
+
+@pytest.mark.parametrize("name", JOBS)
+@pytest.mark.parametrize("size", [2, 4])
+def test_tensor_parallel(workers: Workers, name: str, size: int) -> None:
+    run(workers, JOBS[name], Parallelism(tensor=size), size)
+
+
+@pytest.mark.parametrize("name", JOBS)
+@pytest.mark.parametrize(("size", "schedule"), [(2, "1f1b"), (4, "1f1b"), (4, "gpipe")])
+def test_pipeline(workers: Workers, name: str, size: int, schedule: Schedule) -> None:
+    job = replace(JOBS[name], accumulation=3)
+    run(workers, job, Parallelism(pipeline=size, schedule=schedule), size)
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_expert_parallel(workers: Workers, size: int) -> None:
+    run(workers, JOBS["experts"], Parallelism(experts=size), size)
+
+
+@pytest.mark.parametrize("name", ["shift", "biased", "experts"])
+@pytest.mark.parametrize("size", [2, 4])
+def test_context_parallel(workers: Workers, name: str, size: int) -> None:
+    run(workers, JOBS[name], Parallelism(context=size), size)
+
+
+COMPOSITIONS = {
+    "tensor, data": Parallelism(tensor=2),
+    "tensor, optimizer": Parallelism(tensor=2, shard="optimizer", bucket_megabytes=0.01),
+    "tensor, gradients": Parallelism(tensor=2, shard="gradients"),
+    "tensor, weights": Parallelism(tensor=2, shard="weights"),
+    "tensor, pipeline": Parallelism(tensor=2, pipeline=2),
+    "tensor, context": Parallelism(tensor=2, context=2),
+    "tensor, experts": Parallelism(tensor=2, experts=2),
+    "pipeline, optimizer": Parallelism(pipeline=2, shard="optimizer"),
+    "pipeline, gradients": Parallelism(pipeline=2, shard="gradients"),
+    "pipeline, context": Parallelism(pipeline=2, context=2),
+    "pipeline, experts": Parallelism(pipeline=2, experts=2),
+    "context, weights": Parallelism(context=2, shard="weights"),
+    "experts, optimizer": Parallelism(experts=2, shard="optimizer"),
+    "experts, weights": Parallelism(experts=2, shard="weights"),
+    "experts, context": Parallelism(experts=2, context=2),
+}
+
+
+@pytest.mark.parametrize("plan", COMPOSITIONS.values(), ids=COMPOSITIONS)
+def test_compositions(workers: Workers, plan: Parallelism) -> None:
+    run(workers, JOBS["experts"], plan, 4)
+
+
+@pytest.mark.parametrize("recompute", ["logits", "blocks"])
+@pytest.mark.parametrize("name", ["tensor, pipeline", "tensor, context", "tensor, experts"])
+def test_what_is_computed_anew_is_exchanged_anew(
+    workers: Workers, name: str, recompute: Recompute
+) -> None:
+    run(workers, replace(JOBS["experts"], recompute=recompute), COMPOSITIONS[name], 4)
+
+
+def test_frozen_weights_stay(workers: Workers) -> None:
+    job = replace(JOBS["experts"], frozen=("embedding", "blocks.0", "blocks.1.mlp"))
+    run(workers, job, COMPOSITIONS["tensor, pipeline"], 4)
+
+
+RESHARDED = [
+    (("tensor, data", 4), ("data", 1)),
+    (("tensor, pipeline", 4), ("tensor, weights", 4)),
+    (("tensor, weights", 4), ("pipeline, experts", 4)),
+    (("experts, optimizer", 4), ("tensor, gradients", 2)),
+    (("data", 2), ("tensor, experts", 4)),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), RESHARDED, ids=str)
+def test_a_training_goes_on_in_other_parts(
+    workers: Workers, tmp_path: Path, before: tuple[str, int], after: tuple[str, int]
+) -> None:
+    job = replace(JOBS["experts"], optimizer=EMA(decay=0.5).around(ROLES), steps=5)
+    plans = COMPOSITIONS | {"data": Parallelism()}
+    (first, few), (second, many) = before, after
+    workers.run(some_steps, job, plans[first], tmp_path, 2, size=few)
+    results = workers.run(some_steps, job, plans[second], tmp_path, job.steps, size=many)
+    check_weights(results, alone(job)[1], 2e-6)
+
+
+def test_resumed_in_the_same_parts_it_has_the_same_bits(workers: Workers, tmp_path: Path) -> None:
+    job, plan = JOBS["experts"], COMPOSITIONS["tensor, pipeline"]
+    whole = workers.run(some_steps, job, plan, tmp_path / "whole", job.steps)
+    workers.run(some_steps, job, plan, tmp_path / "cut", 2)
+    for cut, other in zip(
+        workers.run(some_steps, job, plan, tmp_path / "cut", job.steps), whole, strict=True
+    ):
+        assert cut.keys() == other.keys()
+        assert all(torch.equal(weight, other[key]) for key, weight in cut.items())
+
+
+LONG = replace(
+    WIDE, context=64, width=64, attention=GroupedQuery(heads=8, kv_heads=4, head_width=8)
+)
+SENDING = {
+    "tensor": (LONG, Parallelism(tensor=4)),
+    "pipeline": (LONG, Parallelism(pipeline=4)),
+    "context": (LONG, Parallelism(context=4)),
+    "experts": (replace(LONG, mlp=EXPERTS.mlp), Parallelism(experts=4)),
+    "three": (LONG, Parallelism(tensor=2, context=2)),
+}
+
+
+def bytes_of_a_pass(group: Group, config: Decoder, plan: Parallelism) -> tuple[int, float]:
+    """What a micro-batch sends, forward and backward: counted by the kernel, and by the formula."""
+    part = plan.divide(config.build(seed=0), group)
+    model = part.model
+    assert isinstance(model, PartOfDecoder)
+    generator = torch.Generator().manual_seed(part.mesh.rows.rank)
+    tokens = torch.randint(config.vocab_size, (8, config.context), generator=generator)
+    sent = 0
+    for _ in range(2):  # the first opens the connections
+        group.barrier()
+        before = bytes_sent()
+        model.losses(tokens, tokens).mean().backward()
+        _ = [*model.pipeline.order(1)]  # until all has arrived
+        sent = bytes_sent() - before
+    return sent, model.volume(*tokens.shape, torch.float32)
+
+
+@pytest.mark.skipif(not COUNTED, reason="the kernel does not count a socket's bytes")
+@pytest.mark.parametrize("name", SENDING)
+def test_a_pass_sends_the_bytes_of_the_formula(workers: Workers, name: str) -> None:
+    results = workers.run(bytes_of_a_pass, *SENDING[name])
+    counted, formula = (sum(of) / len(results) for of in zip(*results, strict=True))
+    # heads of messages; and routers are not even
+    assert counted == pytest.approx(formula, rel=0.1 if name == "experts" else 0.02)
