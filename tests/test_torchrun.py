@@ -48,10 +48,10 @@ def weights(runs: Path, name: str) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shard", ["nothing", "weights"])
-def test_two_processes_train_the_model_of_one(documents: Path, tmp_path: Path, shard: str) -> None:
+@pytest.mark.parametrize("option", ["--shard=nothing", "--shard=weights", "--pipeline=2"])
+def test_two_processes_train_the_model_of_one(documents: Path, tmp_path: Path, option: str) -> None:
     alone = run(command(documents, tmp_path, "alone"))
-    both = run(command(documents, tmp_path, "both", f"--shard={shard}", processes=2))
+    both = run(command(documents, tmp_path, "both", option, processes=2))
     assert both["bits_per_byte"] == pytest.approx(alone["bits_per_byte"], rel=1e-3)
     assert both["tokens"] == alone["tokens"]
     for name, weight in weights(tmp_path, "both").items():

@@ -34,13 +34,14 @@ def blocks_of(config: Decoder, stages: int, stage: int) -> range:
     """The blocks of a stage. Raises `InputError` where the model cannot be cut so."""
     if config.depth < stages:
         raise InputError(f"pipeline={stages} is more than the model's {config.depth} blocks.")
-    blocks = range(*bounds(config.depth, stages, stage))
-    if stage and config.borrows(blocks[0]):
-        raise InputError(
-            f"pipeline={stages} cuts below block {blocks[0]}, which borrows keys and values from "
-            "the one below: choose another number."
-        )
-    return blocks
+    cuts = [range(*bounds(config.depth, stages, of)) for of in range(stages)]
+    for blocks in cuts[1:]:  # all processes say the same
+        if config.borrows(blocks[0]):
+            raise InputError(
+                f"pipeline={stages} cuts below block {blocks[0]}, which borrows keys and values "
+                "from the one below: choose another number."
+            )
+    return cuts[stage]
 
 
 class Pipeline:
