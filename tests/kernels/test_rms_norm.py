@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.kernels.oracle import CUT, DEVICE, FORMATS, ON_GPU
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -12,10 +13,6 @@ from groundup.core.errors import InputError
 pytest.importorskip("triton")
 from groundup.kernels.rms_norm import add_rms_norm, rms_norm
 
-ON_GPU = torch.cuda.is_available()
-DEVICE = "cuda" if ON_GPU else "cpu"
-# Triton's interpreter cuts a bfloat16 off where a GPU rounds it to the nearest.
-CUT = 1.0 if ON_GPU else 2.0
 SHAPES = [(1, 4), (3, 7), (5, 1000), (2, 3, 65), (33, 256), (4, 5000)]
 
 
@@ -32,7 +29,7 @@ def error(found: Tensor, exact: Tensor) -> float:
     return float((found.double() - exact).norm() / exact.norm())
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("impl", ["reference", "triton"])
 def test_it_is_as_exact_as_torch(shape: tuple[int, ...], dtype: torch.dtype, impl: Any) -> None:
