@@ -25,6 +25,14 @@ def check_device(impl: Impl, x: Tensor) -> None:
         )
 
 
+def as_autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """The tensors in autocast's format where it is on, as PyTorch's own products take them."""
+    kind = tensors[0].device.type
+    if not torch.is_autocast_enabled(kind):
+        return tensors
+    return tuple(tensor.to(torch.get_autocast_dtype(kind)) for tensor in tensors)
+
+
 @cache
 def processors(device: torch.device) -> int:
     """Multiprocessors of a GPU; 1 for the interpreter."""
