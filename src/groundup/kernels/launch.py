@@ -33,6 +33,11 @@ def as_autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(tensor.to(torch.get_autocast_dtype(kind)) for tensor in tensors)
 
 
+def precision() -> str:
+    """Of products in float32, as `torch.set_float32_matmul_precision` asks of PyTorch's own."""
+    return "ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32"
+
+
 @cache
 def processors(device: torch.device) -> int:
     """Multiprocessors of a GPU; 1 for the interpreter."""
