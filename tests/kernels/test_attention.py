@@ -119,6 +119,36 @@ def test_windows_and_documents(T: int, S: int, window: int | None, packed: bool,
     )
 
 
+@pytest.mark.parametrize(
+    ("others", "queries", "keys"),
+    [(slice(0, 32), slice(64, 96), slice(32, 96)), (slice(64, 96), slice(0, 64), slice(0, 32))],
+)
+@pytest.mark.usefixtures("small_tiles")
+def test_tiles_that_the_mask_hides_are_not_read(others: slice, queries: slice, keys: slice) -> None:
+    """What stands there may be NaN: keys and values that `queries` do not see, and queries that do
+    not see `keys`."""
+    q, k, v = inputs(1, 1, 1, 96, 96, 8, torch.float32)
+    do, mask = torch.ones_like(q), Mask(offset=0, window=16)
+    o, lse = attention_forward(q, k, v, mask, scale=0.5, impl="triton")
+
+    def spoilt(x: Tensor) -> Tensor:
+        x = x.clone()
+        x[:, :, others] = math.nan
+        return x
+
+    read, _ = attention_forward(q, spoilt(k), spoilt(v), mask, scale=0.5, impl="triton")
+    dq, _, _ = attention_backward(
+        q, spoilt(k), spoilt(v), o, lse, do, mask, scale=0.5, impl="triton"
+    )
+    _, dk, dv = attention_backward(
+        spoilt(q), k, v, o, lse, spoilt(do), mask, scale=0.5, impl="triton"
+    )
+    assert read[:, :, queries].isfinite().all()
+    assert dq[:, :, queries].isfinite().all()
+    assert dk[:, :, keys].isfinite().all()
+    assert dv[:, :, keys].isfinite().all()
+
+
 @IMPLS
 @pytest.mark.usefixtures("small_tiles")
 def test_a_query_that_sees_nothing_reads_zeros(impl: Any) -> None:
@@ -151,16 +181,19 @@ def test_lse_is_that_of_the_logits(impl: Any) -> None:
 
 @IMPLS
 @pytest.mark.parametrize("window", [None, 30])
+@pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.usefixtures("small_tiles")
-def test_parts_of_the_keys_make_up_the_whole(window: int | None, impl: Any) -> None:
+def test_parts_of_the_keys_make_up_the_whole(window: int | None, packed: bool, impl: Any) -> None:
     """As in a ring of three processes: here the last one's queries, and keys 20 at a time."""
     q, k, v = inputs(1, 2, 1, 20, 60, 8, torch.float32)
     do = normal(q.shape, torch.float32, seed=9)
-    documents = torch.arange(2).repeat_interleave(30).expand(1, 60).to(DEVICE, torch.int32)
-    own, numbers = documents[:, 40:], documents.chunk(3, dim=1)
+    documents, pairs = None, [None] * 3
+    if packed:
+        documents = torch.arange(2).repeat_interleave(30).expand(1, 60).to(DEVICE, torch.int32)
+        pairs = [(documents[:, 40:], numbers) for numbers in documents.chunk(3, dim=1)]
     masks = [
-        Mask(offset=40 - 20 * part, window=window, documents=(own, numbers[part]))
-        for part in range(3)
+        Mask(offset=40 - 20 * part, window=window, documents=pair)
+        for part, pair in enumerate(pairs)
     ]
     parts = list(zip(k.chunk(3, dim=2), v.chunk(3, dim=2), masks, strict=True))
     reads = [attention_forward(q, *part, scale=0.5, impl=impl) for part in parts]
