@@ -14,13 +14,17 @@ def test_every_way_is_timed_beside_pytorch() -> None:
     result = bench_parallel(quick=True)
     rows = {(row["case"], row["subject"], row["metric"]): row["value"] for row in result["rows"]}
     cases = {case.split(",")[0] for case, _, _ in rows}
-    assert cases == {"data parallel", "sharded optimizer", "sharded weights"}
+    beside_torch = {"data parallel", "sharded optimizer", "sharded weights"}
+    cut = {"rows", "tensor parallel", "pipeline", "context parallel", "expert parallel"}
+    assert cases == beside_torch | cut
     for case in cases:
         name = f"{case}, 2 processes"
         steps = [key for key in rows if key[0] == name and key[2] == "a step"]
-        assert len(steps) >= 2
+        assert len(steps) >= (1 if case in ("rows", "context parallel") else 2)
         assert all(rows[key] > 0 for key in steps)
         if COUNTED:
             formula = rows[name, OURS, "by the formula"]
-            assert rows[name, OURS, "sent"] == pytest.approx(formula, rel=0.02)
+            assert rows[name, OURS, "sent"] == pytest.approx(
+                formula, rel=0.1 if case.startswith("expert") else 0.02
+            )
     json.dumps(result)

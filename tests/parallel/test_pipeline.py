@@ -1,12 +1,17 @@
 """The order of a pipeline's passes: complete, with no more activations than it says, and as short
 as the bubble allows, by a simulation in which a pass takes one tick."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from groundup.core.processes import Group
-from groundup.parallel.pipeline import Pipeline, Schedule
+from groundup.layers import GLU, GroupedQuery
+from groundup.models import Decoder
+from groundup.models.parts import READOUT, part_flops
+from groundup.parallel.pipeline import Pipeline, Schedule, blocks_of
 
 Pass = tuple[str, int]
 
@@ -60,3 +65,31 @@ def test_the_first_stage_of_the_docstring(schedule: Schedule) -> None:
     written = {"1f1b": "F0 F1 F2 B0 F3 B1 B2 B3", "gpipe": "F0 F1 F2 F3 B0 B1 B2 B3"}
     order = passes(0, 3, schedule, 4)
     assert [f"{kind[0].upper()}{index}" for kind, index in order] == written[schedule].split()
+
+
+HEADS = GroupedQuery(heads=2, kv_heads=2, head_width=16)
+LENT = replace(HEADS, borrow=True)
+STACK = Decoder(vocab_size=8, context=16, width=32, depth=7, attention=HEADS, mlp=GLU(hidden=64))
+
+
+def cuts(config: Decoder, stages: int) -> list[int]:
+    """How many blocks each stage has."""
+    parts = [blocks_of(config, stages, stage) for stage in range(stages)]
+    assert [block for part in parts for block in part] == list(range(config.depth))
+    return [len(part) for part in parts]
+
+
+def test_stages_have_equal_work() -> None:
+    per_block = part_flops(replace(STACK, depth=1), 16)
+    block = sum(flops for part, flops in per_block.items() if part != READOUT)
+    of_a_word = per_block[READOUT] / STACK.vocab_size
+    assert cuts(replace(STACK, depth=8), 4) == [2, 2, 2, 2]
+    heavy = replace(STACK, depth=8, vocab_size=round(2 * block / of_a_word))  # as two blocks
+    assert cuts(heavy, 2) == [5, 3]
+    assert cuts(heavy, 5) == [1, 2, 2, 2, 1]
+    assert cuts(STACK, 7) == [1] * 7
+
+
+def test_blocks_that_borrow_stay_with_those_that_lend() -> None:
+    assert cuts(replace(STACK, attention=(HEADS, LENT, LENT)), 2) == [3, 4]
+    assert cuts(replace(STACK, attention=(HEADS, LENT, LENT)), 3) == [3, 3, 1]

@@ -39,8 +39,11 @@ REFUSALS: dict[str, tuple[Callable[[], Any], str]] = {
     "kv heads": (lambda: narrow(SIX, 2, 0), "does not divide kv_heads=3"),
     "hidden": (lambda: narrow(WIDE, 3, 0), "tensor=3 does not divide"),
     "mixer": (lambda: narrow(DELTA, 2, 0), "not GatedDelta: leave tensor at 1"),
-    "blocks": (lambda: blocks_of(WIDE, 5, 0), "pipeline=5 is more than the model's 4 blocks"),
-    "borrowed": (lambda: blocks_of(LENT, 2, 0), "pipeline=2 cuts below block 2"),
+    "blocks": (
+        lambda: blocks_of(WIDE, 5, 0),
+        "pipeline=5 is more than the 4 parts",
+    ),
+    "borrowed": (lambda: blocks_of(LENT, 3, 0), "pipeline=3 is more than the 2 parts"),
     "no experts": (lambda: check_experts(WIDE, 2), "experts=2 needs a mixture of experts"),
     "experts": (lambda: check_experts(EXPERTS, 3), "does not divide the model's 4 experts"),
     "softcap": (lambda: check_context(SOFT, 2), "no softcap or sinks: leave context at 1"),

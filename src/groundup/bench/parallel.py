@@ -6,6 +6,7 @@ process sends is counted by the kernel, and set beside the formulas of `groundup
 """
 
 import random
+import statistics
 import time
 import warnings
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
+from groundup.bench.cut_models import bench_cut_models
 from groundup.bench.result import OURS, machine_is_idle, row, versions
 from groundup.bench.sent import COUNTED, bytes_sent
 from groundup.core.device import Device, tune_cpu
@@ -46,8 +48,8 @@ class Setting:
 
 @dataclass(frozen=True)
 class Measured:
-    """Of a subject in one process: seconds of its steps, bytes sent in one, those of the formula,
-    and bytes of optimizer state."""
+    """Of a subject in one process: seconds of its steps, bytes that it sends in one, those of the
+    formula, and bytes of optimizer state."""
 
     seconds: list[float]
     sent: int
@@ -89,6 +91,7 @@ def bench_parallel(*, quick: bool) -> dict[str, Any]:
             if results[0].state is not None:
                 state = [max(r.state or 0 for r in results) / 1e6]
                 rows.append(row(name, subject, "optimizer state", "MB", state, higher=False))
+        rows += bench_cut_models(count, quick=quick)
     return {
         "bench": "parallel",
         "machine": machine_description(Device(torch.device("cpu"), torch.float32)),
@@ -122,7 +125,7 @@ def _race(group: Group, setting: Setting) -> dict[tuple[str, str], Measured]:
     tokens = torch.randint(setting.model.vocab_size, shape, generator=generator)
     order, draw = list(subjects), random.Random(0)
     seconds: dict[tuple[str, str], list[float]] = {name: [] for name in subjects}
-    sent: dict[tuple[str, str], int] = {}
+    sent: dict[tuple[str, str], list[int]] = {name: [] for name in subjects}
     for _ in range(2 + setting.rounds):
         draw.shuffle(order)
         for name in order:
@@ -130,9 +133,9 @@ def _race(group: Group, setting: Setting) -> dict[tuple[str, str], Measured]:
             before, start = bytes_sent() if COUNTED else 0, time.perf_counter()
             subjects[name][0](tokens)
             seconds[name].append(time.perf_counter() - start)
-            sent[name] = (bytes_sent() if COUNTED else 0) - before
+            sent[name].append((bytes_sent() if COUNTED else 0) - before)
     return {
-        name: Measured(seconds[name][2:], sent[name], formula, state)
+        name: Measured(seconds[name][2:], statistics.median_low(sent[name]), formula, state)
         for name, (_, formula, state) in subjects.items()
     }
 

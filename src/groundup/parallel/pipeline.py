@@ -15,6 +15,7 @@ A stage sends the residual stream to the next one, and that one sends its gradie
 of it, n each way for each micro-batch.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -23,7 +24,6 @@ from torch import Tensor
 
 from groundup.core.errors import InputError
 from groundup.core.processes import Group, Wait
-from groundup.core.regions import bounds
 from groundup.models import Decoder
 from groundup.parallel.exchange import Order
 
@@ -31,17 +31,43 @@ Schedule = Literal["1f1b", "gpipe"]
 
 
 def blocks_of(config: Decoder, stages: int, stage: int) -> range:
-    """The blocks of a stage. Raises `InputError` where the model cannot be cut so."""
-    if config.depth < stages:
-        raise InputError(f"pipeline={stages} is more than the model's {config.depth} blocks.")
-    cuts = [range(*bounds(config.depth, stages, of)) for of in range(stages)]
-    for blocks in cuts[1:]:  # all processes say the same
-        if config.borrows(blocks[0]):
-            raise InputError(
-                f"pipeline={stages} cuts below block {blocks[0]}, which borrows keys and values "
-                "from the one below: choose another number."
+    """The blocks of a stage: of all ways to cut, one whose longest stage is shortest, by FLOPs; the
+    last one has the head, too. A block that borrows keys and values stays with the one below.
+
+    Raises `InputError` where there are fewer blocks than stages.
+    """
+    ends = [end for end in range(1, config.depth) if not config.borrows(end)]
+    ends.append(config.depth)
+    if len(ends) < stages:
+        raise InputError(
+            f"pipeline={stages} is more than the {len(ends)} parts that the model's "
+            f"{config.depth} blocks can be cut into: choose a smaller number."
+        )
+    before = [0, *itertools.accumulate(_flops(config, layer) for layer in range(config.depth))]
+    before[-1] += 2 * config.context * config.width * config.vocab_size
+    # By the end of the blocks below: the longest stage's FLOPs of the best cuts, and where those
+    # are. Of equal ones the first stages have fewest, as they hold most activations.
+    best: dict[int, tuple[int, tuple[int, ...]]] = {0: (0, (0,))}
+    for number in range(stages):
+        left = stages - 1 - number  # each of these needs an end, too
+        best = {
+            end: min(
+                (max(longest, before[end] - before[begin]), (*cuts, end))
+                for begin, (longest, cuts) in best.items()
+                if begin < end
             )
-    return cuts[stage]
+            for end in ends[number : len(ends) - left]
+        }
+    _, cuts = best[config.depth]
+    return range(cuts[stage], cuts[stage + 1])
+
+
+def _flops(config: Decoder, layer: int) -> int:
+    """Of a block, in a forward pass over one sequence."""
+    attention, mlp = config.attention_of(layer), config.mlp_of(layer)
+    matrices = attention.matrix_parameters(config.width)
+    matrices += 0 if mlp is None else mlp.matrix_parameters(config.width)
+    return 2 * config.context * matrices + attention.mixing_flops(config.context, causal=True)
 
 
 class Pipeline:
