@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from groundup.bench.sent import COUNTED, bytes_sent
+from groundup.bench.sent import COUNTED, bytes_sent, bytes_since
 from groundup.core.errors import LostProcessError
 from groundup.core.processes import Group
 from groundup.core.spawn import Workers
@@ -115,7 +115,7 @@ def bytes_of_a_step(group: Group, plan: Parallelism) -> tuple[int, float]:
     step()  # opens the connections
     before = bytes_sent()
     step()
-    return bytes_sent() - before, exchange.volume(passes=2)
+    return bytes_since(before), exchange.volume(passes=2)
 
 
 @pytest.mark.skipif(not COUNTED, reason="the kernel does not count a socket's bytes")

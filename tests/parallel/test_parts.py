@@ -9,7 +9,7 @@ import torch
 from tests.parallel.test_reshard import some_steps
 from tests.parallel.test_steps import SMALL, Job, alone, check, check_weights, together
 
-from groundup.bench.sent import COUNTED, bytes_sent
+from groundup.bench.sent import COUNTED, bytes_sent, bytes_since
 from groundup.core.processes import Group
 from groundup.core.spawn import Workers
 from groundup.layers import (
@@ -76,14 +76,17 @@ def run(workers: Workers, job: Job, plan: Parallelism, size: int) -> None:
     check(workers.run(together, job, plan, size=size), job)
 
 
-@pytest.mark.parametrize("name", JOBS)
-@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize(
+    ("name", "size"), [*((name, 2) for name in JOBS), ("shift", 4), ("experts", 4)]
+)
 def test_tensor_parallel(workers: Workers, name: str, size: int) -> None:
     run(workers, JOBS[name], Parallelism(tensor=size), size)
 
 
-@pytest.mark.parametrize("name", JOBS)
-@pytest.mark.parametrize(("size", "schedule"), [(2, "1f1b"), (4, "1f1b"), (4, "gpipe")])
+@pytest.mark.parametrize(
+    ("name", "size", "schedule"),
+    [*((name, 2, "1f1b") for name in JOBS), ("experts", 4, "1f1b"), ("slopes", 4, "gpipe")],
+)
 def test_pipeline(workers: Workers, name: str, size: int, schedule: Schedule) -> None:
     job = replace(JOBS[name], accumulation=3)
     run(workers, job, Parallelism(pipeline=size, schedule=schedule), size)
@@ -194,7 +197,7 @@ def bytes_of_a_pass(group: Group, config: Decoder, plan: Parallelism) -> tuple[i
         before = bytes_sent()
         model.losses(tokens, tokens).mean().backward()
         _ = [*model.pipeline.order(1)]  # until all has arrived
-        sent = bytes_sent() - before
+        sent = bytes_since(before)
     return sent, model.volume(*tokens.shape, torch.float32)
 
 

@@ -25,7 +25,7 @@ from torch.distributed.tensor.parallel import (
 from torch.nn import functional as F
 
 from groundup.bench.result import OURS, row
-from groundup.bench.sent import COUNTED, bytes_sent
+from groundup.bench.sent import COUNTED, bytes_sent, bytes_since
 from groundup.core.processes import Group
 from groundup.core.spawn import Workers
 from groundup.layers import GLU, GroupedQuery, MoE
@@ -112,10 +112,10 @@ def _race(group: Group, setting: Setting) -> dict[tuple[str, str], Measured]:
         draw.shuffle(order)
         for name in order:
             group.barrier()
-            before, start = bytes_sent() if COUNTED else 0, time.perf_counter()
+            before, start = bytes_sent(), time.perf_counter()
             subjects[name].step(tokens)
             seconds[name].append(time.perf_counter() - start)
-            sent[name].append((bytes_sent() if COUNTED else 0) - before)
+            sent[name].append(bytes_since(before))
     return {
         name: Measured(
             seconds[name][2:], statistics.median_low(sent[name]), subject.formula, subject.weights

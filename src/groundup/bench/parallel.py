@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from groundup.bench.cut_models import bench_cut_models
 from groundup.bench.result import OURS, machine_is_idle, row, versions
-from groundup.bench.sent import COUNTED, bytes_sent
+from groundup.bench.sent import COUNTED, bytes_sent, bytes_since
 from groundup.core.device import Device, tune_cpu
 from groundup.core.processes import Group
 from groundup.core.spawn import Workers
@@ -130,10 +130,10 @@ def _race(group: Group, setting: Setting) -> dict[tuple[str, str], Measured]:
         draw.shuffle(order)
         for name in order:
             group.barrier()
-            before, start = bytes_sent() if COUNTED else 0, time.perf_counter()
+            before, start = bytes_sent(), time.perf_counter()
             subjects[name][0](tokens)
             seconds[name].append(time.perf_counter() - start)
-            sent[name].append((bytes_sent() if COUNTED else 0) - before)
+            sent[name].append(bytes_since(before))
     return {
         name: Measured(seconds[name][2:], statistics.median_low(sent[name]), formula, state)
         for name, (_, formula, state) in subjects.items()
