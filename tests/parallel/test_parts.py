@@ -127,6 +127,11 @@ def test_compositions(workers: Workers, plan: Parallelism) -> None:
     run(workers, JOBS["experts"], plan, 4)
 
 
+@pytest.mark.parametrize("name", ["tensor, pipeline", "pipeline, context", "tensor, weights"])
+def test_compositions_of_tied_weights(workers: Workers, name: str) -> None:
+    run(workers, JOBS["biased"], COMPOSITIONS[name], 4)
+
+
 @pytest.mark.parametrize("recompute", ["logits", "blocks"])
 @pytest.mark.parametrize("name", ["tensor, pipeline", "tensor, context", "tensor, experts"])
 def test_what_is_computed_anew_is_exchanged_anew(

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from groundup.bench.cut_models import bench_cut_models
+from groundup.bench.overlap import overlap
 from groundup.bench.result import OURS, machine_is_idle, row, versions
 from groundup.bench.sent import COUNTED, bytes_sent, bytes_since
 from groundup.core.device import Device, tune_cpu
@@ -49,12 +51,13 @@ class Setting:
 @dataclass(frozen=True)
 class Measured:
     """Of a subject in one process: seconds of its steps, bytes that it sends in one, those of the
-    formula, and bytes of optimizer state."""
+    formula, bytes of optimizer state, and the share of its exchanges in which it computes."""
 
     seconds: list[float]
     sent: int
     formula: float | None
     state: int | None
+    overlap: float | None
 
 
 def bench_parallel(*, quick: bool) -> dict[str, Any]:
@@ -79,9 +82,9 @@ def bench_parallel(*, quick: bool) -> dict[str, Any]:
             name = f"{case}, {count} processes"
             milliseconds = [1e3 * seconds for seconds in last[case, subject]]
             rows.append(row(name, subject, "a step", "ms", milliseconds, higher=False))
-            if (case, subject) == (_DATA, OURS):
-                shares = _hidden(*(last[_DATA, of] for of in (OURS, _FLAT, _ALONE)))
-                rows.append(row(name, subject, "hidden", "", shares, higher=True))
+            if results[0].overlap is not None:
+                shares = [r.overlap or 0.0 for r in results]
+                rows.append(row(name, subject, "overlap", "", shares, higher=True))
             if COUNTED and subject != _ALONE:
                 sent = [sum(r.sent for r in results) / count / 1e6]
                 rows.append(row(name, subject, "sent", "MB", sent, higher=False))
@@ -134,8 +137,11 @@ def _race(group: Group, setting: Setting) -> dict[tuple[str, str], Measured]:
             subjects[name][0](tokens)
             seconds[name].append(time.perf_counter() - start)
             sent[name].append(bytes_since(before))
+    shares = {name: overlap(partial(step, tokens)) for name, (step, _, _) in subjects.items()}
     return {
-        name: Measured(seconds[name][2:], statistics.median_low(sent[name]), formula, state)
+        name: Measured(
+            seconds[name][2:], statistics.median_low(sent[name]), formula, state, shares[name]
+        )
         for name, (_, formula, state) in subjects.items()
     }
 
@@ -207,13 +213,6 @@ def _fully_shard(model: DecoderModel) -> Subject:
     fully_shard(loss_of)
     optimizer = torch.optim.AdamW(loss_of.parameters(), lr=_RATE, betas=_BETAS)
     return _torch(loss_of, optimizer), None, None
-
-
-def _hidden(bucketed: list[float], flat: list[float], alone: list[float]) -> list[float]:
-    """The share of an exchange's time that is hidden in the backward pass, in each round; the time
-    is what a step takes longer with it all at the end."""
-    rounds = zip(bucketed, flat, alone, strict=True)
-    return [1 - (b - a) / (f - a) for b, f, a in rounds if f > a]
 
 
 def _by_subject(
