@@ -132,6 +132,21 @@ def test_compositions_of_tied_weights(workers: Workers, name: str) -> None:
     run(workers, JOBS["biased"], COMPOSITIONS[name], 4)
 
 
+THREE = {
+    "tensor, pipeline, optimizer": Parallelism(tensor=2, pipeline=2, shard="optimizer"),
+    "tensor, context, experts": Parallelism(tensor=2, context=2, experts=2),
+    "pipeline, context, experts": Parallelism(pipeline=2, context=2, experts=2),
+    "tensor, experts, weights": Parallelism(tensor=2, experts=2, shard="weights"),
+}
+
+
+@pytest.mark.slow
+def test_three_cuts_at_once() -> None:
+    with Workers(8) as workers:
+        for plan in THREE.values():
+            run(workers, JOBS["experts"], plan, 8)
+
+
 @pytest.mark.parametrize("recompute", ["logits", "blocks"])
 @pytest.mark.parametrize("name", ["tensor, pipeline", "tensor, context", "tensor, experts"])
 def test_what_is_computed_anew_is_exchanged_anew(
