@@ -75,6 +75,7 @@ def run_training(
     device = select_device(experiment.device, experiment.dtype)
     with joined(device.device) as group, ExitStack() as held:
         check_share(experiment.pretrain.batch, parallelism.readers(group.size))
+        parallelism.check(experiment.model, group.size)
         with group.first_alone("text"):
             if group.rank == 0:
                 held.enter_context(open_run(directory))

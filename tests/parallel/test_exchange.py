@@ -66,13 +66,13 @@ def rows(rank: int) -> Tensor:
 
 def gradients_of_branches(group: Group, plan: Parallelism) -> dict[str, Tensor | None]:
     model = Branches()
-    exchange, optimizer = plan.apply(plan.divide(model, group), AdamW(lr=0.1))
+    exchange, _ = plan.apply(plan.divide(model, group), AdamW(lr=0.1))
     exchange.backward(model(rows(group.rank), some=group.rank == 0) / group.size, last=True)
     whole = {name: p.grad for name, p in model.named_parameters()}
     if plan.shard == "nothing":
         return whole
     assert not any(grad is not None for grad in whole.values())  # each has its share alone
-    return {name: rows.grad for name, rows in optimizer._own.items()}  # pyright: ignore
+    return {name: rows.grad for name, rows in exchange.members[0].optimizer._own.items()}  # pyright: ignore
 
 
 def gradients_of_ddp(group: Group) -> dict[str, Tensor | None]:  # noqa: ARG001
@@ -115,6 +115,7 @@ def bytes_of_a_step(group: Group, plan: Parallelism) -> tuple[int, float]:
     step()  # opens the connections
     before = bytes_sent()
     step()
+    group.barrier()  # until what was sent has left
     return bytes_since(before), exchange.volume(passes=2)
 
 
@@ -191,13 +192,13 @@ def _of_block(block: nn.ModuleList, x: Tensor, *, both: bool) -> Tensor:
 
 def gradients_of_stack(group: Group, plan: Parallelism) -> dict[str, Tensor]:
     model = Stack()
-    exchange, optimizer = plan.apply(plan.divide(model, group), AdamW(lr=0.1))
+    exchange, _ = plan.apply(plan.divide(model, group), AdamW(lr=0.1))
     for last in (False, True):
         loss = model(rows(group.rank), some=group.rank > 0) / group.size
         exchange.backward(loss, last=last)
     if plan.shard == "nothing":
         return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-    own = optimizer._own  # pyright: ignore
+    own = exchange.members[0].optimizer._own  # pyright: ignore
     return {name: rows.grad for name, rows in own.items() if rows.grad is not None}
 
 
@@ -230,8 +231,8 @@ def memory_on_the_way(group: Group, plan: Parallelism, config: Decoder) -> tuple
     """The most bytes of gradients that wait to be sent or summed, and those of weights that are
     there between steps."""
     model = config.build(seed=0)
-    exchange, optimizer = plan.apply(plan.divide(model, group), AdamW(lr=0.1))
-    shares, most = optimizer._shares, 0  # pyright: ignore
+    exchange, _ = plan.apply(plan.divide(model, group), AdamW(lr=0.1))
+    shares, most = exchange.members[0].optimizer._shares, 0  # pyright: ignore
 
     def look(parameter: Tensor) -> None:  # noqa: ARG001
         nonlocal most

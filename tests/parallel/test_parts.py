@@ -1,13 +1,23 @@
 """Models that are cut over processes learn what one process learns: every kind of cut alone, and
 several at once."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import torch
 from tests.parallel.test_reshard import some_steps
-from tests.parallel.test_steps import SMALL, Job, alone, check, check_weights, together
+from tests.parallel.test_steps import (
+    SMALL,
+    Job,
+    alone,
+    begun,
+    check,
+    check_weights,
+    together,
+    weights,
+)
+from torch import Tensor
 
 from groundup.bench.sent import COUNTED, bytes_sent, bytes_since
 from groundup.core.processes import Group
@@ -23,12 +33,13 @@ from groundup.layers import (
     MoE,
     RelativeBias,
 )
-from groundup.models import Decoder
+from groundup.models import Decoder, DecoderModel
 from groundup.models.recompute import Recompute
-from groundup.optim import EMA, AdamW, ByRole, Muon
-from groundup.parallel.parallelism import Parallelism
+from groundup.optim import EMA, AdamW, ByRole, Muon, Narrow
+from groundup.parallel.parallelism import Parallelism, Shard
 from groundup.parallel.part import PartOfDecoder
 from groundup.parallel.pipeline import Schedule
+from groundup.train.step import steps
 
 # As `SMALL`, with heads, units and blocks for four processes, and all that a part of a model has.
 WIDE = replace(
@@ -228,3 +239,85 @@ def test_a_pass_sends_the_bytes_of_the_formula(workers: Workers, name: str) -> N
     counted, formula = (sum(of) / len(results) for of in zip(*results, strict=True))
     # heads of messages; and routers are not even
     assert counted == pytest.approx(formula, rel=0.1 if name == "experts" else 0.02)
+
+
+HEADS = GroupedQuery(heads=3, kv_heads=3, head_width=8)
+ODD = replace(EXPERTS, vocab_size=57, depth=2)
+DOCUMENTED = replace(SMALL, depth=4, attention=replace(HEADS, window=5), mlp=GLU(hidden=42))
+
+
+@dataclass(frozen=True)
+class Packed(Job):
+    """Several documents in each row."""
+
+    def loss_of(self, model: DecoderModel, tokens: Tensor) -> tuple[Tensor, dict[str, float]]:
+        inputs, targets = tokens[:, :-1], tokens[:, 1:]
+        losses = model.losses(
+            inputs, targets, documents=inputs // 20, recompute=self.recompute, z_loss=0.01
+        )
+        return losses.mean(), {}
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [Parallelism(context=2, pipeline=2), Parallelism(context=4), Parallelism(tensor=3)],
+    ids=["context, pipeline", "context", "tensor"],
+)
+def test_documents_and_windows(workers: Workers, plan: Parallelism) -> None:
+    """Computed anew, too, while later micro-batches with other documents have gone forward."""
+    job = Packed(model=DOCUMENTED, optimizer=ADAM, accumulation=3, recompute="blocks")
+    run(workers, job, plan, 3 if plan.tensor == 3 else 4)
+
+
+@pytest.mark.parametrize("shard", ["optimizer", "weights"])
+def test_a_vocabulary_need_not_divide(workers: Workers, shard: Shard) -> None:
+    """Its parts differ in size, and matrices are dealt out alike all the same."""
+    plan = Parallelism(tensor=2, shard=shard, bucket_megabytes=0.01)
+    run(workers, replace(JOBS["experts"], model=ODD), plan, 4)
+
+
+@pytest.mark.parametrize("frozen", [("embedding", "blocks.0", "blocks.1"), ("blocks.2", "readout")])
+def test_a_stage_may_be_frozen(workers: Workers, frozen: tuple[str, ...]) -> None:
+    job = replace(JOBS["shift"], frozen=frozen, accumulation=3)
+    job = replace(job, model=replace(WIDE, embedding_in_head=False))
+    run(workers, job, Parallelism(pipeline=4), 4)
+
+
+def rounded_by_chance(group: Group, plan: Parallelism) -> dict[str, Tensor]:
+    job = replace(JOBS["experts"], optimizer=Narrow("stochastic", ROLES))
+    training, own = begun(group, job, plan, torch.bfloat16)
+    list(steps(training, own, job.loss_of))
+    return weights(training)
+
+
+@pytest.mark.parametrize("plan", COMPOSITIONS.values(), ids=COMPOSITIONS)
+def test_copies_are_rounded_alike(workers: Workers, plan: Parallelism) -> None:
+    known: dict[str, Tensor] = {}
+    for of_process in workers.run(rounded_by_chance, plan):
+        for key, weight in of_process.items():
+            assert weight.dtype == torch.bfloat16
+            assert torch.equal(weight, known.setdefault(key, weight)), key
+
+
+def biases_of_routers(group: Group, plan: Parallelism) -> list[torch.dtype]:
+    config = replace(EXPERTS, mlp=replace(EXPERTS.mlp[0], bias=True))
+    model = config.build(seed=0)
+    for parameter in model.parameters():
+        parameter.data = parameter.data.bfloat16()
+    return [buffer.dtype for buffer in plan.divide(model, group).model.buffers()]
+
+
+def test_routers_move_in_small_steps(workers: Workers) -> None:
+    """In float32, whatever the weights are."""
+    for dtypes in workers.run(biases_of_routers, Parallelism(tensor=2), size=2):
+        assert set(dtypes) == {torch.float32}
+
+
+def meshes(group: Group) -> list[float]:
+    """Sums over the groups of two meshes, as a probe and a training make them."""
+    plan = Parallelism(pipeline=3, schedule="gpipe")
+    return [plan.mesh(group).over("pipeline").total(1.0) for _ in range(2)]
+
+
+def test_meshes_of_one_shape_share_their_groups(workers: Workers) -> None:
+    assert workers.run(meshes, size=3) == [[3.0, 3.0]] * 3

@@ -17,7 +17,8 @@ Pass = tuple[str, int]
 
 
 def passes(stage: int, stages: int, schedule: Schedule, micro_batches: int) -> list[Pass]:
-    return [*Pipeline(Group(stage, stages), schedule).order(micro_batches)]
+    group = Group(stage, stages)
+    return [*Pipeline(group, group, schedule).order(micro_batches)]
 
 
 def ticks(orders: list[list[Pass]]) -> int:

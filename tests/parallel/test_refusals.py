@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from click.testing import CliRunner
 from tests.parallel.test_parts import EXPERTS, WIDE
 
 from groundup.cli import cli
 from groundup.core.errors import InputError
-from groundup.core.mesh import Mesh
+from groundup.core.mesh import Axis, Mesh
 from groundup.core.processes import Group
 from groundup.layers import ALiBi, GatedDelta, GroupedQuery
 from groundup.layers.recurrent import LSTM
@@ -53,15 +54,21 @@ REFUSALS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: Parallelism(tensor=2, pipeline=2).readers(6),
         "a multiple of 4 processes",
     ),
-    "recurrent": (lambda: part_of(RECURRENT.build(0), pair()), "a RecurrentLM cannot be divided"),
+    "recurrent": (
+        lambda: part_of(RECURRENT.build(0), pair(), CPU),
+        "a RecurrentLM cannot be divided",
+    ),
 }
+
+
+CPU = torch.device("cpu")
 
 
 def pair() -> Mesh:
     """Of two processes that are not there."""
 
     class Absent(Mesh):
-        def _make(self, ranks: tuple[int, ...]) -> None:
+        def _make(self, axes: tuple[Axis, ...], *, ends: bool = False) -> None:
             pass
 
     return Absent(Group(0, 2), {"tensor": 2})

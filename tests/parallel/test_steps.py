@@ -86,9 +86,11 @@ def alone(job: Job) -> tuple[list[float], dict[str, Tensor]]:
         return losses, {name: p.detach().clone() for name, p in model.named_parameters()}
 
 
-def begun(group: Group, job: Job, plan: Parallelism) -> tuple[Training[Any], list[list[Tensor]]]:
+def begun(
+    group: Group, job: Job, plan: Parallelism, dtype: torch.dtype = torch.float32
+) -> tuple[Training[Any], list[list[Tensor]]]:
     """The training of one of several processes, and its rows of every micro-batch."""
-    model = job.build()
+    model = job.build().to(dtype)
     if group.rank:  # the first one's weights count
         for parameter in model.parameters():
             parameter.data.add_(1.0)

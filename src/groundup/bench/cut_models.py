@@ -115,6 +115,7 @@ def _race(group: Group, setting: Setting) -> dict[tuple[str, str], Measured]:
             before, start = bytes_sent(), time.perf_counter()
             subjects[name].step(tokens)
             seconds[name].append(time.perf_counter() - start)
+            group.barrier()  # until what was sent has left
             sent[name].append(bytes_since(before))
     return {
         name: Measured(

@@ -120,7 +120,9 @@ def save_together(
     write_tensors(path, exchange.written(own_tensors(model)), durable=False)
     group.barrier()
     if group.rank == 0:
-        whole = module_of(model.config).to(next(model.parameters()).dtype)
+        whole, dtype = module_of(model.config), next(model.parameters()).dtype
+        for parameter in whole.parameters():  # and no buffers
+            parameter.data = parameter.data.to(dtype)
         own = own_tensors(whole)
         _load_weights(parts, own, own.keys())
         save_model(directory, whole, facts)

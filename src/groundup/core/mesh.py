@@ -53,11 +53,13 @@ class Mesh:
         # All processes make their groups in one order: each waits for its members.
         each: list[tuple[Axis, ...]] = [(axis,) for axis in AXES]
         for axes in (*_SUMS, *each, DATA):
-            self._make(self._ranks(axes, ends=False))
+            self._make(axes)
+        stages = self._ranks(("pipeline",), ends=False)
+        self.back = world.part(stages, "back", twin=True)  # the pipeline's, a second time
         if self.place["pipeline"] in (0, self.sizes["pipeline"] - 1):
             for axes in _SUMS:
                 if "pipeline" not in axes:
-                    self._make(self._ranks(axes, ends=True))
+                    self._make(axes, ends=True)
 
     def over(self, *axes: Axis, ends: bool = False) -> Group:
         """The processes that differ from this one in these axes alone.
@@ -79,9 +81,11 @@ class Mesh:
         cells = itertools.product(*(ranges.get(axis, [self.place[axis]]) for axis in AXES))
         return tuple(map(self._rank, cells))
 
-    def _make(self, ranks: tuple[int, ...]) -> None:
+    def _make(self, axes: tuple[Axis, ...], *, ends: bool = False) -> None:
+        ranks = self._ranks(axes, ends=ends)
         if ranks not in self._groups:
-            self._groups[ranks] = self.world.part(ranks)
+            name = " ".join(axes) + " ends" * ends
+            self._groups[ranks] = self.world.part(ranks, name)
 
     def _rank(self, cell: tuple[int, ...]) -> int:
         rank = 0

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
 
@@ -51,6 +51,11 @@ class Group:
     handle: dist.ProcessGroup | None = None
     store: Store | None = None
     patience: timedelta = PATIENCE
+    name: str = "all"  # or of which part of all processes, the same in each
+    named: tuple[int, int] | None = None  # rank and size in errors, if not those of this group
+    made: dict[tuple[tuple[int, ...], bool], "Group"] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def ring(self) -> float:
@@ -142,11 +147,17 @@ class Group:
             received.copy_(sent)
             return _done
         before, after = (self.rank - 1) % self.size, (self.rank + 1) % self.size
-        waits = [self.send(sent, after), self.receive(received, before)]
+        pair = [
+            dist.P2POp(dist.isend, sent, group=self.handle, group_peer=after),
+            dist.P2POp(dist.irecv, received, group=self.handle, group_peer=before),
+        ]
+        with self._losing():  # both at once: on one stream of a GPU, each would wait for the other
+            works = dist.batch_isend_irecv(pair)
 
         def wait() -> None:
-            for part in waits:
-                part()
+            with self._losing():
+                for work in works:
+                    work.wait()
 
         return wait
 
@@ -186,39 +197,54 @@ class Group:
         if self.store is not None and not self.rank:
             self.store.set(name, "done")
 
-    def part(self, ranks: Sequence[int]) -> "Group":
-        """The group of some of these processes, in their order, which this one is of; all of them
-        call this in one order."""
+    def part(self, ranks: Sequence[int], name: str, *, twin: bool = False) -> "Group":
+        """The group of some of these processes, in their order, which this one is of. It is made
+        once; all of them call this in one order. twin: a second one, whose exchanges do not wait
+        for those of the first."""
         if len(ranks) == 1:
-            return Group()
-        if len(ranks) == self.size:
+            return Group(name=name)
+        if len(ranks) == self.size and not twin:
             return self
-        handle = dist.new_group([*ranks], timeout=self.patience, use_local_synchronization=True)
-        assert isinstance(handle, dist.ProcessGroup)
-        return Group([*ranks].index(self.rank), len(ranks), handle, patience=self.patience)
+        key = tuple(ranks), twin
+        if key not in self.made:
+            with self._losing():
+                handle = dist.new_group(
+                    [*ranks], timeout=self.patience, use_local_synchronization=True
+                )
+            assert isinstance(handle, dist.ProcessGroup)
+            named = self.named or (self.rank, self.size)
+            rank = [*ranks].index(self.rank)
+            more = {"patience": self.patience, "name": name, "named": named}
+            self.made[key] = Group(rank, len(ranks), handle, **more)
+        return self.made[key]
 
     def _begin(self, collective: Callable[..., Any], *arguments: Any, **more: Any) -> Wait:
         return self._call(collective, *arguments, async_op=True, **more)
 
     def _call(self, collective: Callable[..., Any], *arguments: Any, **more: Any) -> Wait:
-        try:
+        with self._losing():
             work = collective(*arguments, group=self.handle, **more)
+
+        def wait() -> None:
+            with self._losing():
+                work.wait()
+
+        return wait
+
+    @contextmanager
+    def _losing(self) -> Iterator[None]:
+        """A context in which torch's errors are those of a process that is lost."""
+        try:
+            yield
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
             raise self._lost(error) from error
 
-        def wait() -> None:
-            try:
-                work.wait()
-            except RuntimeError as error:
-                raise self._lost(error) from error
-
-        return wait
-
     def _lost(self, error: RuntimeError) -> LostProcessError:
+        rank, size = self.named or (self.rank, self.size)
         return LostProcessError(
-            f"process {self.rank} of {self.size} lost another one ({_reason(error)}): see what "
+            f"process {rank} of {size} lost another one ({_reason(error)}): see what "
             "that one said, and run the same command again; it goes on from the last checkpoint."
         )
 

@@ -324,8 +324,34 @@ class DecoderModel(nn.Module):
 
     def residual_dtype(self, device: torch.device) -> torch.dtype:
         """The format of the residual stream."""
-        narrow = self.config.residual == "compute" and torch.is_autocast_enabled(device.type)
-        return torch.get_autocast_dtype(device.type) if narrow else next(self.parameters()).dtype
+        if not torch.is_autocast_enabled(device.type):
+            return next(self.parameters()).dtype
+        narrow = self.config.residual == "compute"
+        return torch.get_autocast_dtype(device.type) if narrow else torch.float32
+
+    def visible(
+        self,
+        T: int,
+        S: int,
+        window: int | None,
+        mask: Tensor | None,
+        documents: Tensor | None,
+    ) -> Tensor | None:
+        """bool [1 or B, 1, T, S]: what each of the last T positions sees of S; None where causal.
+
+        window, mask, documents: as in `through`.
+        """
+        if window is not None and window >= S:
+            window = None
+        if mask is None and documents is None and window is None:
+            return None
+        visible = mask
+        if mask is None or window is not None:
+            device = next(self.parameters()).device
+            visible = causal_mask(T, S, device, window=window)[None, None]
+            visible = visible if mask is None else visible & mask
+        assert visible is not None
+        return visible if documents is None else visible & together(documents)
 
     def layers(self) -> Iterable[tuple[int, nn.Module]]:
         """The blocks that this model computes, from below, and where they stand."""
@@ -355,7 +381,7 @@ class DecoderModel(nn.Module):
         for layer, block in self.layers():
             assert isinstance(block, Block)
             if block.window not in masks:
-                masks[block.window] = _visible(T, keys, block.window, mask, documents, x.device)
+                masks[block.window] = self.visible(T, keys, block.window, mask, documents)
             run = recomputed(block) if recompute else block
             x, lent, report = run(
                 x,
@@ -409,24 +435,3 @@ def check_length(tokens: int, context: int) -> None:
         raise InputError(
             f"a sequence has {tokens} tokens, and the model's context holds {context}: shorten it."
         )
-
-
-def _visible(
-    T: int,
-    S: int,
-    window: int | None,
-    mask: Tensor | None,
-    documents: Tensor | None,
-    device: torch.device,
-) -> Tensor | None:
-    """bool [1 or B, 1, T, S]: what each of the last T positions sees of S; None where causal."""
-    if window is not None and window >= S:
-        window = None
-    if mask is None and documents is None and window is None:
-        return None
-    visible = mask
-    if mask is None or window is not None:
-        visible = causal_mask(T, S, device, window=window)[None, None]
-        visible = visible if mask is None else visible & mask
-    assert visible is not None
-    return visible if documents is None else visible & together(documents)

@@ -31,8 +31,9 @@ def norm_of(parameters: Iterable[Tensor]) -> float:
 @torch.no_grad()
 def scale_gradients(parameters: Iterable[Tensor], norm: float, largest: float) -> None:
     """Scale gradients of the joint norm `norm`, if it is finite, to `largest` at most."""
-    if largest < norm < float("inf"):
-        many.mul_(_gradients(parameters), largest / norm)
+    gradients = _gradients(parameters)
+    if gradients and largest < norm < float("inf"):
+        many.mul_(gradients, largest / norm)
 
 
 def _gradients(parameters: Iterable[Tensor]) -> list[Tensor]:

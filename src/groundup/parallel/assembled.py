@@ -7,6 +7,7 @@ The owner keeps the whole matrix, and its optimizer's state: of the matrices of 
 keeps a share of 1/N. For n bytes of a process's parts it sends 2 · (N − 1)/N · n in a step.
 """
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,11 +51,11 @@ class AssembledState:
         self._parts = {n: p for n, p in parameters.items() if config.assembles(n, p)}
         self._axis = {n: config.cuts[Region.parse(n).name] for n in self._parts}
         self._owned = _dealt(self._parts, self._group)  # by each process, in the order of sending
+        names = {n: Region.parse(n).uncut(axis).key for n, axis in self._axis.items()}
+        digest = zlib.crc32(" ".join(names.values()).encode())
+        assert self._group.mean(digest) == digest, "parts of different matrices would be joined"
         self._whole = self._assembled(self._parts)
-        own = {
-            Region.parse(name).uncut(self._axis[name]).key: whole
-            for name, whole in self._whole.items()
-        }
+        own = {names[name]: whole for name, whole in self._whole.items()}
         others = {name: p for name, p in parameters.items() if name not in self._parts}
         self._optimizer: Optimizer = config.inner.build({**others, **own})
 

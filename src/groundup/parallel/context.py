@@ -63,44 +63,43 @@ class Chunk(NamedTuple):
     last: int
 
 
-class Ring:
-    """The processes that share sequences. Every pass sets `tokens`, how many the whole sequence
-    has, and `documents`, those of all of them: numbered, [B, T], or None.
+def chunks_of(tokens: int, size: int, rank: int) -> tuple[Chunk, Chunk]:
+    """Of a sequence of so many tokens, those of one of `size` processes."""
+    count = 2 * size
+    first, second = (Chunk(*bounds(tokens, count, i)) for i in (rank, count - 1 - rank))
+    return first, second
 
-    To attention it is also a cache (see `layers.attention.KeyValueCache`) that knows the keys and
-    values of the position before each.
+
+def install_ring(model: nn.Module) -> None:
+    """Let the model's attention take its keys and values from the `Ring` that it is given as a
+    cache."""
+    for module in model.modules():
+        if isinstance(module, GroupedQueryAttention):
+            attend = _Attend(module.config.window)
+            module.attend = eager(attend)
+            module.register_forward_pre_hook(eager(attend.begin), with_kwargs=True)
+
+
+class Ring:
+    """The processes that share the sequences of a pass. tokens: of a whole one. documents: of all
+    of its tokens, numbered, [B, T], or None.
+
+    To attention it is a cache (see `layers.attention.KeyValueCache`) that knows the keys and values
+    of the position before each.
     """
 
-    def __init__(self, group: Group):
-        self.group = group
-        self.tokens = 0
+    def __init__(self, group: Group, tokens: int, documents: Tensor | None):
+        self.group, self.documents = group, documents
         self.length = 0  # of what was cached before
-        self.documents: Tensor | None = None
+        self.chunks = [chunks_of(tokens, group.size, rank) for rank in range(group.size)]
 
     @property
-    def chunk_count(self) -> int:
-        return 2 * self.group.size if self.group.size > 1 else 1
-
-    def install(self, model: nn.Module) -> None:
-        for module in model.modules():
-            if isinstance(module, GroupedQueryAttention):
-                module.attend = eager(_Attend(self, module.config.window))
-
-    def volume(self, numbers: float, dtype: torch.dtype) -> float:
-        """Bytes that a process sends for so many numbers of keys and values of its own, forward and
-        backward."""
-        rounds = self.group.size - 1
-        return numbers * (2 * rounds * dtype.itemsize + 4 * (rounds + 1 if rounds else 0))
-
-    def chunks(self, rank: int) -> tuple[Chunk, Chunk]:
-        """Those of a process."""
-        count = self.chunk_count
-        first, second = (Chunk(*bounds(self.tokens, count, i)) for i in (rank, count - 1 - rank))
-        return first, second
+    def own_chunks(self) -> tuple[Chunk, Chunk]:
+        return self.chunks[self.group.rank]
 
     def own(self, device: torch.device) -> Tensor:
         """The positions of this process, integers [T_r]."""
-        return torch.cat([torch.arange(*chunk, device=device) for chunk in self._own_chunks])
+        return torch.cat([torch.arange(*chunk, device=device) for chunk in self.own_chunks])
 
     def before(self, layer: int, keys: Tensor, values: Tensor) -> KeysValues:  # noqa: ARG002
         """The keys and values, as projected, of the position before each; zeros before the first,
@@ -108,12 +107,12 @@ class Ring:
 
         keys, values: [B, T_r, heads, K] → the same shapes.
         """
-        first, _ = self._own_chunks
+        first, _ = self.own_chunks
         both = torch.stack((keys, values), dim=2)
         one = first.last - first.first
         parts = both[:, :one], both[:, one:]
         ends = torch.cat([part[:, -1:] for part in parts], dim=1)
-        count, before = self.chunk_count, []
+        count, before = 2 * self.group.size, []
         ends = gather_rows(ends, self.group, count)
         for index, part in zip((self.group.rank, count - 1 - self.group.rank), parts, strict=True):
             place = self._place(index - 1)
@@ -138,20 +137,21 @@ class Ring:
     def keep_state(self, layer: int, state: Any) -> None:
         raise NotImplementedError("no mixer that asks for it is divided")
 
-    @property
-    def _own_chunks(self) -> tuple[Chunk, Chunk]:
-        return self.chunks(self.group.rank)
-
     def _place(self, chunk: int) -> int:
         """Where a chunk's end stands among those of all processes, two each."""
-        return 2 * chunk if chunk < self.group.size else 2 * (self.chunk_count - 1 - chunk) + 1
+        return 2 * chunk if chunk < self.group.size else 2 * (2 * self.group.size - 1 - chunk) + 1
 
 
 class _Attend:
     """See `layers.attend.attend`."""
 
-    def __init__(self, ring: Ring, window: int | None):
-        self._ring, self._window = ring, window
+    def __init__(self, window: int | None):
+        self._window = window
+        self._ring: Ring | None = None
+
+    def begin(self, module: nn.Module, inputs: Any, named: dict[str, Any]) -> None:  # noqa: ARG002
+        """A pass begins, perhaps one that computes anew: with the ring of that pass."""
+        self._ring = named["cache"]
 
     def __call__(
         self,
@@ -166,6 +166,7 @@ class _Attend:
         sinks: Tensor | None = None,  # noqa: ARG002
         implementation: Implementation = "sdpa",  # noqa: ARG002
     ) -> Tensor:
+        assert self._ring is not None
         return _RingAttention.apply(
             queries,
             torch.stack((keys, values)),
@@ -180,7 +181,7 @@ class _Round:
     def __init__(self, ring: Ring, window: int | None, device: torch.device):
         self.group, self.window, self.documents = ring.group, window, ring.documents
         self._device = device
-        self.chunks = [ring.chunks(rank) for rank in range(ring.group.size)]
+        self.chunks = ring.chunks
 
     @property
     def own(self) -> tuple[Chunk, Chunk]:
@@ -275,6 +276,13 @@ class _RingAttention(torch.autograd.Function):
         arrived[1]()
         dqueries = dqueries.flatten(1, 2).to(queries.dtype)
         return dqueries, arrived[0].to(keys_values.dtype), None, None
+
+
+def ring_volume(numbers: float, size: int, dtype: torch.dtype) -> float:
+    """Bytes that one of `size` processes sends for so many numbers of keys and values of its own,
+    forward and backward."""
+    rounds = size - 1
+    return numbers * (2 * rounds * dtype.itemsize + 4 * (rounds + 1 if rounds else 0))
 
 
 def _going_round(keys_values: Tensor, of: _Round) -> Iterator[tuple[int, Tensor]]:

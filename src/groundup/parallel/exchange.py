@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Literal, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from groundup.core.mesh import Mesh
 from groundup.core.processes import Group
+from groundup.core.seeds import derive_seed
 from groundup.optim.clip import norm_of, scale_gradients
 from groundup.optim.optimizer import Optimizer
 
@@ -86,7 +88,7 @@ class Exchange:
         self.group = mesh.world
         parts = ("pipeline", "expert", "tensor")
         self.divided = any(mesh.sizes[axis] > 1 for axis in parts)  # none has the whole model
-        self._members = members
+        self.members = members
         self._keys = dict(keys or {})
         self.names = None if names is None else set(names)
         self.order = order or one_by_one  # of the passes of so many micro-batches
@@ -95,26 +97,26 @@ class Exchange:
     def backward(self, loss: Tensor, *, last: bool) -> None:
         """A backward pass. last: it completes a step's gradients."""
         with ExitStack() as stack:
-            for member in self._members:
+            for member in self.members:
                 stack.enter_context(member.reduction.passing(last=last))
             loss.backward()
 
     def held(self) -> list[Tensor]:
         """The tensors whose `.grad` the optimizers of this process read."""
-        return [tensor for member in self._members for tensor in member.reduction.held()]
+        return [tensor for member in self.members for tensor in member.reduction.held()]
 
     def clip(self, largest: float) -> float:
         """Scale all gradients, those of other processes too, so that their joint Euclidean norm is
         at most `largest`; returns it as it was (see `optim.clip_gradients`)."""
         squares = 0.0
-        for member in self._members:
+        for member in self.members:
             squares += norm_of(member.reduction.held()) ** 2 / member.reduction.copies
         norm = math.sqrt(self.group.total(squares))
         scale_gradients(self.held(), norm, largest)
         return norm
 
     def clear(self) -> None:
-        for member in self._members:
+        for member in self.members:
             member.reduction.clear()
 
     def mean(self, loss: float) -> float:
@@ -123,25 +125,25 @@ class Exchange:
 
     def volume(self, passes: int) -> float:
         """Bytes of gradients and weights that a process sends in a step of so many passes."""
-        return sum(member.reduction.volume(passes) for member in self._members)
+        return sum(member.reduction.volume(passes) for member in self.members)
 
     @contextmanager
     def whole(self) -> Iterator[None]:
         """A context in which every process has all weights of its part of the model."""
         with ExitStack() as stack:
-            for member in self._members:
+            for member in self.members:
                 stack.enter_context(member.reduction.whole())
             yield
 
     @property
     def shares_weights(self) -> bool:
         """Whether no process has the whole model between two steps."""
-        return self.divided or any(m.reduction.weights() is not None for m in self._members)
+        return self.divided or any(m.reduction.weights() is not None for m in self.members)
 
     @property
     def shares_state(self) -> bool:
         """Whether a process has but a share of the optimizer's state."""
-        return self.divided or any(member.reduction.shares_state for member in self._members)
+        return self.divided or any(member.reduction.shares_state for member in self.members)
 
     def key(self, name: str) -> str:
         """The name of a parameter or buffer of this process, with the box of it that it has."""
@@ -153,7 +155,7 @@ class Exchange:
         tensors: its parameters and buffers by name.
         """
         have = {self.key(name): tensor for name, tensor in tensors.items()}
-        for member in self._members:
+        for member in self.members:
             rows = member.reduction.weights()
             if rows is not None:
                 have = {key: tensor for key, tensor in have.items() if key not in member.keys}
@@ -162,7 +164,7 @@ class Exchange:
 
     def written(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Of that, what this process and no other one is to write down."""
-        rows = {k for m in self._members for k in m.reduction.weights() or ()}
+        rows = {k for m in self.members for k in m.reduction.weights() or ()}
         first = self.mesh.over("replica", "context").rank == 0
         return {
             key: tensor
@@ -174,7 +176,7 @@ class Exchange:
         """The optimizers' state that this process is to write down."""
         return {
             key: tensor
-            for member in self._members
+            for member in self.members
             if member.reduction.shares_state or member.reduction.group.rank == 0
             for key, tensor in member.optimizer.tensors().items()
         }
@@ -188,25 +190,33 @@ def one_by_one(micro_batches: int) -> Order:
 
 
 class Together:
-    """The optimizers of several sets of parameters as one; see `Optimizer`."""
+    """The optimizers of an exchange's members as one; see `Optimizer`.
 
-    def __init__(self, optimizers: Sequence[Optimizer]):
-        self._optimizers = optimizers
+    What is left to chance in an update is drawn anew for each member, so that it does not depend on
+    what else a process has: alike in all that have the same weights, in others not.
+    """
+
+    def __init__(self, members: Sequence[Member]):
+        self._members = members
 
     def step(self, scale: float) -> None:
-        for optimizer in self._optimizers:
-            optimizer.step(scale)
+        seed = torch.initial_seed()
+        for member in self._members:
+            group = member.reduction.group
+            own = group.rank if member.reduction.shares_state else 0
+            torch.manual_seed(derive_seed(seed, group.name, own))
+            member.optimizer.step(scale)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
         with ExitStack() as stack:
-            for optimizer in self._optimizers:
-                stack.enter_context(optimizer.averaged())
+            for member in self._members:
+                stack.enter_context(member.optimizer.averaged())
             yield
 
     def tensors(self) -> dict[str, Tensor]:
-        return {k: t for optimizer in self._optimizers for k, t in optimizer.tensors().items()}
+        return {k: t for member in self._members for k, t in member.optimizer.tensors().items()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        for optimizer in self._optimizers:
-            optimizer.load(tensors)
+        for member in self._members:
+            member.optimizer.load(tensors)

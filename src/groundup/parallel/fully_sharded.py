@@ -14,7 +14,7 @@ blocks (embedding, head) is one more unit, which stays from its first use to the
 pass, and so does the last block: they are gathered once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,7 +34,7 @@ class FullySharded(Sharded):
 
     parameters: those of the model that are sharded, by key; others stay. sent: the format in which
     weights are gathered and compute; those that are kept, and sums of gradients, have the
-    parameters' own.
+    parameters' own. uneven: parameters that do not count where shares are made equal.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class FullySharded(Sharded):
         group: Group,
         *,
         sent: torch.dtype,
+        uneven: Set[nn.Parameter] = frozenset(),
     ):
         modules = list(getattr(model, "blocks", []))
         key_of = {p: key for key, p in parameters.items()}
@@ -54,7 +55,8 @@ class FullySharded(Sharded):
         units: list[_Unit | None] = []
         for members in [outside, *inside]:
             trained = {key: p for p, key in key_of.items() if p in members}
-            before = held_by_each(self._units, group)
+            even = [unit for unit in self._units if uneven.isdisjoint(unit.parameters)]
+            before = held_by_each(even, group)
             units.append(_Unit(trained, optimizer, group, before, sent) if trained else None)
             self._units = [unit for unit in units if unit is not None]
         around, *blocks = units

@@ -7,21 +7,24 @@ import torch
 from torch import nn
 
 from groundup.core.errors import InputError
-from groundup.core.mesh import ONE_CELL, Mesh
+from groundup.core.mesh import ONE_CELL, Axis, Mesh
 from groundup.core.processes import ONE, Group
+from groundup.models.families import Architecture
 from groundup.optim import Optimizer
 from groundup.optim.optimizer import OptimizerConfig
 from groundup.parallel.assembled import Assembled
 from groundup.parallel.buckets import fill_buckets
-from groundup.parallel.exchange import Exchange, Member, Together
+from groundup.parallel.exchange import Exchange, Member, Reduction, Together
 from groundup.parallel.fully_sharded import FullySharded
-from groundup.parallel.part import Part, part_of
+from groundup.parallel.part import Part, check_part, part_of
 from groundup.parallel.pipeline import Schedule
-from groundup.parallel.replicated import Averaging, Replicated, broadcast
+from groundup.parallel.replicated import Averaging, Replicated
 from groundup.parallel.sharded import Sharded
 from groundup.parallel.share import Share, held_by_each
 
 Shard = Literal["nothing", "optimizer", "gradients", "weights"]
+
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,22 +75,27 @@ class Parallelism:
 
     def mesh(self, group: Group) -> Mesh:
         """The processes in their places. Raises `InputError` where they do not fit."""
-        return Mesh(
-            group,
-            {
-                "pipeline": self.pipeline,
-                "replica": self.readers(group.size) // self.experts,
-                "expert": self.experts,
-                "context": self.context,
-                "tensor": self.tensor,
-            },
-        )
+        return Mesh(group, self.sizes(group.size))
 
-    def divide(self, model: nn.Module, group: Group) -> Part:
+    def sizes(self, processes: int) -> dict[Axis, int]:
+        """Of the mesh of so many processes. Raises `InputError` where they do not fit."""
+        return {
+            "pipeline": self.pipeline,
+            "replica": self.readers(processes) // self.experts,
+            "expert": self.experts,
+            "context": self.context,
+            "tensor": self.tensor,
+        }
+
+    def check(self, config: Architecture, processes: int) -> None:
+        """Raises `InputError` for a model that so many processes cannot share so."""
+        check_part(config, self.sizes(processes))
+
+    def divide(self, model: nn.Module, group: Group, device: torch.device = _CPU) -> Part:
         """What this process computes of a model, which each process has whole; all begin with the
-        first one's weights. Raises `InputError` where it cannot be divided so."""
-        broadcast([*model.parameters(), *model.buffers()], group)
-        return part_of(model, self.mesh(group), self.schedule)
+        first one's weights. device: where the part is to be. Raises `InputError` where it cannot be
+        divided so."""
+        return part_of(model, self.mesh(group), device, self.schedule)
 
     def apply(
         self,
@@ -102,17 +110,17 @@ class Parallelism:
         mesh = part.mesh
         if mesh.sizes["tensor"] > 1:
             optimizer = Assembled(optimizer, mesh.over("tensor"), part.cuts)
-        # Those that most have come first: their updates draw the same numbers everywhere.
-        groups = sorted({id(g): g for g in part.sums.values()}.values(), key=lambda g: -g.size)
+        groups = {group.name: group for group in part.sums.values()}
         members = []
-        for group in groups:
+        for _, group in sorted(groups.items()):
             trained = {
                 part.keys.get(name, name): p
                 for name, p in part.model.named_parameters()
-                if p.requires_grad and part.sums[name] is group
+                if p.requires_grad and part.sums[name].name == group.name
             }
             if trained:
-                members.append(self._member(part.model, trained, optimizer, group, compute_dtype))
+                made = self._reduction(part, trained, optimizer, group, compute_dtype)
+                members.append(Member([*trained], *made))
         exchange = Exchange(
             mesh,
             members,
@@ -120,31 +128,35 @@ class Parallelism:
             names=part.names,
             order=part.pipeline.order if part.pipeline else None,
         )
-        optimizers = [member.optimizer for member in members]
-        return exchange, optimizers[0] if len(optimizers) == 1 else Together(optimizers)
+        return exchange, Together(members)
 
-    def _member(
+    def _reduction(
         self,
-        model: nn.Module,
+        part: Part,
         parameters: dict[str, nn.Parameter],
         optimizer: OptimizerConfig,
         group: Group,
         compute_dtype: torch.dtype,
-    ) -> Member:
-        keys, most = [*parameters], self.bucket_megabytes * 1e6
-        if self.shard == "weights":
-            sharded = FullySharded(model, parameters, optimizer, group, sent=compute_dtype)
-            return Member(keys, sharded, sharded)
+    ) -> tuple[Reduction, Optimizer]:
+        most = self.bucket_megabytes * 1e6
         if self.shard == "nothing":
             replicated = Replicated(parameters, group, averaging=self.averaging, bucket_bytes=most)
-            return Member(keys, replicated, optimizer.build(parameters))
+            return replicated, optimizer.build(parameters)
         key_of = {parameter: key for key, parameter in parameters.items()}
+        # What is dealt out must not depend on sizes that differ from process to process.
+        uneven = {p for n, p in part.model.named_parameters() if n in part.uneven and p in key_of}
+        if self.shard == "weights":
+            options = {"uneven": uneven, "sent": compute_dtype}
+            sharded = FullySharded(part.model, parameters, optimizer, group, **options)
+            return sharded, sharded
         shares: list[Share] = []
-        for some in fill_buckets(list(key_of), most):
-            before = held_by_each(shares, group)
-            shares.append(Share({key_of[p]: p for p in some}, optimizer, group, before))
+        for some in (key_of.keys() - uneven, uneven):
+            members = [parameter for parameter in key_of if parameter in some]
+            for bucket in fill_buckets(members, most):
+                before = held_by_each(shares, group)
+                shares.append(Share({key_of[p]: p for p in bucket}, optimizer, group, before))
         sharded = Sharded(shares, optimizer, group, each_pass=self.shard == "gradients")
-        return Member(keys, sharded, sharded)
+        return sharded, sharded
 
 
 REPLICATED = Parallelism()

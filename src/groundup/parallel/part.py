@@ -1,7 +1,7 @@
 """What one process of several has of a model: some blocks, some heads, some experts; and how it
 computes the losses of some positions with the others."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import cast
@@ -17,13 +17,15 @@ from groundup.core.regions import Region, bounds
 from groundup.layers import GroupedQuery, Implementation, MoE, RouterReport
 from groundup.layers.documents import numbered, places
 from groundup.layers.moe import MixtureOfExperts
-from groundup.models import DecoderModel
+from groundup.models import Decoder, DecoderModel
 from groundup.models.block import Readout
 from groundup.models.decoder import check_length
+from groundup.models.families import Architecture
 from groundup.models.recompute import Recompute, in_parts
-from groundup.parallel.context import Ring, check_context
+from groundup.parallel.context import Ring, check_context, install_ring, ring_volume
 from groundup.parallel.experts import MATRICES, check_experts, share_experts
 from groundup.parallel.pipeline import Pipeline, Schedule, blocks_of
+from groundup.parallel.replicated import broadcast
 from groundup.parallel.tensor import TensorParallel, narrow
 
 
@@ -32,9 +34,10 @@ class Part:
     """Of a process. model: what it computes, by the whole model's names.
 
     keys: the names of its parameters and buffers, with the box of each that is cut. sums: the
-    processes over which the gradient of each parameter is to be summed, by name. cuts: the axis
-    along which the processes of `mesh.over("tensor")` have parts of a parameter, by name. names:
-    of all parameters and buffers that are saved, of the whole model.
+    processes over which the gradient of each parameter is summed, by name. cuts: the axis along
+    which the processes of `mesh.over("tensor")` have parts of a parameter, by name; uneven: those
+    whose parts differ in size. names: of all parameters and buffers that are saved, of the whole
+    model.
     """
 
     model: nn.Module
@@ -42,57 +45,95 @@ class Part:
     keys: Mapping[str, str]
     sums: Mapping[str, Group]
     cuts: Mapping[str, int] = field(default_factory=dict)
+    uneven: frozenset[str] = frozenset()
     names: frozenset[str] | None = None
     pipeline: Pipeline | None = None
 
 
-def part_of(model: nn.Module, mesh: Mesh, schedule: Schedule = "1f1b") -> Part:
-    """The part of this process. Where processes read different rows and differ in nothing else, it
-    is the whole model.
+def part_of(
+    model: nn.Module, mesh: Mesh, device: torch.device, schedule: Schedule = "1f1b"
+) -> Part:
+    """The part of this process, on a device; with the weights of the first process's model. Where
+    processes read different rows and differ in nothing else, it is the whole model.
 
     Raises `InputError` for a model that cannot be divided so.
     """
     if mesh.sizes["replica"] == mesh.world.size:
+        model.to(device)
+        broadcast([*model.parameters(), *model.buffers()], mesh.world)
         names = [name for name, _ in model.named_parameters()]
         return Part(model, mesh, {}, dict.fromkeys(names, mesh.world))
     if not isinstance(model, DecoderModel):
         kind = type(getattr(model, "config", model)).__name__
         raise InputError(f"a {kind} cannot be divided: only its optimizer can be shared.")
-    part = PartOfDecoder(model, mesh, schedule)
-    keys, sums, cuts = {}, {}, {}
+    part = PartOfDecoder(model, mesh, device, schedule)
+    keys, sums, cuts, uneven = {}, {}, {}, set()
+    held = {**dict(part.named_parameters()), **dict(part.named_buffers())}
+    experts = set(_matrices_of_experts(part)) if mesh.sizes["expert"] > 1 else set()
     whole = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    of_experts = {
-        f"{name}.{kind}"
-        for name, module in part.named_modules()
-        if isinstance(module, MixtureOfExperts)
-        for kind in MATRICES
-    }
-    for name, tensor in [*part.named_parameters(), *part.named_buffers()]:
-        region, value = Region(name), whole[name].detach()
-        for axis, (size, all_of_it) in enumerate(zip(tensor.shape, value.shape, strict=True)):
-            by: Axis = "expert" if name in of_experts and axis == 0 else "tensor"
+    for name, tensor in whole.items():  # one at a time: the whole model may not fit on a device
+        value = tensor.detach().to(device)
+        broadcast([value], mesh.world)
+        if name not in held:
+            continue
+        region = Region(name)
+        for axis, (size, all_of_it) in enumerate(zip(held[name].shape, tensor.shape, strict=True)):
+            by: Axis = "expert" if name in experts and axis == 0 else "tensor"
             if size != all_of_it:
                 first, last = bounds(all_of_it, mesh.sizes[by], mesh.place[by])
                 value = value.narrow(axis, first, last - first)
                 region = region.cut(axis, first, last, all_of_it)
                 if by == "tensor":
                     cuts[name] = axis
-        tensor.data.copy_(value)
+                if all_of_it % mesh.sizes[by]:
+                    uneven.add(name)
+        held[name].data.copy_(value)
         keys[name] = region.key
         if isinstance(tensor, nn.Parameter):
-            tensor.requires_grad_(whole[name].requires_grad)
+            held[name].requires_grad_(tensor.requires_grad)
             axes: list[Axis] = ["replica", "context"]
-            if not (name in of_experts and mesh.sizes["expert"] > 1):
+            if name not in experts:
                 axes.append("expert")
             if name not in cuts:
                 axes.append("tensor")
             if name.startswith("positions.views."):  # which blocks of all stages use
                 axes.append("pipeline")
-            shared = part.shares_embedding and name == "embedding.weight"
-            sums[name] = mesh.over(*axes, ends=shared)
+            ends = part.shares_embedding and name == "embedding.weight"
+            sums[name] = mesh.over(*axes, ends=ends)
     names = frozenset(name for name in whole if name in model.state_dict())
     part.train(model.training)
-    return Part(part, mesh, keys, sums, cuts, names, part.pipeline)
+    return Part(part, mesh, keys, sums, cuts, frozenset(uneven), names, part.pipeline)
+
+
+def check_part(config: Architecture, mesh_sizes: Mapping[Axis, int]) -> None:
+    """Raises `InputError` for a model that cannot be divided over a mesh of these sizes."""
+    if all(size == 1 for axis, size in mesh_sizes.items() if axis != "replica"):
+        return
+    if not isinstance(config, Decoder):
+        raise InputError(
+            f"a {type(config).__name__} cannot be divided: only its optimizer can be shared."
+        )
+    narrow(config, mesh_sizes["tensor"], 0)
+    blocks_of(config, mesh_sizes["pipeline"], 0)
+    check_experts(config, mesh_sizes["expert"])
+    check_context(config, mesh_sizes["context"])
+    shortest = _shortest(mesh_sizes)
+    if config.context < shortest:
+        raise InputError(
+            f"a context of {config.context} tokens cannot be cut into {shortest} parts: choose "
+            "smaller sizes of context and tensor."
+        )
+
+
+def _shortest(sizes: Mapping[Axis, int]) -> int:
+    """So many tokens are a part for each process."""
+    return sizes["tensor"] * (2 * sizes["context"] if sizes["context"] > 1 else 1)
+
+
+def _matrices_of_experts(model: nn.Module) -> Iterator[str]:
+    for name, module in model.named_modules():
+        if isinstance(module, MixtureOfExperts):
+            yield from (f"{name}.{kind}" for kind in MATRICES)
 
 
 class PartOfDecoder(DecoderModel):
@@ -102,41 +143,31 @@ class PartOfDecoder(DecoderModel):
     processes of the pipeline and of the context are those of the whole model.
     """
 
-    def __init__(self, whole: DecoderModel, mesh: Mesh, schedule: Schedule):
+    def __init__(self, whole: DecoderModel, mesh: Mesh, device: torch.device, schedule: Schedule):
         config = whole.config
-        groups: dict[Axis, Group] = {
-            axis: mesh.over(axis) for axis in ("pipeline", "expert", "context", "tensor")
-        }
-        check_context(config, mesh.sizes["context"])
-        check_experts(config, mesh.sizes["expert"])
-        blocks = blocks_of(config, mesh.sizes["pipeline"], mesh.place["pipeline"])
-        first = next(whole.parameters())
-        with torch.device(first.device):
+        check_part(config, mesh.sizes)
+        with torch.device(device):
             super().__init__(narrow(config, mesh.sizes["tensor"], mesh.place["tensor"]))
-        self.to(first.dtype)
+        dtype = next(whole.parameters()).dtype
+        for parameter in self.parameters():  # and no buffers (see `train.pretrain`)
+            parameter.data = parameter.data.to(dtype)
         self.config = config
-        self.pipeline = Pipeline(groups["pipeline"], schedule)
+        self.pipeline = Pipeline(mesh.over("pipeline"), mesh.back, schedule)
         self.shares_embedding = config.tied or config.embedding_in_head
         self._count = whole.parameter_count()
-        self._layers = blocks
+        self._layers = blocks_of(config, mesh.sizes["pipeline"], mesh.place["pipeline"])
         self._remove()
-        self._experts = groups["expert"]
-        for module in self.modules():
-            if isinstance(module, MixtureOfExperts) and self._experts.size > 1:
-                share_experts(module, self._experts)
-        self._tensor = TensorParallel(groups["tensor"], config)
+        self._experts, self._context = mesh.over("expert"), mesh.over("context")
+        if self._experts.size > 1:
+            for module in self.modules():
+                if isinstance(module, MixtureOfExperts):
+                    share_experts(module, self._experts)
+        self._tensor = TensorParallel(mesh.over("tensor"), config)
         if mesh.sizes["tensor"] > 1:
             self._tensor.install(self)
-        self._ring = Ring(groups["context"])
-        # So many tokens are a part for each process.
-        self._shortest = groups["tensor"].size * self._ring.chunk_count
-        if config.context < self._shortest:
-            raise InputError(
-                f"a context of {config.context} tokens cannot be cut into {self._shortest} parts: "
-                "choose smaller sizes of context and tensor."
-            )
-        if mesh.sizes["context"] > 1:
-            self._ring.install(self)
+        if self._context.size > 1:
+            install_ring(self)
+        self._shortest = _shortest(mesh.sizes)
 
     def _remove(self) -> None:
         """What other stages of the pipeline have."""
@@ -177,12 +208,14 @@ class PartOfDecoder(DecoderModel):
         if short:  # what follows a text changes nothing of it
             tokens, targets = F.pad(tokens, (0, short)), F.pad(targets, (0, short))
             documents = None if documents is None else F.pad(documents, (0, short), value=-1)
-        own, positions, documents = self._lay(tokens, documents)
-        if own is not None:
-            tokens, targets = tokens[:, own], targets[:, own]
-        tokens, targets = tokens.contiguous(), targets.contiguous()
-        ring = self._ring if own is not None else None
-        x = self._below(tokens, positions)
+        documents = None if documents is None else numbered(documents)
+        positions, own, ring = places(documents, T + short, tokens.device), None, None
+        if self._context.size > 1:
+            ring = Ring(self._context, T + short, documents)
+            own = ring.own(tokens.device)
+            tokens, targets, positions = tokens[:, own], targets[:, own], positions[..., own]
+        self._tensor.rows = tokens.shape[1]
+        x = self._below(tokens.contiguous(), positions)
         x = self.through(
             x,
             positions,
@@ -193,12 +226,13 @@ class PartOfDecoder(DecoderModel):
             reports=reports,
             recompute=recompute == "blocks",
         )
-        if reports is not None:  # each is a loss of this process's positions alone
-            parts = self._ring.group.size
-            reports[:] = [r._replace(loss=r.loss / parts) for r in reports]
+        if reports is not None and ring is not None:  # means over this process's positions alone
+            share = tokens.shape[1] / (T + short)
+            reports[:] = [r._replace(loss=r.loss * share) for r in reports]
         if not self.pipeline.last:
             return self.pipeline.send(x.to(self.residual_dtype(x.device))).expand(B, T)
         hidden, of = self._tensor.gather(x), partial(self._read, z_loss=z_loss)
+        targets = targets.contiguous()
         losses = of(hidden, targets) if recompute == "nothing" else in_parts(of, hidden, targets)
         if own is not None:
             losses = losses.new_zeros(B, T + short).index_copy(1, own, losses)
@@ -210,7 +244,7 @@ class PartOfDecoder(DecoderModel):
 
         dtype: of the residual stream.
         """
-        own = tokens / self._ring.group.size
+        own = tokens / self._context.size
         stream = batch * own * self.config.width * dtype.itemsize
         pipeline, tensor = self.pipeline, self._tensor.group
         sent = (2 - pipeline.first - pipeline.last) * stream / tensor.size
@@ -225,26 +259,22 @@ class PartOfDecoder(DecoderModel):
             attention, mlp = self.config.attention_of(layer), self.config.mlp_of(layer)
             if isinstance(attention, GroupedQuery):
                 numbers = 2 * attention.kv_heads // tensor.size * attention.head_width
-                sent += self._ring.volume(batch * own * numbers, dtype)
+                sent += ring_volume(batch * own * numbers, self._context.size, dtype)
             if isinstance(mlp, MoE):
                 sent += 4 * mlp.active * self._experts.ring * stream
         return sent
 
-    def _lay(
-        self, tokens: Tensor, documents: Tensor | None
-    ) -> tuple[Tensor | None, Tensor, Tensor | None]:
-        """Which positions are this process's, None for all; where they stand, [T_r] or [B, T_r];
-        and the documents of all."""
-        T = tokens.shape[1]
-        documents = None if documents is None else numbered(documents)
-        positions = places(documents, T, tokens.device)
-        self._tensor.rows = T
-        if self._ring.group.size == 1:
-            return None, positions, documents
-        self._ring.tokens, self._ring.documents = T, documents
-        own = self._ring.own(tokens.device)
-        self._tensor.rows = len(own)
-        return own, positions[..., own], documents
+    def visible(
+        self,
+        T: int,
+        S: int,
+        window: int | None,
+        mask: Tensor | None,
+        documents: Tensor | None,
+    ) -> Tensor | None:
+        if self._context.size > 1:  # a ring needs no mask of all pairs
+            return None
+        return super().visible(T, S, window, mask, documents)
 
     def _below(self, tokens: Tensor, positions: Tensor) -> Tensor:
         """The residual stream before the first block of this process: [B, T_r, D]."""

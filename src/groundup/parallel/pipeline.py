@@ -71,10 +71,14 @@ def _flops(config: Decoder, layer: int) -> int:
 
 
 class Pipeline:
-    """This process's place between the stage before it and the one after it."""
+    """This process's place between the stage before it and the one after it.
 
-    def __init__(self, group: Group, schedule: Schedule):
-        self.group = group
+    group: the stages. back: they again; gradients go through it, so that on a GPU, where what goes
+    through a group waits in a row, two neighbours can send to each other.
+    """
+
+    def __init__(self, group: Group, back: Group, schedule: Schedule):
+        self.group, self._back = group, back
         self.first = group.rank == 0
         self.last = group.rank == group.size - 1
         self._schedule = schedule
@@ -100,18 +104,24 @@ class Pipeline:
     def send(self, x: Tensor) -> Tensor:
         """Give x to the next stage. Returns zero, whose backward pass begins with the gradient
         that the next stage sends, whatever its own is."""
-        zero = _Send.apply(x, self)
+        begin = torch.zeros((), device=x.device, requires_grad=True)  # all of x may be frozen
+        zero = _Send.apply(begin, x, self)
         if not torch.is_grad_enabled():
             self._arrive()
         return zero
 
-    def give(self, x: Tensor, to: int) -> None:
-        """Begin to send."""
+    def give(self, x: Tensor, *, back: bool = False) -> None:
+        """Begin to send to the next stage; back: to the one before."""
         x = x.contiguous()
-        self._sent.append((self.group.send(x, to), x))
+        group, to = (self._back, -1) if back else (self.group, 1)
+        self._sent.append((group.send(x, group.rank + to), x))
+        while len(self._sent) > 2 * group.size:  # it arrived long ago
+            self._sent.pop(0)[0]()
 
-    def take(self, like: Tensor, source: int) -> Tensor:
-        self.group.receive(like, source)()
+    def take(self, like: Tensor, *, back: bool = False) -> Tensor:
+        """`like` becomes what the stage before gives; back: the next one."""
+        group, source = (self._back, 1) if back else (self.group, -1)
+        group.receive(like, group.rank + source)()
         return like
 
     def _arrive(self) -> None:
@@ -127,23 +137,22 @@ class _Receive(torch.autograd.Function):
         ctx: Any, begin: Tensor, pipeline: Pipeline, shape: Sequence[int], dtype: torch.dtype
     ) -> Tensor:
         ctx.pipeline = pipeline
-        return pipeline.take(begin.new_empty(shape, dtype=dtype), pipeline.group.rank - 1)
+        return pipeline.take(begin.new_empty(shape, dtype=dtype))
 
     @staticmethod
     def backward(ctx: Any, *dy: Tensor) -> tuple[None, ...]:
-        ctx.pipeline.give(dy[0], ctx.pipeline.group.rank - 1)
+        ctx.pipeline.give(dy[0], back=True)
         return None, None, None, None
 
 
 class _Send(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, pipeline: Pipeline) -> Tensor:
+    def forward(ctx: Any, begin: Tensor, x: Tensor, pipeline: Pipeline) -> Tensor:
         ctx.pipeline, ctx.shape = pipeline, x.shape
         ctx.like = x.new_empty(())
-        pipeline.give(x, pipeline.group.rank + 1)
-        return x.new_zeros((), dtype=torch.float32)
+        pipeline.give(x)
+        return begin.detach().clone()
 
     @staticmethod
-    def backward(ctx: Any, *dy: Tensor) -> tuple[Tensor, None]:  # noqa: ARG004
-        dx = ctx.like.new_empty(ctx.shape)
-        return ctx.pipeline.take(dx, ctx.pipeline.group.rank + 1), None
+    def backward(ctx: Any, *dy: Tensor) -> tuple[None, Tensor, None]:  # noqa: ARG004
+        return None, ctx.pipeline.take(ctx.like.new_empty(ctx.shape), back=True), None

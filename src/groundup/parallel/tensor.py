@@ -82,6 +82,10 @@ def _check(size: int, **counts: int) -> None:
             raise InputError(
                 f"tensor={size} does not divide {name}={count}: choose a size that does."
             )
+        if count == size and "heads" not in name:  # a matrix of one row is a vector to optimizers
+            raise InputError(
+                f"tensor={size} leaves one unit of {name}={count}: choose a smaller size."
+            )
 
 
 class TensorParallel:

@@ -58,8 +58,9 @@ def bits_per_byte(
     training = model.training
     model.eval()
     with eagerly(), device.autocast():
-        windows, rows = _windows(total, context, stride), mesh.rows
-        shares = itertools.islice(windows, rows.rank, None, rows.size)
+        # Processes with different experts read the same, as each needs the others for all it reads.
+        windows, readers = _windows(total, context, stride), mesh.over("replica")
+        shares = itertools.islice(windows, readers.rank, None, readers.size)
         for some in shares:
             block = torch.from_numpy(np.stack([stream[lo : hi + 1] for lo, _, hi in some]))
             block = block.to(device.device)
@@ -70,7 +71,7 @@ def bits_per_byte(
             if advance is not None:
                 advance(sum(hi - first for _, first, hi in some))
     model.train(training)
-    nats = mesh.world.total(nats) / mesh.sizes["tensor"]  # which all have the same losses
+    nats = mesh.world.total(nats) / (mesh.sizes["tensor"] * mesh.sizes["expert"])  # the same losses
     return nats / math.log(2) / text_bytes
 
 

@@ -144,10 +144,10 @@ def start_training(
     parallelism: Parallelism = REPLICATED,
 ) -> Training[LanguageModel]:
     """A fresh model and optimizer, ready for the first step; of this process, in a group."""
-    model = model_config.build(derive_seed(config.seed, "weights")).to(device.device)
+    model = model_config.build(derive_seed(config.seed, "weights"))
     for parameter in model.parameters():  # and no buffers: a router's biases move in small steps
         parameter.data = parameter.data.to(config.weights_dtype)
-    part = parallelism.divide(model, group)
+    part = parallelism.divide(model, group, device.device)
     if config.compile:
         compile_model(cast(LanguageModel, part.model))
     exchange, optimizer = parallelism.apply(part, config.whole_optimizer, device.compute_dtype)
@@ -265,8 +265,6 @@ def pretrain(
             tokens += config.micro_batches_of(result.step - 1) * tokens_of_one
             journal.record(result, tokens=tokens, lr=config.optimizer.matrices.lr * result.scale)
             advance(1, f"loss {result.loss:.3f}")
-            last = result.step == config.steps
-            journal.save(force=last)
             if result.step in validated:
                 with training.optimizer.averaged(), training.exchange.whole():
                     bits = bits_per_byte(
@@ -279,6 +277,7 @@ def pretrain(
                         mesh=mesh,
                     )
                 journal.write(tokens=tokens, validation_bits_per_byte=bits)
+            journal.save(force=result.step == config.steps)  # the last thing: SIGTERM ends here
         seconds = journal.seconds
     read = config.micro_batches_before(config.steps)
     facts = {

@@ -119,8 +119,7 @@ def steps(
             incident = training.watch.judge(training.step + 1, mean, norm, micro_batches)
         scale = training.schedule.scale(training.step, training.steps)
         if incident is None and not overflowed:
-            own = group.rank if exchange.shares_state else 0  # else all make the same update
-            torch.manual_seed(derive_seed(training.seed, "update", training.step, own))
+            torch.manual_seed(derive_seed(training.seed, "update", training.step))
             with phase("optimizer"), training.device.autocast():
                 optimizer.step(scale)
         exchange.clear()
