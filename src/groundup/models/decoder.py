@@ -324,7 +324,7 @@ class DecoderModel(nn.Module):
 
     def residual_dtype(self, device: torch.device) -> torch.dtype:
         """The format of the residual stream."""
-        if not torch.is_autocast_enabled(device.type):
+        if device.type == "meta" or not torch.is_autocast_enabled(device.type):  # which meta lacks
             return next(self.parameters()).dtype
         narrow = self.config.residual == "compute"
         return torch.get_autocast_dtype(device.type) if narrow else torch.float32
