@@ -21,6 +21,9 @@ def test_every_operation_is_timed_beside_torchs_and_the_memory() -> None:
         "shift",
         "dropout",
     }
-    assert {row["subject"] for row in result["rows"]} == {OURS, "torch"}
+    assert {row["subject"] for row in result["rows"]} == {OURS, "torch", "memory, in place"}
+    rates = [row for row in result["rows"] if row["metric"] == "rate"]
+    for operation in ("RMSNorm, float32", "cross-entropy, bfloat16"):
+        assert len({row["size"] for row in rates if row["operation"] == operation}) == 4
     assert all(row["value"] > 0 for row in result["rows"])
     json.dumps(result)

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from groundup.bench.limits import memory_in_place
 from groundup.bench.result import OURS, machine_is_idle, row, versions
-from groundup.bench.turns import beside_memory, in_turns, memory_limit, rows_beside_memory
+from groundup.bench.turns import beside, in_turns, rows_beside_memory
 from groundup.core.device import Device, select_device, tune_cpu
 from groundup.optim import SOAP, Adam, AdamW, Lion, Muon, ScheduleFreeAdamW
 from groundup.optim.optimizer import OptimizerConfig
@@ -34,6 +35,7 @@ def bench_optimizers(*, quick: bool) -> dict[str, Any]:
     """The result: milliseconds a step; of element-wise ones how often the memory's time, too."""
     tune_cpu()
     device, idle = select_device(), machine_is_idle()
+    limit = memory_in_place(device)
     rounds, size = (3, 2) if quick else (51, _COUNT)
     weights = size * _SHAPE[0] * _SHAPE[1]
     rows, rates = [], []
@@ -41,7 +43,7 @@ def bench_optimizers(*, quick: bool) -> dict[str, Any]:
         case = f"{name}, {weights / 1e6:.3g} M weights"
         moved = 4 * crossings * weights
         subjects = _subjects(name, config, size, device)
-        times, memory = beside_memory(subjects, moved, rounds, device)
+        times, memory = beside(limit, subjects, moved, rounds, device)
         rows += rows_beside_memory(case, _METRIC, times, memory)
         rates += [moved / seconds for seconds in memory]
     for name, config in _MATRIX.items():
@@ -55,7 +57,7 @@ def bench_optimizers(*, quick: bool) -> dict[str, Any]:
         "versions": versions("groundup", "torch"),
         "idle": idle,
         "rows": rows,
-        "limits": [memory_limit(rates)],
+        "limits": [limit.reported(rates)],
     }
 
 

@@ -1,51 +1,74 @@
-"""Timing in turns, and the rate of the memory: what benchmarks of short operations share."""
+"""Timing in turns, beside a limit that takes its turn with the rest: what benchmarks of short
+operations share."""
 
 import random
 import time
 from collections.abc import Callable
-from statistics import median
 from typing import Any
 
 import torch
 
+from groundup.bench.limits import ONE, Limit, Unit
 from groundup.bench.result import row
 from groundup.core.device import Device
 from groundup.train.probe import wait
 
-_MEMORY = "memory, in place"
+# Bytes that are written before each timing on a GPU: many times its L2 cache, so that no input is
+# left there; and a third of a millisecond at 3 TB/s, in which the processor launches what is timed.
+_FLUSHED = 1 << 30
 
 
 def in_turns(
     subjects: dict[str, Callable[[], object]], rounds: int, device: Device
 ) -> dict[str, list[float]]:
     """Seconds of each subject in each round, the first two left out. Each round has an order of its
-    own, since what ran before has filled the caches."""
+    own, since what ran before has filled the caches. A GPU's are emptied before each."""
+    seconds = _gpu_seconds(device) if device.device.type == "cuda" else _seconds
     times: dict[str, list[float]] = {name: [] for name in subjects}
     order, draw = list(subjects), random.Random(0)
     for _ in range(rounds + 2):
         draw.shuffle(order)
         for name in order:
-            start = time.perf_counter()
-            subjects[name]()
-            wait(device)
-            times[name].append(time.perf_counter() - start)
+            times[name].append(seconds(subjects[name]))
     return {name: taken[2:] for name, taken in times.items()}
 
 
-def beside_memory(
-    subjects: dict[str, Callable[[], object]], moved: float, rounds: int, device: Device
-) -> tuple[dict[str, list[float]], list[float]]:
-    """Seconds of each subject in each round, and the memory's for `moved` bytes, read and written,
-    at the rate of an operation in place on an array that no cache holds. (A copy is slower: what it
-    overwrites is first fetched.)
+def _seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
 
-    The memory takes its turn with the others, since its rate on a shared machine doubles and halves
-    within minutes.
+
+def _gpu_seconds(device: Device) -> Callable[[Callable[[], object]], float]:
+    """What takes the time of a call, by the GPU's own clock."""
+    flushed = torch.empty(_FLUSHED, dtype=torch.uint8, device=device.device)
+
+    def seconds(run: Callable[[], object]) -> float:
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        flushed.zero_()
+        start.record()
+        run()
+        end.record()
+        wait(device)
+        return start.elapsed_time(end) / 1e3
+
+    return seconds
+
+
+def beside(
+    limit: Limit,
+    subjects: dict[str, Callable[[], object]],
+    work: float,
+    rounds: int,
+    device: Device,
+) -> tuple[dict[str, list[float]], list[float]]:
+    """Seconds of each subject in each round, and those of `work` at the limit's rate.
+
+    The limit takes its turn with the others, since the rate of a shared machine's memory doubles
+    and halves within minutes, and a GPU's clocks fall as it gets hot.
     """
-    array = torch.ones(1 << 26, device=device.device)
-    times = in_turns({**subjects, _MEMORY: array.neg_}, rounds, device)
-    share = moved / (2 * array.numel() * array.element_size())
-    return times, [share * seconds for seconds in times.pop(_MEMORY)]
+    times = in_turns({**subjects, limit.name: limit.run}, rounds, device)
+    return times, [work / limit.work * seconds for seconds in times.pop(limit.name)]
 
 
 def rows_beside_memory(
@@ -61,6 +84,16 @@ def rows_beside_memory(
     return rows
 
 
-def memory_limit(rates: list[float]) -> dict[str, Any]:
-    """The limit that a result names: the median of rates in bytes a second."""
-    return {"name": _MEMORY, "value": median(rates) / 1e9, "unit": "GB/s"}
+def rate_rows(
+    case: str, times: dict[str, list[float]], work: float, unit: Unit, **place: object
+) -> list[dict[str, Any]]:
+    """The rate at which each subject did `work`, bytes or FLOPs, in a number of seconds.
+
+    place: where `bench.curves` draws it: in the panel of which `operation`, at which `size`, and
+    what the `axis` of sizes means.
+    """
+    rows = []
+    for subject, taken in times.items():
+        rates = [work / seconds / ONE[unit] for seconds in taken]
+        rows.append({**row(case, subject, "rate", unit, rates, higher=True), **place})
+    return rows

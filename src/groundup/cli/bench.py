@@ -159,21 +159,48 @@ def optimizers(quick: bool, as_json: bool) -> None:
 
 @command.command(
     epilog="""\b
-Example:
-  groundup bench kernels --quick"""
+Examples:
+  groundup bench kernels --quick
+  groundup bench kernels --device cpu --plot kernels.svg
+  groundup bench kernels --device cuda --json > kernels.json"""
 )
-@click.option("--quick", is_flag=True, help="Smaller, and without the compiler: some seconds.")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="cpu: those of the compiled core. cuda: those in Triton. auto: a GPU where there is one.",
+)
+@click.option("--quick", is_flag=True, help="Less, without the compiler: some seconds on a CPU.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw rates over sizes: an SVG.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def kernels(quick: bool, as_json: bool) -> None:
-    """Fused operations on a CPU beside PyTorch's, its compiler's, and what the memory allows."""
+def kernels(device: str, quick: bool, plot: Path | None, as_json: bool) -> None:
+    """Fused operations beside PyTorch's, its compiler's, and what the machine allows.
+
+    On a GPU also beside Liger-Kernel's, where it is installed, with the memory that each takes.
+    """
     from groundup.bench.kernels import bench_kernels
     from groundup.bench.result import print_result
+    from groundup.core.device import select_device
 
-    result = bench_kernels(quick=quick)
+    chosen = select_device(device)
+    if chosen.device.type == "cuda":
+        from groundup.bench.gpu_case import FULL, QUICK
+        from groundup.bench.gpu_kernels import bench_gpu_kernels
+
+        result = bench_gpu_kernels(chosen, QUICK if quick else FULL)
+    else:
+        result = bench_kernels(quick=quick)
+    if plot is not None:
+        from groundup.bench.curves import plot_curves
+
+        plot_curves(result, plot)
     if as_json:
         click.echo(json.dumps(result))
     else:
         print_result(result)
+        for absent in result.get("absent", []):
+            click.echo(f"did not fit into memory: {absent}")
 
 
 @command.command(

@@ -55,11 +55,13 @@ def select_device(device: str = "auto", dtype: Format = "auto") -> Device:
     device: "auto", "cpu", "cuda", "cuda:1", "mps".
     dtype: of matrix products. "tf32" is float32 with products of 11 significant bits, on NVIDIA
     GPUs; that is a setting of the whole process. "float16" needs the loss to be scaled.
-    Raises `InputError` for tf32 elsewhere.
+    Raises `InputError` for tf32 elsewhere, and for a GPU where there is none.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     chosen = torch.device(device)
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"{device} needs a GPU that CUDA knows, and there is none: choose cpu.")
     if chosen == torch.device("cuda") and "LOCAL_RANK" in os.environ:  # one of several processes
         chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(chosen)
