@@ -8,7 +8,7 @@ mask, cache) is passed to `forward`.
 """
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, TypeVar, cast
@@ -34,15 +34,13 @@ from groundup.layers import (
     RouterReport,
     Sinusoidal,
 )
-from groundup.layers.attend import causal_mask
-from groundup.layers.attention import KeysValues
 from groundup.layers.delta import GatedDeltaMixer
-from groundup.layers.documents import numbered, places, together
-from groundup.layers.dropout import Dropout
+from groundup.layers.documents import numbered, places
 from groundup.layers.mamba2 import Mamba2Mixer
 from groundup.layers.moe import MixtureOfExperts
-from groundup.models.block import Block, Placement, Position, Positions, Readout
-from groundup.models.recompute import Recompute, in_parts, recomputed
+from groundup.models.block import Block, Placement, Position, Readout
+from groundup.models.causal_stack import CausalStack
+from groundup.models.recompute import Recompute, in_parts
 
 Mixer = GroupedQuery | Latent | Mamba2 | GatedDelta
 Network = GLU | MLP | MoE
@@ -172,16 +170,11 @@ def _turn(parts: Part | tuple[Part, ...], layer: int) -> Part:
     return parts[layer % len(parts)]
 
 
-class DecoderModel(nn.Module):
+class DecoderModel(CausalStack):
     """See `Decoder`. Parameters are float32; run it under autocast for faster formats."""
 
     def __init__(self, config: Decoder):
-        super().__init__()
-        self.config = config
-        self.embedding = nn.Embedding(config.vocab_size, config.width)
-        self.dropout = Dropout(config.dropout) if config.dropout else None
-        self.positions = Positions(config)
-        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.depth))
+        super().__init__(config)
         self.readout = Readout(config)
         self.tie()
 
@@ -311,91 +304,6 @@ class DecoderModel(nn.Module):
             reports=reports,
             recompute=recompute,
         )
-
-    def embed(self, tokens: Tensor, positions: Tensor) -> Tensor:
-        """The residual stream before the first block: [B, T, D]."""
-        x = self.embedding(tokens)
-        if self.config.embedding_scale != 1:
-            x = x * self.config.embedding_scale
-        x = self.positions.add(x, positions)
-        if self.dropout is not None:
-            x = self.dropout(x)
-        return x.to(self.residual_dtype(x.device))
-
-    def residual_dtype(self, device: torch.device) -> torch.dtype:
-        """The format of the residual stream."""
-        if device.type == "meta" or not torch.is_autocast_enabled(device.type):  # which meta lacks
-            return next(self.parameters()).dtype
-        narrow = self.config.residual == "compute"
-        return torch.get_autocast_dtype(device.type) if narrow else torch.float32
-
-    def visible(
-        self,
-        T: int,
-        S: int,
-        window: int | None,
-        mask: Tensor | None,
-        documents: Tensor | None,
-    ) -> Tensor | None:
-        """bool [1 or B, 1, T, S]: what each of the last T positions sees of S; None where causal.
-
-        window, mask, documents: as in `through`.
-        """
-        if window is not None and window >= S:
-            window = None
-        if mask is None and documents is None and window is None:
-            return None
-        visible = mask
-        if mask is None or window is not None:
-            device = next(self.parameters()).device
-            visible = causal_mask(T, S, device, window=window)[None, None]
-            visible = visible if mask is None else visible & mask
-        assert visible is not None
-        return visible if documents is None else visible & together(documents)
-
-    def layers(self) -> Iterable[tuple[int, nn.Module]]:
-        """The blocks that this model computes, from below, and where they stand."""
-        return enumerate(self.blocks)
-
-    def through(
-        self,
-        x: Tensor,
-        positions: Tensor,
-        *,
-        keys: int,
-        documents: Tensor | None = None,
-        mask: Tensor | None = None,
-        cache: KeyValueCache | None = None,
-        implementation: Implementation = "sdpa",
-        reports: list[RouterReport] | None = None,
-        recompute: bool = False,
-    ) -> Tensor:
-        """The residual stream after the last of `layers`: [B, T, D], from that before the first.
-
-        positions: as in `forward`. keys: S, of which they are the last T. documents: numbered.
-        """
-        T = positions.shape[-1]
-        views = [module(positions, keys) for module in self.positions.views]
-        masks: dict[int | None, Tensor | None] = {}
-        lent: KeysValues | None = None
-        for layer, block in self.layers():
-            assert isinstance(block, Block)
-            if block.window not in masks:
-                masks[block.window] = self.visible(T, keys, block.window, mask, documents)
-            run = recomputed(block) if recompute else block
-            x, lent, report = run(
-                x,
-                view=views[self.positions.view_of[layer]],
-                mask=masks[block.window],
-                documents=documents,
-                cache=cache,
-                layer=layer,
-                borrowed=lent,
-                implementation=implementation,
-            )
-            if report is not None and reports is not None:
-                reports.append(report)
-        return x
 
     def initialize(self, generator: torch.Generator) -> None:
         """Draw the weights: embeddings N(0, 1/4), matrices N(0, 1/(4·fan-in)), head N(0, 0.02²).
