@@ -1,6 +1,7 @@
 """Models that are cut over processes learn what one process learns: every kind of cut alone, and
 several at once."""
 
+import statistics
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -158,8 +159,14 @@ def test_three_cuts_at_once() -> None:
             run(workers, JOBS["experts"], plan, 8)
 
 
-@pytest.mark.parametrize("recompute", ["logits", "blocks"])
-@pytest.mark.parametrize("name", ["tensor, pipeline", "tensor, context", "tensor, experts"])
+@pytest.mark.parametrize(
+    ("name", "recompute"),
+    [
+        ("tensor, pipeline", "blocks"),
+        ("tensor, context", "logits"),
+        ("tensor, experts", "blocks"),
+    ],
+)
 def test_what_is_computed_anew_is_exchanged_anew(
     workers: Workers, name: str, recompute: Recompute
 ) -> None:
@@ -222,14 +229,14 @@ def bytes_of_a_pass(group: Group, config: Decoder, plan: Parallelism) -> tuple[i
     assert isinstance(model, PartOfDecoder)
     generator = torch.Generator().manual_seed(part.mesh.rows.rank)
     tokens = torch.randint(config.vocab_size, (8, config.context), generator=generator)
-    sent = 0
-    for _ in range(2):  # the first opens the connections
+    sent = []
+    for _ in range(4):  # the first opens the connections
         group.barrier()
         before = bytes_sent()
         model.losses(tokens, tokens).mean().backward()
         _ = [*model.pipeline.order(1)]  # until all has arrived
-        sent = bytes_since(before)
-    return sent, model.volume(*tokens.shape, torch.float32)
+        sent.append(bytes_since(before))
+    return statistics.median(sent[1:]), model.volume(*tokens.shape, torch.float32)
 
 
 @pytest.mark.skipif(not COUNTED, reason="the kernel does not count a socket's bytes")
@@ -290,10 +297,12 @@ def rounded_by_chance(group: Group, plan: Parallelism) -> dict[str, Tensor]:
     return weights(training)
 
 
-@pytest.mark.parametrize("plan", COMPOSITIONS.values(), ids=COMPOSITIONS)
-def test_copies_are_rounded_alike(workers: Workers, plan: Parallelism) -> None:
+@pytest.mark.parametrize(
+    "name", ["tensor, data", "tensor, pipeline", "pipeline, optimizer", "experts, weights"]
+)
+def test_copies_are_rounded_alike(workers: Workers, name: str) -> None:
     known: dict[str, Tensor] = {}
-    for of_process in workers.run(rounded_by_chance, plan):
+    for of_process in workers.run(rounded_by_chance, COMPOSITIONS[name]):
         for key, weight in of_process.items():
             assert weight.dtype == torch.bfloat16
             assert torch.equal(weight, known.setdefault(key, weight)), key
