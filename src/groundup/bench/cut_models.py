@@ -5,12 +5,10 @@ All subjects compute the same rows in a step, on the same processes, in turns. W
 is counted by the kernel, and set beside the formulas of `groundup.parallel`.
 """
 
-import random
-import statistics
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,8 +22,9 @@ from torch.distributed.tensor.parallel import (
 )
 from torch.nn import functional as F
 
+from groundup.bench.race import race
 from groundup.bench.result import OURS, row
-from groundup.bench.sent import COUNTED, bytes_sent, bytes_since
+from groundup.bench.sent import COUNTED
 from groundup.core.processes import Group
 from groundup.core.spawn import Workers
 from groundup.layers import GLU, GroupedQuery, MoE
@@ -105,22 +104,11 @@ def _race(group: Group, setting: Setting) -> dict[tuple[str, str], Measured]:
     generator = torch.Generator().manual_seed(0)
     shape = (setting.rows, setting.model.context + 1)
     tokens = torch.randint(setting.model.vocab_size, shape, generator=generator)
-    order, draw = list(subjects), random.Random(0)
-    seconds: dict[tuple[str, str], list[float]] = {name: [] for name in subjects}
-    sent: dict[tuple[str, str], list[int]] = {name: [] for name in subjects}
-    for _ in range(2 + setting.rounds):
-        draw.shuffle(order)
-        for name in order:
-            group.barrier()
-            before, start = bytes_sent(), time.perf_counter()
-            subjects[name].step(tokens)
-            seconds[name].append(time.perf_counter() - start)
-            group.barrier()  # until what was sent has left
-            sent[name].append(bytes_since(before))
+    raced = race(
+        group, {name: partial(of.step, tokens) for name, of in subjects.items()}, setting.rounds
+    )
     return {
-        name: Measured(
-            seconds[name][2:], statistics.median_low(sent[name]), subject.formula, subject.weights
-        )
+        name: Measured(*raced[name], subject.formula, subject.weights)
         for name, subject in subjects.items()
     }
 

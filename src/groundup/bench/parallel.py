@@ -5,9 +5,6 @@ All subjects take their steps in turns in the same processes, with a barrier bef
 process sends is counted by the kernel, and set beside the formulas of `groundup.parallel`.
 """
 
-import random
-import statistics
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +18,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from groundup.bench.cut_models import bench_cut_models
 from groundup.bench.overlap import overlap
+from groundup.bench.race import race
 from groundup.bench.result import OURS, machine_is_idle, row, versions
-from groundup.bench.sent import COUNTED, bytes_sent, bytes_since
+from groundup.bench.sent import COUNTED
 from groundup.core.device import Device, tune_cpu
 from groundup.core.processes import Group
 from groundup.core.spawn import Workers
@@ -126,23 +124,10 @@ def _race(group: Group, setting: Setting) -> dict[tuple[str, str], Measured]:
     shape = (setting.batch, setting.model.context + 1)
     generator = torch.Generator().manual_seed(group.rank)
     tokens = torch.randint(setting.model.vocab_size, shape, generator=generator)
-    order, draw = list(subjects), random.Random(0)
-    seconds: dict[tuple[str, str], list[float]] = {name: [] for name in subjects}
-    sent: dict[tuple[str, str], list[int]] = {name: [] for name in subjects}
-    for _ in range(2 + setting.rounds):
-        draw.shuffle(order)
-        for name in order:
-            group.barrier()
-            before, start = bytes_sent(), time.perf_counter()
-            subjects[name][0](tokens)
-            seconds[name].append(time.perf_counter() - start)
-            group.barrier()  # until what was sent has left
-            sent[name].append(bytes_since(before))
-    shares = {name: overlap(partial(step, tokens)) for name, (step, _, _) in subjects.items()}
+    steps = {name: partial(step, tokens) for name, (step, _, _) in subjects.items()}
+    raced = race(group, steps, setting.rounds)
     return {
-        name: Measured(
-            seconds[name][2:], statistics.median_low(sent[name]), formula, state, shares[name]
-        )
+        name: Measured(*raced[name], formula, state, overlap(steps[name]))
         for name, (_, formula, state) in subjects.items()
     }
 
