@@ -98,6 +98,26 @@ def test_overrides_are_typed(override: str, expected: Run) -> None:
 
 def test_the_last_override_wins() -> None:
     assert apply_overrides(Run(name="a"), ["steps=1", "steps=2"]).steps == 2
+    assert apply_overrides(Run(name="a"), ["optim.lr=2", "optim.schedule.slope=3"]).optim.lr == 2
+    replaced = apply_overrides(Run(name="a"), ["optim.phases.1.periods=7", "optim.phases=[]"])
+    assert replaced.optim.phases == ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitting:
+    heads: int = 3
+    groups: int = 3
+
+    def __post_init__(self) -> None:
+        if self.heads % self.groups:
+            raise ValueError("groups must divide heads")
+
+
+def test_what_must_fit_each_other_is_changed_together() -> None:
+    changed = apply_overrides(Fitting(), ["heads=4", "groups=4"])
+    assert changed == Fitting(heads=4, groups=4)
+    with pytest.raises(ConfigError, match="heads: groups must divide heads"):
+        apply_overrides(Fitting(), ["heads=4"])
 
 
 @pytest.mark.parametrize(

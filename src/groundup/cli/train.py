@@ -15,7 +15,7 @@ Examples:
   groundup train mine.py:recipe --set model.depth=6 --name deeper
   groundup train runs/deeper/config.json --name again
   torchrun --nproc-per-node 2 -m groundup train llama --shard optimizer
-  torchrun --nproc-per-node 4 -m groundup train llama --tensor 2 --pipeline 2"""
+  torchrun --nproc-per-node 4 -m groundup train deepseek --pipeline 2 --experts 2"""
 )
 @click.argument("recipe")
 @click.option("--budget", help="FLOPs, such as 2e13, or time, such as 60s. Default: the recipe's.")

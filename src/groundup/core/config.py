@@ -8,6 +8,7 @@ Field types may be bool, int, float, str, `Literal`, `X | None`, `tuple[X, ...]`
 or a union of configs; a union is told apart in JSON by a `"type"` key that holds the class name.
 """
 
+import copy
 import dataclasses
 import difflib
 import json
@@ -54,7 +55,8 @@ def load_config(kind: type[Config], path: Path) -> Config:
 
 
 def apply_overrides(config: Config, overrides: Sequence[str]) -> Config:
-    """A copy of `config` with `dotted.key=value` changes applied in order.
+    """A copy of `config` with `dotted.key=value` changes applied in order, and judged when all are:
+    settings that must fit each other can be changed together.
 
     The value is parsed by the field's type: `3e-4`, `true`, `none`, a bare word for a string, JSON
     for a tuple or a nested config; where configs of several classes fit, the name of one, in any
@@ -63,11 +65,15 @@ def apply_overrides(config: Config, overrides: Sequence[str]) -> Config:
     Raises `ConfigError` for a malformed override, for a key that does not exist (and names the
     nearest that does) and for a value of the wrong type.
     """
+    keys = []
     for override in overrides:
-        key, separator, text = override.partition("=")
-        if not separator or not key.strip():
+        key, separator, text = (part.strip() for part in override.partition("="))
+        if not separator or not key:
             raise ConfigError(f"'{override}' is not an override: write key=value.")
-        config = _override(config, key.strip().split("."), text.strip(), key.strip(), config)
+        config = _override(config, key.split("."), text, key, config)
+        keys.append(key)
+    for key in keys:
+        config = _rebuilt(config, key.split("."), key)
     return config
 
 
@@ -97,13 +103,24 @@ def _override(node: Any, path: list[str], text: str, key: str, root: Any) -> Any
     else:
         hint = _hints(type(node))[head]
         value = _parse(hint, _from_text(text, hint), key)
-    return _replace(node, key, **{head: value})
+    changed = copy.copy(node)
+    object.__setattr__(changed, head, value)  # as another override may make it fit
+    return changed
 
 
-def _replace(node: Any, key: str, **changes: Any) -> Any:
+def _rebuilt(node: Any, path: Sequence[str], key: str) -> Any:
+    """The same, with the configs along a path made anew, from within. Raises `ConfigError` where
+    one is refused by its own `__post_init__`."""
+    head, *rest = path or ("",)
+    if isinstance(node, tuple) and head.isdecimal() and int(head) < len(node):
+        item = _rebuilt(node[int(head)], rest, key)
+        return (*node[: int(head)], item, *node[int(head) + 1 :])
+    if not dataclasses.is_dataclass(node) or isinstance(node, type):
+        return node
+    inner = {head: _rebuilt(getattr(node, head), rest, key)} if hasattr(node, head) else {}
     try:
-        return dataclasses.replace(node, **changes)
-    except ValueError as error:  # a config's own __post_init__ refuses the combination
+        return dataclasses.replace(node, **inner)
+    except ValueError as error:
         raise ConfigError(f"{key}: {error}") from error
 
 
