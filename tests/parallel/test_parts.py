@@ -84,7 +84,7 @@ JOBS = {name: Job(model=model, optimizer=ROLES) for name, model in MODELS.items(
 JOBS["biased"] = replace(JOBS["biased"], optimizer=ADAM)
 
 
-def run(workers: Workers, job: Job, plan: Parallelism, size: int) -> None:
+def assert_as_one_process(workers: Workers, job: Job, plan: Parallelism, size: int) -> None:
     check(workers.run(together, job, plan, size=size), job)
 
 
@@ -92,7 +92,7 @@ def run(workers: Workers, job: Job, plan: Parallelism, size: int) -> None:
     ("name", "size"), [*((name, 2) for name in JOBS), ("shift", 4), ("experts", 4)]
 )
 def test_tensor_parallel(workers: Workers, name: str, size: int) -> None:
-    run(workers, JOBS[name], Parallelism(tensor=size), size)
+    assert_as_one_process(workers, JOBS[name], Parallelism(tensor=size), size)
 
 
 @pytest.mark.parametrize(
@@ -101,18 +101,18 @@ def test_tensor_parallel(workers: Workers, name: str, size: int) -> None:
 )
 def test_pipeline(workers: Workers, name: str, size: int, schedule: Schedule) -> None:
     job = replace(JOBS[name], accumulation=3)
-    run(workers, job, Parallelism(pipeline=size, schedule=schedule), size)
+    assert_as_one_process(workers, job, Parallelism(pipeline=size, schedule=schedule), size)
 
 
 @pytest.mark.parametrize("size", [2, 4])
 def test_expert_parallel(workers: Workers, size: int) -> None:
-    run(workers, JOBS["experts"], Parallelism(experts=size), size)
+    assert_as_one_process(workers, JOBS["experts"], Parallelism(experts=size), size)
 
 
 @pytest.mark.parametrize("name", ["shift", "biased", "experts"])
 @pytest.mark.parametrize("size", [2, 4])
 def test_context_parallel(workers: Workers, name: str, size: int) -> None:
-    run(workers, JOBS[name], Parallelism(context=size), size)
+    assert_as_one_process(workers, JOBS[name], Parallelism(context=size), size)
 
 
 COMPOSITIONS = {
@@ -136,12 +136,12 @@ COMPOSITIONS = {
 
 @pytest.mark.parametrize("plan", COMPOSITIONS.values(), ids=COMPOSITIONS)
 def test_compositions(workers: Workers, plan: Parallelism) -> None:
-    run(workers, JOBS["experts"], plan, 4)
+    assert_as_one_process(workers, JOBS["experts"], plan, 4)
 
 
 @pytest.mark.parametrize("name", ["tensor, pipeline", "pipeline, context", "tensor, weights"])
 def test_compositions_of_tied_weights(workers: Workers, name: str) -> None:
-    run(workers, JOBS["biased"], COMPOSITIONS[name], 4)
+    assert_as_one_process(workers, JOBS["biased"], COMPOSITIONS[name], 4)
 
 
 THREE = {
@@ -156,7 +156,7 @@ THREE = {
 def test_three_cuts_at_once() -> None:
     with Workers(8) as workers:
         for plan in THREE.values():
-            run(workers, JOBS["experts"], plan, 8)
+            assert_as_one_process(workers, JOBS["experts"], plan, 8)
 
 
 @pytest.mark.parametrize(
@@ -170,12 +170,14 @@ def test_three_cuts_at_once() -> None:
 def test_what_is_computed_anew_is_exchanged_anew(
     workers: Workers, name: str, recompute: Recompute
 ) -> None:
-    run(workers, replace(JOBS["experts"], recompute=recompute), COMPOSITIONS[name], 4)
+    assert_as_one_process(
+        workers, replace(JOBS["experts"], recompute=recompute), COMPOSITIONS[name], 4
+    )
 
 
 def test_frozen_weights_stay(workers: Workers) -> None:
     job = replace(JOBS["experts"], frozen=("embedding", "blocks.0", "blocks.1.mlp"))
-    run(workers, job, COMPOSITIONS["tensor, pipeline"], 4)
+    assert_as_one_process(workers, job, COMPOSITIONS["tensor, pipeline"], 4)
 
 
 RESHARDED = [
@@ -273,21 +275,21 @@ class Packed(Job):
 def test_documents_and_windows(workers: Workers, plan: Parallelism) -> None:
     """Computed anew, too, while later micro-batches with other documents have gone forward."""
     job = Packed(model=DOCUMENTED, optimizer=ADAM, accumulation=3, recompute="blocks")
-    run(workers, job, plan, 3 if plan.tensor == 3 else 4)
+    assert_as_one_process(workers, job, plan, 3 if plan.tensor == 3 else 4)
 
 
 @pytest.mark.parametrize("shard", ["optimizer", "weights"])
 def test_a_vocabulary_need_not_divide(workers: Workers, shard: Shard) -> None:
     """Its parts differ in size, and matrices are dealt out alike all the same."""
     plan = Parallelism(tensor=2, shard=shard, bucket_megabytes=0.01)
-    run(workers, replace(JOBS["experts"], model=ODD), plan, 4)
+    assert_as_one_process(workers, replace(JOBS["experts"], model=ODD), plan, 4)
 
 
 @pytest.mark.parametrize("frozen", [("embedding", "blocks.0", "blocks.1"), ("blocks.2", "readout")])
 def test_a_stage_may_be_frozen(workers: Workers, frozen: tuple[str, ...]) -> None:
     job = replace(JOBS["shift"], frozen=frozen, accumulation=3)
     job = replace(job, model=replace(WIDE, embedding_in_head=False))
-    run(workers, job, Parallelism(pipeline=4), 4)
+    assert_as_one_process(workers, job, Parallelism(pipeline=4), 4)
 
 
 def rounded_by_chance(group: Group, plan: Parallelism) -> dict[str, Tensor]:

@@ -84,8 +84,9 @@ class Ring:
     """The processes that share the sequences of a pass. tokens: of a whole one. documents: of all
     of its tokens, numbered, [B, T], or None.
 
-    To attention it is a cache (see `layers.attention.KeyValueCache`) that knows the keys and values
-    of the position before each.
+    To `GroupedQueryAttention` it is a cache (as far as that uses `layers.attention.KeyValueCache`)
+    that knows the keys and values of the position before each; `check_context` lets no other mixer
+    through.
     """
 
     def __init__(self, group: Group, tokens: int, documents: Tensor | None):
@@ -127,15 +128,6 @@ class Ring:
     def append(self, layer: int, keys: Tensor, values: Tensor) -> KeysValues:  # noqa: ARG002
         """What goes round is what a process has."""
         return keys, values
-
-    def real(self, columns: int) -> Tensor:
-        raise NotImplementedError("no mixer that asks for it is divided")
-
-    def state(self, layer: int) -> Any:
-        raise NotImplementedError("no mixer that asks for it is divided")
-
-    def keep_state(self, layer: int, state: Any) -> None:
-        raise NotImplementedError("no mixer that asks for it is divided")
 
     def _place(self, chunk: int) -> int:
         """Where a chunk's end stands among those of all processes, two each."""

@@ -14,7 +14,7 @@ from groundup.core.errors import InputError
 from groundup.core.mesh import Axis, Mesh
 from groundup.core.processes import Group
 from groundup.core.regions import Region, bounds
-from groundup.layers import GroupedQuery, Implementation, MoE, RouterReport
+from groundup.layers import GroupedQuery, Implementation, KeyValueCache, MoE, RouterReport
 from groundup.layers.documents import numbered, places
 from groundup.layers.moe import MixtureOfExperts
 from groundup.models import Decoder, DecoderModel
@@ -221,7 +221,7 @@ class PartOfDecoder(DecoderModel):
             positions,
             keys=positions.shape[-1],
             documents=documents if ring is None else None,
-            cache=ring,
+            cache=cast(KeyValueCache | None, ring),  # all of one that these mixers use
             implementation=implementation,
             reports=reports,
             recompute=recompute == "blocks",
