@@ -118,6 +118,8 @@ def test_what_must_fit_each_other_is_changed_together() -> None:
     assert changed == Fitting(heads=4, groups=4)
     with pytest.raises(ConfigError, match="heads: groups must divide heads"):
         apply_overrides(Fitting(), ["heads=4"])
+    with pytest.raises(ConfigError, match="groups: groups must divide heads"):
+        apply_overrides(Fitting(), ["heads=4", "groups=3"])
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def apply_overrides(config: Config, overrides: Sequence[str]) -> Config:
             raise ConfigError(f"'{override}' is not an override: write key=value.")
         config = _override(config, key.split("."), text, key, config)
         keys.append(key)
-    for key in keys:
+    for key in reversed(keys):  # a refusal names the last change of what it refuses
         config = _rebuilt(config, key.split("."), key)
     return config
 
