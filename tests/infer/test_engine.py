@@ -1,13 +1,16 @@
 """Generation with a cache equals generation without, alone or in a batch."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from tests.families import CONFIG, KINDS, scrambled
 
 from groundup.core.device import Device
 from groundup.core.errors import InputError
 from groundup.infer import Engine, Sampling
-from groundup.infer.sampling import sample
-from groundup.layers import GLU, GroupedQuery
+from groundup.infer.cache import PAGE, position_bytes
+from groundup.layers import GLU, GroupedQuery, MoE
 from groundup.models import Decoder, DecoderModel
 
 FLOAT32 = Device(torch.device("cpu"), torch.float32)
@@ -106,32 +109,131 @@ def test_the_engine_does_not_touch_the_model(model: DecoderModel) -> None:
     assert torch.equal(model.embedding.weight, before)
 
 
-def test_samples_follow_the_distribution() -> None:
-    """Chi-square of 20,000 draws against softmax, within six standard deviations."""
-    logits = torch.tensor([0.0, 1.0, 2.0, -1.0])
-    for temperature in (0.5, 1.0, 2.0):
-        uniform = torch.rand(
-            20_000, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+def texts(count: int, longest: int, vocab: int) -> list[list[int]]:
+    generator = torch.Generator().manual_seed(7)
+    lengths = torch.randint(1, longest, (count,), generator=generator).tolist()
+    return [torch.randint(vocab, (n,), generator=generator).tolist() for n in lengths]
+
+
+EXPERTS = replace(CONFIG, mlp=MoE(experts=4, active=2, hidden=24))
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "experts"])
+@torch.no_grad()
+def test_tokens_are_the_same_alone_together_and_whatever_the_passes(kind: str) -> None:
+    """Greedy, in float32: without a cache, alone, in a batch, in another order, few tokens a pass,
+    few rows, and so little memory that sequences give way to each other."""
+    model = scrambled(EXPERTS if kind == "experts" else KINDS[kind])
+    prompts = texts(7, 34, 61)
+    prompts[3] = prompts[5] = [*prompts[0][:20], 5] * 2  # three begin alike, two are alike
+    sampling = Sampling(max_tokens=12, temperature=0)
+    expected = [greedy_without_cache(model, prompt, 12) for prompt in prompts]
+    expected = [e[: 48 - len(p)] for e, p in zip(expected, prompts, strict=True)]
+
+    def found(engine: Engine, order: list[int]) -> list[list[int]]:
+        answers = engine.generate([prompts[i] for i in order], sampling)
+        return [answers[order.index(i)].tokens for i in range(len(prompts))]
+
+    engine = Engine(model, FLOAT32, stop=[])
+    assert found(engine, [*range(7)]) == expected
+    assert found(engine, [4, 2, 6, 0, 1, 5, 3]) == expected
+    assert [engine.generate([p], sampling)[0].tokens for p in prompts] == expected
+    each = position_bytes(model.config, torch.float32)
+    for rows, at_once, positions in ((256, 5, 48), (2, 64, 48 * 3), (7, 16, 48)):
+        engine = Engine(
+            model, FLOAT32, stop=[], rows=rows, at_once=at_once, memory=positions * each or None
         )
-        drawn = sample(logits.expand(20_000, 4), Sampling(temperature=temperature), uniform)
-        expected = 20_000 * torch.softmax(logits.double() / temperature, -1)
-        chi2 = float(((torch.bincount(drawn, minlength=4) - expected) ** 2 / expected).sum())
-        assert chi2 < 3 + 6 * 6**0.5
+        assert found(engine, [*range(7)]) == expected
+        assert engine.running == engine.waiting == 0
+        assert all(kind.pages.free == kind.pages.count for kind in engine.cache.kinds)
+    assert engine.preempted or not each
 
 
-def test_top_p_keeps_the_smallest_set_that_reaches_p() -> None:
-    logits = torch.log(torch.tensor([[0.1, 0.5, 0.15, 0.25]]))
-    uniform = torch.linspace(0, 0.9999, 500, dtype=torch.float64)
-    drawn = {
-        p: set(sample(logits.expand(500, 4), Sampling(top_p=p), uniform).tolist())
-        for p in (0.4, 0.6, 0.8, 1.0)
-    }
-    assert drawn == {0.4: {1}, 0.6: {1, 3}, 0.8: {1, 2, 3}, 1.0: {0, 1, 2, 3}}
+def test_a_sequence_that_gave_way_draws_the_same_tokens(model: DecoderModel) -> None:
+    sampling = Sampling(max_tokens=16, seed=4, repetition_penalty=1.2)
+    prompts = texts(6, 8, 31)
+    expected = Engine(model, FLOAT32, stop=[]).generate(prompts, sampling)
+    memory = 24 * position_bytes(model.config, torch.float32)
+    engine = Engine(model, FLOAT32, stop=[], memory=memory)
+    assert engine.generate(prompts, sampling) == expected
+    assert engine.preempted
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"max_tokens": 0}, {"temperature": -1.0}, {"top_p": 0.0}, {"top_p": 1.5}]
-)
-def test_parameters_out_of_range_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="must be"):
-        Sampling(**wrong)
+def test_a_prompt_is_read_once_for_all_that_continue_it(model: DecoderModel) -> None:
+    """Tokens of all passes: of the prompt those of one reading, and a full page less for each of
+    the others."""
+    engine = Engine(model, FLOAT32, stop=[])
+    read = []
+    original = model.__class__.hidden
+
+    def counting(self: DecoderModel, tokens: torch.Tensor, **named: object) -> torch.Tensor:
+        read.append(tokens.numel())
+        return original(self, tokens, **named)
+
+    engine.model.hidden = counting.__get__(engine.model)
+    prompt = [*range(20)]
+    engine.generate([prompt] * 5, Sampling(max_tokens=1))
+    beginnings = 20 - PAGE + engine.cache.shifts
+    assert sum(read) == 20 + 4 * beginnings
+    engine.generate([prompt], Sampling(max_tokens=1))
+    assert read[-1] == beginnings
+
+
+def test_a_cancelled_sequence_leaves_at_once(model: DecoderModel) -> None:
+    engine = Engine(model, FLOAT32, stop=[], rows=1)
+    first, second = (engine.submit([1, 2], Sampling(max_tokens=9)) for _ in range(2))
+    engine.step()
+    assert (engine.running, engine.waiting) == (1, 1)
+    engine.cancel(first)
+    engine.cancel(second)
+    assert (engine.running, engine.waiting, engine.step()) == (0, 0, [])
+    assert first.completion().finish == "cancelled"
+    assert len(first.completion().tokens) == 1
+    stream = engine.stream([1, 2], Sampling(max_tokens=9))
+    next(stream)
+    stream.close()
+    assert engine.running == 0
+    assert all(kind.pages.free == kind.pages.count for kind in engine.cache.kinds)
+
+
+@torch.no_grad()
+def test_likelihoods_are_sums_of_logprobs(model: DecoderModel) -> None:
+    """Of pairs that share contexts, in passes of few tokens, against the model without a cache."""
+    contexts = [[*range(19)], [4], [*range(18)]]
+    pairs = [(c, e) for c in contexts for e in ([5, 6, 7], [1], [9, 2])]
+    pairs += [([1] * 20, [int(model(torch.tensor([[1] * 20]))[0, -1].argmax())])]
+    for at_once in (3, 200):
+        found = Engine(model, FLOAT32, stop=[2], at_once=at_once).loglikelihood(pairs)
+        for (context, ending), likelihood in zip(pairs, found, strict=True):
+            logits = model(torch.tensor([[*context, *ending]]))[0, len(context) - 1 : -1]
+            logprobs = logits.log_softmax(-1)
+            expected = logprobs.gather(1, torch.tensor(ending)[:, None]).sum().item()
+            assert likelihood.logprob == pytest.approx(expected, abs=1e-4)
+            assert likelihood.greedy == (logits.argmax(-1).tolist() == ending)
+    assert found[-1].greedy
+    with pytest.raises(InputError, match="is empty"):
+        Engine(model, FLOAT32, stop=[]).loglikelihood([([], [1])])
+    with pytest.raises(InputError, match="has 25 tokens"):
+        Engine(model, FLOAT32, stop=[]).loglikelihood([([1] * 20, [1] * 6)])
+
+
+@torch.no_grad()
+def test_logprobs_are_the_model_s_whatever_the_sampling(model: DecoderModel) -> None:
+    engine = Engine(model, FLOAT32, stop=[])
+    sampling = Sampling(max_tokens=6, temperature=0.3, top_k=2, logprobs=3)
+    answer = engine.generate([[3, 1]], sampling)[0]
+    assert answer.logprobs is not None
+    logprobs = model(torch.tensor([[3, 1, *answer.tokens]]))[0, 1:-1].log_softmax(-1)
+    for row, chosen, token in zip(logprobs, answer.logprobs, answer.tokens, strict=True):
+        assert chosen.token == token
+        assert chosen.logprob == pytest.approx(float(row[token]), abs=1e-4)
+        likeliest = row.topk(3)
+        assert [t for t, _ in chosen.likeliest] == likeliest.indices.tolist()
+        assert [p for _, p in chosen.likeliest] == pytest.approx(
+            likeliest.values.tolist(), abs=1e-4
+        )
+
+
+def test_too_little_memory_for_one_text_is_one_sentence(model: DecoderModel) -> None:
+    with pytest.raises(InputError, match="does not hold one text as long as the context"):
+        Engine(model, FLOAT32, stop=[], memory=1000)

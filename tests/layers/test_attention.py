@@ -8,24 +8,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.families import CONFIG, KINDS, PLAIN, scrambled
 
 from groundup.core.errors import InputError
-from groundup.infer.cache import BatchCache
-from groundup.layers import (
-    GLU,
-    ALiBi,
-    GatedDelta,
-    GroupedQuery,
-    Latent,
-    LayerNorm,
-    Mamba2,
-    NoPE,
-    RelativeBias,
-    RoPE,
-)
 from groundup.layers.attend import attend, causal_mask
 from groundup.layers.attention import visible_pairs
-from groundup.models import Decoder, DecoderModel
 
 IMPLEMENTATIONS = ("reference", "sdpa", "blockwise")
 
@@ -143,80 +130,6 @@ def test_a_window_sees_the_last_positions_and_itself(T: int, before: int, window
         assert causal_mask(T, T, torch.device("cpu")).sum() == visible_pairs(T)
 
 
-CONFIG = Decoder(
-    vocab_size=61,
-    context=48,
-    width=32,
-    depth=3,
-    attention=GroupedQuery(heads=4, kv_heads=2, head_width=8),
-    mlp=GLU(hidden=40),
-)
-LATENT = Latent(heads=4, rank=12, query_rank=10, key_width=6, rope_width=4, value_width=8)
-PLAIN = CONFIG.attention
-MAMBA = Mamba2(heads=4, head_width=16, state=6, groups=2, chunk=8)
-DELTA = GatedDelta(key_heads=2, value_heads=4, key_width=6, value_width=8, chunk=8)
-KINDS = {
-    "grouped": CONFIG,
-    "shifted": dataclasses.replace(CONFIG, attention=dataclasses.replace(PLAIN, shift=True)),
-    "shifted and borrowing": dataclasses.replace(
-        CONFIG,
-        attention=(
-            dataclasses.replace(PLAIN, shift=True),
-            dataclasses.replace(PLAIN, shift=True, borrow=True),
-        ),
-    ),
-    "windowed": dataclasses.replace(
-        CONFIG, attention=(dataclasses.replace(PLAIN, window=5), PLAIN)
-    ),
-    "capped with sinks": dataclasses.replace(
-        CONFIG, attention=dataclasses.replace(PLAIN, softcap=3.0, sinks=True)
-    ),
-    "borrowing": dataclasses.replace(
-        CONFIG, attention=(PLAIN, dataclasses.replace(PLAIN, borrow=True))
-    ),
-    "latent": dataclasses.replace(CONFIG, attention=LATENT, position=RoPE(interleaved=True)),
-    "latent, queries straight": dataclasses.replace(
-        CONFIG, attention=dataclasses.replace(LATENT, query_rank=None)
-    ),
-    "alibi": dataclasses.replace(CONFIG, position=ALiBi()),
-    "relative": dataclasses.replace(CONFIG, position=RelativeBias(buckets=8, distance=20)),
-    "no positions": dataclasses.replace(CONFIG, position=NoPE(), norm=LayerNorm()),
-    "mamba": dataclasses.replace(CONFIG, attention=MAMBA, mlp=None, position=NoPE()),
-    "delta": dataclasses.replace(CONFIG, attention=DELTA, position=NoPE()),
-    "hybrid": dataclasses.replace(CONFIG, attention=(MAMBA, PLAIN), mlp=(None, GLU(hidden=40))),
-    "positions in turn": dataclasses.replace(CONFIG, position=(RoPE(), NoPE(), RoPE(base=100.0))),
-}
-
-
-def scrambled(config: Decoder) -> DecoderModel:
-    model = config.build(0)
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
-    return model
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@torch.no_grad()
-def test_reading_in_pieces_with_a_cache_is_reading_whole(kind: str) -> None:
-    """Prefill of two rows of different lengths, then a few tokens one at a time, then several."""
-    model = scrambled(KINDS[kind])
-    tokens = torch.randint(61, (2, 24), generator=torch.Generator().manual_seed(2))
-    padding = torch.tensor([0, 4])
-    cache = BatchCache(model.config, padding, 24, torch.float32)
-    found = []
-    for part in tokens.split((9, 1, 1, 1, 7, 5), dim=1):
-        columns = part.shape[1]
-        found.append(
-            model(part, positions=cache.positions(columns), mask=cache.mask(columns), cache=cache)
-        )
-        cache.advance(columns)
-    logits = torch.cat(found, dim=1)
-    torch.testing.assert_close(logits[:1], model(tokens[:1]), rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(logits[1:, 4:], model(tokens[1:, 4:]), rtol=1e-4, atol=1e-4)
-
-
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
@@ -264,13 +177,6 @@ def test_a_mask_and_documents_hide_what_either_hides(kind: str) -> None:
     torch.testing.assert_close(found[:, 8:], model(tokens[:, 8:]), rtol=1e-4, atol=1e-4)
 
 
-def test_packed_documents_are_not_read_in_pieces() -> None:
-    tokens = torch.zeros(1, 6, dtype=torch.int64)
-    cache = BatchCache(CONFIG, torch.zeros(1, dtype=torch.int64), 6, torch.float32)
-    with pytest.raises(InputError, match="give no cache with them"):
-        scrambled(CONFIG)(tokens, documents=tokens, cache=cache)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_weight_has_a_gradient_and_none_sees_ahead(kind: str) -> None:
     model = scrambled(KINDS[kind])
@@ -282,24 +188,6 @@ def test_every_weight_has_a_gradient_and_none_sees_ahead(kind: str) -> None:
     changed = tokens.clone()
     changed[:, 12:] = (changed[:, 12:] + 1) % 61
     torch.testing.assert_close(model(tokens)[:, :12], model(changed)[:, :12])
-
-
-@torch.no_grad()
-def test_absorbed_latent_attention_is_the_expanded_one() -> None:
-    """DeepSeek-V2, section 2.1.2: in float64, for one position after many."""
-    model = scrambled(KINDS["latent"]).double()
-    tokens = torch.randint(61, (3, 17), generator=torch.Generator().manual_seed(2))
-    cache = BatchCache(model.config, torch.zeros(3, dtype=torch.int64), 17, torch.float64)
-    model(tokens[:, :-1], cache=cache)
-    cache.advance(16)
-    last = model(tokens[:, -1:], cache=cache)
-    torch.testing.assert_close(last[:, 0], model(tokens)[:, -1], rtol=1e-6, atol=1e-6)
-
-
-def test_a_latent_cache_is_as_narrow_as_the_latent() -> None:
-    cache = BatchCache(KINDS["latent"], torch.zeros(2, dtype=torch.int64), 10, torch.float32)
-    assert cache.keys[0].shape == (2, 1, 10, 4)
-    assert cache.values[0].shape == (2, 1, 10, 12)
 
 
 @torch.no_grad()
@@ -342,11 +230,6 @@ def test_a_borrowing_layer_reads_the_keys_and_values_of_the_layer_below() -> Non
     torch.testing.assert_close(model(tokens[None])[0], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_borrowed_keys_are_not_cached() -> None:
-    cache = BatchCache(KINDS["borrowing"], torch.zeros(2, dtype=torch.int64), 10, torch.float32)
-    assert sorted(cache.keys) == [0, 2]
-
-
 def test_the_first_layer_cannot_borrow() -> None:
     with pytest.raises(ValueError, match="no layer below to borrow"):
         dataclasses.replace(CONFIG, attention=dataclasses.replace(PLAIN, borrow=True))
@@ -363,7 +246,7 @@ def test_placements_are_their_formulas(placement: str) -> None:
     model = scrambled(config)
     block = model.blocks[0]
     x = torch.randn(2, 9, 32, generator=torch.Generator().manual_seed(3))
-    view = model.positions.views[0](torch.arange(9), 9)
+    view = model.positions.views[0](torch.arange(9))
     found, _, _ = block(
         x, view=view, mask=None, cache=None, layer=0, borrowed=None, implementation="sdpa"
     )

@@ -237,7 +237,7 @@ class _Stage(nn.Module):
         positions = torch.arange(x.shape[1])
         if model.pipeline.first:
             x = model.embed(x, positions)
-        x = model.through(x, positions, keys=x.shape[1], implementation="training")
+        x = model.through(x, positions, implementation="training")
         return model.readout(x) if model.pipeline.last else x
 
 

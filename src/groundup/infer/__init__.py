@@ -1,7 +1,8 @@
-"""Generation: a key-value cache, a sampler, and the engine that everything else sees."""
+"""Generation: a paged cache, a sampler, a scheduler, and the engine that everything else sees."""
 
-from groundup.infer.engine import Completion, Engine
+from groundup.infer.engine import Engine, Likelihood
 from groundup.infer.load import load_run
 from groundup.infer.sampling import Sampling
+from groundup.infer.sequence import Completion
 
-__all__ = ["Completion", "Engine", "Sampling", "load_run"]
+__all__ = ["Completion", "Engine", "Likelihood", "Sampling", "load_run"]

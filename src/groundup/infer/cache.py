@@ -1,96 +1,280 @@
-"""The key-value cache of a batch that is generated together.
+"""The key-value cache of many sequences: rows, and pages that they fill as they grow.
 
-Prompts of different lengths are padded on the left, so that every row writes its next token into
-the same column; a row's padding is hidden by the mask. Columns are allocated once.
+A row is a sequence that is being computed. Its table says in which page its positions stand: 0 … 15
+in the first, 16 … 31 in the second, and so on; so nothing is reserved for what may never be
+generated, and at most the last page of a sequence is not full.
+
+Layers with a sliding window have tables and pages of their own, and give back what has left the
+window. Layers that carry a state in place of keys have one state a row. Latent attention keeps one
+vector a position, and a layer that borrows keys and values keeps none.
 """
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from groundup.layers.attention import KeysValues
-from groundup.layers.shift import one_later
+from groundup.infer.pages import Pages
+from groundup.layers import GatedDelta, GroupedQuery, Mamba2
 from groundup.models import Decoder
 
+PAGE = 16  # positions
 
-class BatchCache:
-    """Keys and values of every layer, [rows, heads, columns, width] each; see `KeyValueCache`."""
 
-    def __init__(self, config: Decoder, padding: Tensor, columns: int, dtype: torch.dtype):
-        """padding: integers [rows], how many columns of padding each row begins with."""
-        device = padding.device
+class Part(NamedTuple):
+    """Positions `start` up to `stop` of the sequence in a row: what a pass computes of it."""
+
+    row: int
+    start: int
+    stop: int
+
+
+@dataclass
+class Kind:
+    """Layers that see equally far. window: None for all. table: int32 [rows, pages of a row]; 0
+    where a row has no page."""
+
+    window: int | None
+    layers: list[int]
+    pages: Pages
+    table: NDArray[np.int32]
+
+    def first_seen(self, position: int) -> int:
+        """The first position that one sees."""
+        return 0 if self.window is None else max(0, position - self.window + 1)
+
+
+@dataclass
+class _Row:
+    """names: of the pages that are full, and of those of its text that are being computed.
+    full: how many of them are. shared: positions that other sequences have computed; they are not
+    written again. held: of each kind, from which to which page the row has them."""
+
+    names: list[bytes]
+    full: int
+    shared: int
+    held: list[tuple[int, int]]
+
+
+class PagedCache:
+    """Room for `rows` sequences, which together hold about `positions` positions."""
+
+    def __init__(
+        self,
+        config: Decoder,
+        *,
+        rows: int,
+        positions: int,
+        at_once: int,
+        dtype: torch.dtype,
+        device: torch.device,
+    ):
+        """at_once: the most tokens of a pass."""
+        self.config, self.device, self.rows = config, device, rows
+        columns = -(-config.context // PAGE)
+        self.kinds: list[Kind] = []
+        self.kind_of: dict[int, int] = {}
         self.keys: dict[int, Tensor] = {}
-        self.values: dict[int, Tensor] = {}
-        self.newest: dict[int, KeysValues] = {}  # of the last column, before shift and rotation
-        for layer in range(config.depth):
-            cached = config.attention_of(layer).cached
-            if cached is None:
+        self.values: dict[int, Tensor | None] = {}
+        for window, layers in layers_by_window(config).items():
+            count = max(columns, -(-positions // PAGE))
+            if window is not None:  # a row's window, and what a pass adds before any is given back
+                beside = -(-at_once // PAGE) + rows
+                count = min(count, max(columns, rows * (-(-window // PAGE) + 1) + beside))
+            table = np.zeros((rows, columns), dtype=np.int32)
+            self.kinds.append(Kind(window, layers, Pages(count), table))
+            for layer in layers:
+                cached = config.attention_of(layer).cached
+                assert cached is not None
+                heads, *widths = cached
+                keys, values = (
+                    torch.empty((count + 1) * PAGE, heads, width, dtype=dtype, device=device)
+                    for width in widths
+                )
+                self.kind_of[layer] = len(self.kinds) - 1
+                self.keys[layer] = keys
+                self.values[layer] = values if widths[1] else None
+                for pool in (keys, values):
+                    pool[:PAGE] = 0  # what a mask hides is read from there, and must be finite
+        self.owner = {layer: _owner(config, layer) for layer in range(config.depth)}
+        self.newest: dict[int, tuple[Tensor, Tensor]] = {}  # as projected, before any shift
+        self.states: dict[int, tuple[Tensor, ...]] = {}  # of layers without keys, a row each
+        mixers = [config.attention_of(layer) for layer in range(config.depth)]
+        self.shifts = any(isinstance(m, GroupedQuery) and m.shift for m in mixers)
+        # A state is known after a whole text alone, and not after each page of it.
+        self.shares = not any(isinstance(m, Mamba2 | GatedDelta) for m in mixers)
+        self._free_rows = list(range(rows - 1, -1, -1))
+        self._rows: dict[int, _Row] = {}
+        self._coming: set[bytes] = set()  # names of pages that are being computed
+
+    @property
+    def free_rows(self) -> int:
+        return len(self._free_rows)
+
+    def awaited(self, names: Sequence[bytes]) -> bool:
+        """Whether the next page of a text, of which some may be there, is just being computed for
+        another sequence: then it is worth waiting for it."""
+        found = self._found(names) if self._coming else 0
+        return found < len(names) and names[found] in self._coming
+
+    def admit(self, names: Sequence[bytes], length: int, *, shareable: int) -> tuple[int, int]:
+        """A row for a text, and how many of its first positions need not be computed.
+
+        names: see `page_names`. shareable: how many positions may be taken from others. There must
+        be a free row. A model that shifts its keys reads the last of those positions once more, and
+        so does a text that is there entirely, as something must be read.
+        """
+        index = self._free_rows.pop()
+        pages = self._found(names[: shareable // PAGE])
+        row = _Row(list(names), pages, pages * PAGE, [])
+        for kind in self.kinds:
+            first = kind.first_seen(pages * PAGE - 1) // PAGE if pages else 0
+            for page in range(first, pages):
+                kind.table[index, page] = kind.pages.share(names[page])
+            row.held.append((first, pages))
+        self._rows[index] = row
+        self._coming.update(names[pages:])
+        again = pages and (self.shifts or row.shared == length)
+        return index, row.shared - bool(again)
+
+    def _found(self, names: Sequence[bytes]) -> int:
+        """How many of the first pages are there; of a windowed kind only those that are seen."""
+        longest = len(names)
+        for kind in self.kinds:
+            if kind.window is None:
+                missing = (i for i, name in enumerate(names) if not kind.pages.named(name))
+                longest = min(longest, next(missing, longest))
+        for count in range(longest, 0, -1):
+            if all(
+                kind.pages.named(name)
+                for kind in self.kinds
+                if kind.window is not None
+                for name in names[kind.first_seen(count * PAGE - 1) // PAGE : count]
+            ):
+                return count
+        return 0
+
+    def fits(self, row: int, stop: int) -> bool:
+        """Whether there are pages for a row's positions up to `stop`; what leaves a window is not
+        counted."""
+        wanted = -(-stop // PAGE)
+        held = self._rows[row].held
+        return all(
+            kind.window is not None or wanted - last <= kind.pages.free
+            for kind, (_, last) in zip(self.kinds, held, strict=True)
+        )
+
+    def extend(self, row: int, stop: int) -> bool:
+        """Take pages up to a position; False, and none is taken, where there are too few."""
+        held = self._rows[row].held
+        wanted = -(-stop // PAGE)
+        missing = [wanted - last for _, last in held]
+        if max(missing, default=0) <= 0:
+            return True
+        if any(n > kind.pages.free for kind, n in zip(self.kinds, missing, strict=True)):
+            return False
+        for i, kind in enumerate(self.kinds):
+            first, last = held[i]
+            for page in range(last, wanted):
+                kind.table[row, page] = kind.pages.take()
+            held[i] = (first, max(last, wanted))
+        return True
+
+    def computed(self, row: int, stop: int, inside: Callable[[int, int], Sequence[int]]) -> None:
+        """Positions up to `stop` are there: pages that are full are named for others, and what no
+        later position sees is given back. inside: the tokens from one position up to another."""
+        state = self._rows[row]
+        full = stop // PAGE if self.shares else 0
+        if full > state.full:
+            known = len(state.names)
+            if full > known:
+                new = inside(known * PAGE, full * PAGE)
+                state.names += page_names(new, state.names[-1] if known else b"")
+            for page in range(state.full, full):
+                self._coming.discard(state.names[page])
+                for kind in self.kinds:
+                    if kind.table[row, page]:
+                        kind.pages.name(int(kind.table[row, page]), state.names[page])
+            state.full = full
+        for i, kind in enumerate(self.kinds):
+            if kind.window is None:
                 continue
-            heads, *widths = cached
-            key, value = (
-                torch.zeros(len(padding), heads, columns, width, dtype=dtype, device=device)
-                for width in widths
-            )
-            self.keys[layer], self.values[layer] = key, value
-            self.newest[layer] = key[:, :, 0], value[:, :, 0]
-        self.states: dict[int, Any] = {}  # of layers that have neither keys nor values
-        self.padding = padding
-        self.length = 0  # columns that are filled
+            first, last = state.held[i]
+            seen = min(kind.first_seen(stop) // PAGE, last)
+            for page in range(first, seen):
+                kind.pages.give_back(int(kind.table[row, page]))
+                kind.table[row, page] = 0
+            state.held[i] = (max(first, seen), last)
 
-    def before(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values of the position before each of the next columns; zeros in the padding."""
-        column = torch.arange(self.length, self.length + keys.shape[1], device=keys.device)
-        inside = (column > self.padding[:, None])[:, :, None, None]
-        last_keys, last_values = self.newest[layer]
-        self.newest[layer] = keys[:, -1], values[:, -1]
-        return one_later(keys, last_keys) * inside, one_later(values, last_values) * inside
+    def release(self, row: int) -> None:
+        """The sequence has ended, or waits: its row and its pages are free."""
+        state = self._rows.pop(row)
+        self._coming.difference_update(state.names[state.full :])
+        for kind, (first, last) in zip(self.kinds, state.held, strict=True):
+            # The last pages first: of those that are kept, beginnings are worth the most.
+            for page in range(last - 1, first - 1, -1):
+                kind.pages.give_back(int(kind.table[row, page]))
+            kind.table[row] = 0
+        self._free_rows.append(row)
 
-    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Write behind the filled columns; `advance` moves on once all layers have written."""
-        end = self.length + keys.shape[2]
-        self.keys[layer][:, :, self.length : end] = keys
-        self.values[layer][:, :, self.length : end] = values
-        return self.keys[layer][:, :, :end], self.values[layer][:, :, :end]
+    def shared(self, row: int) -> int:
+        """How many of a row's first positions are other sequences', too, and not to be written."""
+        return self._rows[row].shared
 
-    def real(self, columns: int) -> Tensor:
-        """Which of the next columns are not padding: bool [rows, columns]."""
-        column = torch.arange(self.length, self.length + columns, device=self.padding.device)
-        return column >= self.padding[:, None]
+    def bytes_used(self) -> int:
+        """Of the pages that are somebody's."""
+        return sum(
+            (kind.pages.count - kind.pages.free) * PAGE * _bytes_per_position(self, kind)
+            for kind in self.kinds
+        )
 
-    def state(self, layer: int) -> Any:
-        return self.states.get(layer)
 
-    def keep_state(self, layer: int, state: Any) -> None:
-        self.states[layer] = state
+def _bytes_per_position(cache: PagedCache, kind: Kind) -> int:
+    pools = [pool for layer in kind.layers for pool in (cache.keys[layer], cache.values[layer])]
+    return sum(pool[0].numel() * pool.element_size() for pool in pools if pool is not None)
 
-    def advance(self, columns: int) -> None:
-        self.length += columns
 
-    def positions(self, columns: int) -> Tensor:
-        """Positions of the next `columns` tokens of each row: [rows, columns], 0 in the padding."""
-        column = torch.arange(self.length, self.length + columns, device=self.padding.device)
-        return (column - self.padding[:, None]).clamp(min=0)
+def layers_by_window(config: Decoder) -> dict[int | None, list[int]]:
+    """Layers that keep keys and values, by how far they see; None for all of the context."""
+    found: dict[int | None, list[int]] = {}
+    for layer in range(config.depth):
+        attention = config.attention_of(layer)
+        if attention.cached is None:
+            continue
+        window = attention.window
+        if window is not None and window >= config.context:
+            window = None
+        found.setdefault(window, []).append(layer)
+    return found
 
-    def mask(self, columns: int) -> Tensor:
-        """Which of all columns each of the next ones sees: bool [rows, 1, columns, all]."""
-        query = torch.arange(self.length, self.length + columns, device=self.padding.device)
-        key = torch.arange(self.length + columns, device=self.padding.device)
-        causal = key <= query[:, None]
-        real = key >= self.padding[:, None]
-        # A query in the padding sees itself: its softmax has a finite sum, which nothing reads.
-        itself = key == query[:, None]
-        return ((causal & real[:, None]) | itself)[:, None]
 
-    def keep(self, rows: Tensor) -> None:
-        """Drop all rows but `rows` (indices)."""
-        self.keys = {layer: keys[rows] for layer, keys in self.keys.items()}
-        self.values = {layer: values[rows] for layer, values in self.values.items()}
-        self.states = {
-            layer: type(state)(*(part[rows] for part in state))
-            for layer, state in self.states.items()
-        }
-        self.newest = {
-            layer: (keys[rows], values[rows]) for layer, (keys, values) in self.newest.items()
-        }
-        self.padding = self.padding[rows]
+def position_bytes(config: Decoder, dtype: torch.dtype) -> int:
+    """Of the keys and values of one position."""
+    sizes = (config.attention_of(layer).cached for layer in range(config.depth))
+    return sum(heads * (k + v) for heads, k, v in filter(None, sizes)) * dtype.itemsize
+
+
+def _owner(config: Decoder, layer: int) -> int:
+    """Which layer keeps the keys and values that a layer attends to."""
+    while config.borrows(layer):
+        layer -= 1
+    return layer
+
+
+def page_names(tokens: Sequence[int], before: bytes = b"") -> list[bytes]:
+    """Names of the full pages of a text: each says what stands in it and in all before it.
+
+    before: the name of the page before the first token.
+    """
+    ids = np.asarray(tokens, dtype=np.int64)
+    names = []
+    for page in range(len(ids) // PAGE):
+        inside = ids[page * PAGE : (page + 1) * PAGE].tobytes()
+        before = blake2b(before + inside, digest_size=16).digest()
+        names.append(before)
+    return names

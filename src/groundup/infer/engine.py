@@ -1,112 +1,321 @@
-"""The engine: prompts in, completions out; all that evaluation, alignment and the chat see.
+"""The engine: prompts in, completions out; all that evaluation, alignment and serving see.
 
-Prefill reads all prompts in one pass; decoding then feeds one token a row, and a row that is done
-leaves the batch.
+    submit → step, step, … → each sequence's tokens as they are drawn
+
+`generate`, `stream` and `loglikelihood` do that for those who have all their prompts at hand.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from collections.abc import Sequence as Tokens
 from dataclasses import dataclass
-from typing import Literal
+from itertools import groupby
 
 import torch
 from torch import Tensor
 
 from groundup.core.device import Device
 from groundup.core.errors import InputError
-from groundup.core.seeds import derive_seed
-from groundup.infer.cache import BatchCache
-from groundup.infer.sampling import Sampling, sample
+from groundup.core.memory import available_bytes
+from groundup.core.progress import Advance
+from groundup.infer.cache import PAGE, PagedCache, Part, position_bytes
+from groundup.infer.passes import Pass
+from groundup.infer.sampling import Sampling, adjusted, sample
+from groundup.infer.scheduler import Scheduler
+from groundup.infer.sequence import Chosen, Completion, Sequence
 from groundup.models import DecoderModel
+
+ROWS = 256
+AT_ONCE = 2048
+_SHARE = 4  # of the memory that is free, the cache takes one part of so many at the most
 
 
 @dataclass(frozen=True)
-class Completion:
-    """tokens: what was generated, without the stop token. finish: why it ended.
+class Likelihood:
+    """logprob: of all tokens of a continuation, in nats. greedy: whether each was the likeliest."""
 
-    "length": at `max_tokens`, or where the model's context is full.
-    """
-
-    tokens: list[int]
-    finish: Literal["stop", "length"]
+    logprob: float
+    greedy: bool
 
 
 class Engine:
     """Generates with a frozen copy of a model, its weights held in the compute format."""
 
-    def __init__(self, model: DecoderModel, device: Device, *, stop: Sequence[int]):
-        """stop: tokens that end a completion."""
+    def __init__(
+        self,
+        model: DecoderModel,
+        device: Device,
+        *,
+        stop: Tokens[int],
+        rows: int = ROWS,
+        at_once: int = AT_ONCE,
+        memory: int | None = None,
+    ):
+        """stop: tokens that end a completion. rows: the most sequences that are computed together.
+        at_once: the most tokens of a pass; fewer let running sequences wait less for long prompts.
+        memory: of keys and values, in bytes; by default enough for `rows` sequences as long as the
+        context, but no more than a quarter of what is free."""
         self.model = model.with_plain_head().to(device.device, device.compute_dtype).eval()
         self.device = device
         self.stop = frozenset(stop)
+        config = self.model.config
+        self.cache = PagedCache(
+            config,
+            rows=rows,
+            positions=_positions(self.model, device, rows, memory),
+            at_once=at_once,
+            dtype=device.compute_dtype,
+            device=device.device,
+        )
+        self._scheduler = Scheduler(self.cache, at_once)
 
-    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
-        """A completion for each prompt, in order. Prompt i draws from the stream (seed, i)."""
-        self._check(prompts)
-        tokens: list[list[int]] = [[] for _ in prompts]
-        finish: list[Literal["stop", "length"]] = ["length"] * len(prompts)
-        for row, token in self._decode(prompts, sampling):
-            if token in self.stop:
-                finish[row] = "stop"
-            else:
-                tokens[row].append(token)
-        return [Completion(*pair) for pair in zip(tokens, finish, strict=True)]
+    def generate(
+        self,
+        prompts: Tokens[Tokens[int]],
+        sampling: Sampling,
+        *,
+        advance: Advance | None = None,
+    ) -> list[Completion]:
+        """A completion for each prompt, in order. Prompt i draws from the stream (seed, i).
 
-    def stream(self, prompt: Sequence[int], sampling: Sampling) -> Iterator[int]:
+        advance: is told of each completion that is finished.
+        """
+        self.check(prompts)
+        sequences = [self.submit(prompt, sampling, i) for i, prompt in enumerate(prompts)]
+        self._finish(sequences, advance)
+        return [sequence.completion() for sequence in sequences]
+
+    def stream(self, prompt: Tokens[int], sampling: Sampling) -> Iterator[int]:
         """The tokens of one completion as they are drawn, without the stop token. A prompt that is
         too long is refused at once, and not when the first token is asked for."""
-        self._check([prompt])
-        return (token for _, token in self._decode([prompt], sampling) if token not in self.stop)
+        self.check([prompt])
+        return self._stream(prompt, sampling)
+
+    def _stream(self, prompt: Tokens[int], sampling: Sampling) -> Iterator[int]:
+        sequence = self.submit(prompt, sampling)
+        try:
+            while sequence.finish is None:
+                for written, token in self.step():
+                    if written is sequence and sequence.finish != "stop":
+                        yield token
+        finally:
+            self.cancel(sequence)
+
+    def loglikelihood(
+        self,
+        pairs: Tokens[tuple[Tokens[int], Tokens[int]]],
+        *,
+        advance: Advance | None = None,
+    ) -> list[Likelihood]:
+        """How likely each continuation is after its context, of pairs of the two, in order.
+
+        A context needs one token at the least: the one that texts begin with, where it is empty.
+        What contexts have in common is computed once.
+        """
+        for context, continuation in pairs:
+            if not context or not continuation:
+                raise InputError("a context or a continuation is empty: give one token at least.")
+            self._check_length(len(context) + len(continuation) - 1)
+        sequences = [
+            Sequence([*context, *continuation], Sampling(), most=0, scored=len(context))
+            for context, continuation in pairs
+        ]
+        for sequence in sequences:
+            self._scheduler.add(sequence)
+        self._finish(sequences, advance)
+        return [
+            Likelihood(
+                sum(chosen.logprob for chosen in sequence.chosen),
+                all(chosen.token == chosen.likeliest[0][0] for chosen in sequence.chosen),
+            )
+            for sequence in sequences
+        ]
+
+    def submit(self, prompt: Tokens[int], sampling: Sampling, stream: int = 0) -> Sequence:
+        """Let a prompt be continued in the steps to come. stream: of draws; see `Sampling.seed`.
+
+        Raises `InputError` for a prompt that is empty or does not fit into the context.
+        """
+        self.check([prompt])
+        most = min(sampling.max_tokens, self.model.config.context - len(prompt))
+        sequence = Sequence(prompt, sampling, most, self.stop, stream)
+        self._scheduler.add(sequence)
+        return sequence
+
+    def cancel(self, sequence: Sequence) -> None:
+        """End a sequence where it is; its place is free at once."""
+        if sequence.finish is None:
+            sequence.finish = "cancelled"
+            self._scheduler.remove(sequence)
+
+    @property
+    def waiting(self) -> int:
+        """Sequences that have no place yet."""
+        return len(self._scheduler.waiting)
+
+    @property
+    def running(self) -> int:
+        """Sequences that are computed."""
+        return len(self._scheduler.running)
+
+    @property
+    def preempted(self) -> int:
+        """How often a sequence gave back its place because pages had run out."""
+        return self._scheduler.preempted
 
     @torch.inference_mode()
-    def _decode(
-        self, prompts: Sequence[Sequence[int]], sampling: Sampling
-    ) -> Iterator[tuple[int, int]]:
-        """(prompt index, token) for every token drawn, stop tokens included."""
-        config = self.model.config
-        longest = max(map(len, prompts))
-        columns = min(longest + sampling.max_tokens, config.context)
-        padding = torch.tensor([longest - len(p) for p in prompts], device=self.device.device)
-        cache = BatchCache(config, padding, columns, self.device.compute_dtype)
-        block = torch.tensor(
-            [[0] * (longest - len(p)) + list(p) for p in prompts], device=self.device.device
-        )
-        uniform = _uniform_draws(len(prompts), columns - longest, sampling.seed)
-        rows = list(range(len(prompts)))
-        for step in range(columns - longest):
-            logits = self._forward(block, cache)
-            drawn = sample(logits, sampling, uniform[rows, step].to(self.device.device)).tolist()
-            yield from zip(rows, drawn, strict=True)
-            alive = [i for i, token in enumerate(drawn) if token not in self.stop]
-            if not alive:
-                return
-            if len(alive) < len(rows):
-                cache.keep(torch.tensor(alive, device=self.device.device))
-                rows = [rows[i] for i in alive]
-            block = torch.tensor([[drawn[i]] for i in alive], device=self.device.device)
-
-    def _forward(self, block: Tensor, cache: BatchCache) -> Tensor:
-        """Logits after the last column of `block`: float32 [rows, V]."""
-        columns = block.shape[1]
+    def step(self) -> list[tuple[Sequence, int]]:
+        """One pass. Returns the tokens that were drawn, stop tokens included, and whose they are;
+        those that are `finish`ed have left."""
+        planned = self._scheduler.plan()
+        if not planned:
+            return []
+        of_row = {sequence.row: sequence for sequence in planned}
+        parts = [Part(s.row, s.computed, stop) for s, stop in planned.items()]
+        ahead = Pass(self.cache, parts)
+        order = [of_row[part.row] for part in ahead.parts]
+        tokens: list[int] = []
+        for sequence, part in zip(order, ahead.parts, strict=True):
+            tokens += sequence.inside(part.start, part.stop)
         hidden = self.model.hidden(
-            block, positions=cache.positions(columns), mask=cache.mask(columns), cache=cache
-        )
-        cache.advance(columns)
-        return self.model.readout(hidden[:, -1:])[:, 0].float()
+            torch.tensor([tokens], device=self.device.device),
+            positions=ahead.positions,
+            cache=ahead,
+        )[0]
+        written = self._write(order, ahead, hidden)
+        self._score(order, ahead, hidden)
+        for sequence, part in zip(order, ahead.parts, strict=True):
+            self._scheduler.computed(sequence, part.stop)
+            if sequence.finish is not None:
+                self._scheduler.remove(sequence)
+        return written
 
-    def _check(self, prompts: Sequence[Sequence[int]]) -> None:
-        context = self.model.config.context
+    def _write(
+        self, order: Tokens[Sequence], ahead: Pass, hidden: Tensor
+    ) -> list[tuple[Sequence, int]]:
+        """Draw a token for each sequence that has been read to its end. hidden: [N, D]."""
+        ready = [
+            i
+            for i, (sequence, part) in enumerate(zip(order, ahead.parts, strict=True))
+            if sequence.scored is None and part.stop == sequence.length
+        ]
+        if not ready:
+            return []
+        rows = hidden if len(ready) == len(hidden) else hidden[ahead.last[ready]]
+        logits = self._logits(rows)
+        sequences = [order[i] for i in ready]
+        drawn = draw(logits, sequences)
+        for i, (sequence, token) in enumerate(zip(sequences, drawn, strict=True)):
+            if sequence.sampling.logprobs is not None:
+                sequence.chosen.append(_told(logits[i], token, sequence.sampling.logprobs))
+            sequence.write(token)
+        return list(zip(sequences, drawn, strict=True))
+
+    def _score(self, order: Tokens[Sequence], ahead: Pass, hidden: Tensor) -> None:
+        """The log-probabilities of tokens that are given. hidden: [N, D]."""
+        begin = 0
+        for sequence, (_, start, stop) in zip(order, ahead.parts, strict=True):
+            end = begin + stop - start
+            if sequence.scored is not None and stop >= sequence.scored:
+                first = max(start, sequence.scored - 1)
+                logprobs = self._logits(hidden[end - (stop - first) : end]).log_softmax(-1)
+                given = sequence.inside(first + 1, stop + 1)
+                told = logprobs.gather(1, _column(given, logprobs))[:, 0]
+                best = logprobs.max(-1)
+                columns = (told, best.indices, best.values)
+                for token, *rest in zip(given, *(c.tolist() for c in columns), strict=True):
+                    logprob, top, highest = rest
+                    sequence.chosen.append(Chosen(token, logprob, ((top, highest),)))
+                if stop == sequence.wanted:
+                    sequence.finish = "length"
+            begin = end
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        """Of hidden states [N, D]: float32 [N, V]."""
+        return self.model.readout(hidden[None])[0].float()
+
+    def _finish(self, sequences: Tokens[Sequence], advance: Advance | None) -> None:
+        """Step until all are finished; where that fails, none of them stays."""
+        done = 0
+        try:
+            while done < len(sequences):
+                self.step()
+                before, done = done, sum(sequence.finish is not None for sequence in sequences)
+                if advance is not None and done > before:
+                    advance(done - before)
+        finally:
+            for sequence in sequences:
+                self.cancel(sequence)
+
+    def check(self, prompts: Tokens[Tokens[int]]) -> None:
+        """Raises `InputError` for a prompt that cannot be continued."""
         for prompt in prompts:
             if not prompt:
                 raise InputError("a prompt is empty: give at least one token.")
-            if len(prompt) >= context:
-                raise InputError(
-                    f"a prompt has {len(prompt)} tokens, and the model's context holds {context}: "
-                    "shorten it."
-                )
+            self._check_length(len(prompt), room=1)
+
+    def _check_length(self, tokens: int, room: int = 0) -> None:
+        context = self.model.config.context
+        if tokens + room > context:
+            raise InputError(
+                f"a prompt has {tokens} tokens, and the model's context holds {context}: "
+                "shorten it."
+            )
 
 
-def _uniform_draws(rows: int, columns: int, seed: int) -> Tensor:
-    """Uniform numbers [rows, columns], each row a stream of its own (seed, row)."""
-    generators = (torch.Generator().manual_seed(derive_seed(seed, row)) for row in range(rows))
-    draws = [torch.rand(columns, dtype=torch.float64, generator=g) for g in generators]
-    return torch.stack(draws) if draws else torch.empty(0, columns, dtype=torch.float64)
+def draw(logits: Tensor, sequences: Tokens[Sequence]) -> list[int]:
+    """The next token of each sequence. logits: float32 [rows, V]; they stay as they are."""
+    rows = list(logits)
+    for i, sequence in enumerate(sequences):
+        if sequence.sampling.adjusts:
+            rows[i] = adjusted(logits[i], sequence.sampling, sequence.prompt, sequence.written)
+    if any(sequence.sampling.adjusts for sequence in sequences):
+        logits = torch.stack(rows)
+    drawn = [0] * len(sequences)
+    by_rule = sorted(range(len(sequences)), key=lambda i: _rule(sequences[i].sampling))
+    for rule, group in groupby(by_rule, key=lambda i: _rule(sequences[i].sampling)):
+        of = list(group)
+        greedy = rule[0] == 0
+        uniform = [0.0 if greedy else sequences[i].uniform() for i in of]
+        some = logits if len(of) == len(sequences) else logits[of]
+        numbers = torch.tensor(uniform, dtype=torch.float64, device=logits.device)
+        for i, token in zip(
+            of, sample(some, sequences[of[0]].sampling, numbers).tolist(), strict=True
+        ):
+            drawn[i] = token
+    return drawn
+
+
+def _rule(sampling: Sampling) -> tuple[float, int, float, float]:
+    """Sequences with the same one are drawn together."""
+    return sampling.temperature, sampling.top_k or 0, sampling.top_p, sampling.min_p
+
+
+def _told(logits: Tensor, token: int, most: int) -> Chosen:
+    logprobs = logits.log_softmax(-1)
+    likeliest = logprobs.topk(min(most, len(logprobs)))
+    pairs = zip(likeliest.indices.tolist(), likeliest.values.tolist(), strict=True)
+    return Chosen(token, float(logprobs[token]), tuple(pairs))
+
+
+def _column(tokens: Tokens[int], like: Tensor) -> Tensor:
+    return torch.tensor([*tokens], device=like.device)[:, None]
+
+
+def _positions(model: DecoderModel, device: Device, rows: int, memory: int | None) -> int:
+    """How many positions the cache holds."""
+    config = model.config
+    all_of_them = rows * -(-config.context // PAGE) * PAGE
+    each = position_bytes(config, device.compute_dtype)
+    if memory is None:
+        free = available_bytes()
+        if device.device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(device.device)
+        if free is None:
+            return all_of_them
+        memory = free // _SHARE
+    elif memory < config.context * each:
+        raise InputError(
+            f"a cache of {memory:,} bytes does not hold one text as long as the context, which "
+            f"takes {config.context * each:,}: give it more."
+        )
+    return min(all_of_them, memory // each) if each else all_of_them

@@ -3,7 +3,8 @@
 from groundup.layers.alibi import ALiBi
 from groundup.layers.alignment import Bahdanau, Luong
 from groundup.layers.attend import Implementation
-from groundup.layers.attention import GroupedQuery, KeyValueCache
+from groundup.layers.attention import GroupedQuery
+from groundup.layers.cache import Cache
 from groundup.layers.delta import GatedDelta
 from groundup.layers.latent import Latent
 from groundup.layers.mamba2 import Mamba2
@@ -22,10 +23,10 @@ __all__ = [
     "MLP",
     "ALiBi",
     "Bahdanau",
+    "Cache",
     "GatedDelta",
     "GroupedQuery",
     "Implementation",
-    "KeyValueCache",
     "Latent",
     "LayerNorm",
     "Learned",

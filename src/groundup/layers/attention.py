@@ -4,20 +4,18 @@ With as many key-value heads as query heads it is multi-head attention (Vaswani 
 one it is multi-query attention (Shazeer 2019).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from groundup.layers.attend import Implementation, attend
+from groundup.layers.cache import Bias, Cache, KeysValues
 from groundup.layers.heads import split_heads
 from groundup.layers.norm import Norm, RMSNorm, build_norm
 from groundup.layers.rope import Rotation
 from groundup.layers.shift import HeadShift
-
-KeysValues = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,43 +87,8 @@ def visible_pairs(tokens: int, window: int | None = None) -> int:
     return full * (full + 1) // 2 + (tokens - full) * full
 
 
-class KeyValueCache(Protocol):
-    """What a mixer needs of a cache: add the newest keys and values, get all so far; or a state
-    that stands for all so far.
-
-    length: how many positions it holds.
-    """
-
-    length: int
-
-    def real(self, columns: int) -> Tensor:
-        """Which of the next columns are not padding: bool [B, columns]."""
-        ...
-
-    def state(self, layer: int) -> Any:
-        """What the layer kept with `keep_state`, a tuple of tensors; None at the beginning."""
-        ...
-
-    def keep_state(self, layer: int, state: Any) -> None:
-        """Keep a tuple of tensors, each with a row for each of the batch."""
-        ...
-
-    def before(self, layer: int, keys: Tensor, values: Tensor) -> KeysValues:
-        """The keys and values, as projected, of the position before each; zeros before the first.
-
-        keys, values: [B, T_new, kv_heads, K] → the same shapes.
-        """
-        ...
-
-    def append(self, layer: int, keys: Tensor, values: Tensor) -> KeysValues:
-        """keys, values: [B, kv_heads, T_new, K] → all so far, [B, kv_heads, T_all, K]."""
-        ...
-
-
 class GroupedQueryAttention(nn.Module):
     """Queries, keys and values from x; attention; output projection."""
-
-    attend: Callable[..., Tensor] = staticmethod(attend)
 
     def __init__(self, config: GroupedQuery, width: int):
         super().__init__()
@@ -152,9 +115,9 @@ class GroupedQueryAttention(nn.Module):
         rotation: Rotation | None = None,
         interleaved: bool = False,
         mask: Tensor | None = None,
-        bias: Tensor | None = None,
+        bias: Tensor | Bias | None = None,
         documents: Tensor | None = None,
-        cache: KeyValueCache | None = None,
+        cache: Cache | None = None,
         layer: int = 0,
         borrowed: KeysValues | None = None,
         implementation: Implementation = "sdpa",
@@ -162,10 +125,10 @@ class GroupedQueryAttention(nn.Module):
         """x: [B, T, D] → [B, T, D], and the keys and values that it attended to.
 
         rotation, interleaved: see `layers.rope`; None leaves queries and keys as they are.
-        mask: bool [1 or B, 1, T, T_all], True where a query sees a key; None is causal.
-        bias: added to the attention logits, [H, T, T_all]. documents: integers [B, T], that no
-        shift crosses; the mask keeps them apart already.
-        cache: holds the keys and values of earlier positions; None attends within x.
+        mask: bool [1 or B, 1, T, T], True where a query sees a key; None is causal.
+        bias: added to the attention logits, [H, T, T]; with a cache, of given positions.
+        documents: integers [B, T], that no shift crosses; the mask keeps them apart already.
+        cache: has what stands before x, and says what each query sees; without, all is in x.
         borrowed: the keys and values of the layer below, for a layer that borrows.
         """
         B, T, _ = x.shape
@@ -177,21 +140,32 @@ class GroupedQueryAttention(nn.Module):
         )
         if borrowed is None:
             keys, values = self._keys_values(x, rotation, interleaved, documents, cache, layer)
-            if cache is not None:
-                keys, values = cache.append(layer, keys, values)
         else:
             keys, values = borrowed
-        attended = self.attend(
-            queries,
-            keys,
-            values,
-            scale=self.scale,
-            mask=mask,
-            bias=bias,
-            softcap=self.config.softcap,
-            sinks=self.sinks,
-            implementation=implementation,
-        )
+        if cache is None:
+            attended = attend(
+                queries,
+                keys,
+                values,
+                scale=self.scale,
+                mask=mask,
+                bias=cast(Tensor | None, bias),
+                softcap=self.config.softcap,
+                sinks=self.sinks,
+                implementation=implementation,
+            )
+        else:
+            attended = cache.attend(
+                layer,
+                queries,
+                keys,
+                values,
+                scale=self.scale,
+                window=self.config.window,
+                bias=cast(Bias | None, bias),
+                softcap=self.config.softcap,
+                sinks=self.sinks,
+            )
         return self.output(attended.transpose(1, 2).reshape(B, T, -1)), (keys, values)
 
     def project(self, memory: Tensor, documents: Tensor | None = None) -> KeysValues:
@@ -207,7 +181,7 @@ class GroupedQueryAttention(nn.Module):
         rotation: Rotation | None,
         interleaved: bool,
         documents: Tensor | None,
-        cache: KeyValueCache | None,
+        cache: Cache | None,
         layer: int,
     ) -> KeysValues:
         """Keys and values of x, [B, kv_heads, T, K] each, shifted; keys normalised and rotated."""

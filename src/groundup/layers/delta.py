@@ -10,6 +10,7 @@ It takes the place of attention, as Mamba-2 does; see `layers.delta_rule` for wh
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from groundup.layers.attend import Implementation
-from groundup.layers.attention import KeysValues, KeyValueCache
+from groundup.layers.cache import Bias, Cache, KeysValues
 from groundup.layers.convolution import ShortConvolution
 from groundup.layers.delta_rule import chunked_delta_rule, delta_rule
 from groundup.layers.mamba2 import draw_step_bias
@@ -136,32 +137,29 @@ class GatedDeltaMixer(nn.Module):
         rotation: Rotation | None = None,  # noqa: ARG002
         interleaved: bool = False,  # noqa: ARG002
         mask: Tensor | None = None,  # noqa: ARG002
-        bias: Tensor | None = None,  # noqa: ARG002
+        bias: Tensor | Bias | None = None,  # noqa: ARG002
         documents: Tensor | None = None,
-        cache: KeyValueCache | None = None,
+        cache: Cache | None = None,
         layer: int = 0,
         borrowed: KeysValues | None = None,  # noqa: ARG002
         implementation: Implementation = "sdpa",
     ) -> tuple[Tensor, None]:
         """x: [B, T, D] → [B, T, D], and nothing that another layer could borrow.
 
-        documents: integers [B, T]. With a cache, its padding is a document of its own.
-        implementation: "reference" follows the recurrence position by position.
+        documents: integers [B, T]. implementation: "reference" follows the recurrence position
+        by position.
         """
         rule = delta_rule if implementation == "reference" else chunked_delta_rule
         if cache is None:
             return self.mix(x, documents=documents, rule=rule)[0], None
-        documents = cache.real(x.shape[1]).long()
-        y, state = self.mix(x, documents=documents, state=cache.state(layer), rule=rule)
-        cache.keep_state(layer, state)
-        return y, None
+        return cache.carry(layer, x, partial(self.mix, rule=rule)), None
 
     def mix(
         self,
         x: Tensor,
+        state: DeltaState | None = None,
         *,
         documents: Tensor | None = None,
-        state: DeltaState | None = None,
         rule: Callable[..., tuple[Tensor, Tensor]] = chunked_delta_rule,
     ) -> tuple[Tensor, DeltaState]:
         """x: [B, T, D] → [B, T, D], and the state after x.

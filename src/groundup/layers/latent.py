@@ -6,12 +6,14 @@ keys would not let the two matrices be merged.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from groundup.layers.attend import Implementation, attend
-from groundup.layers.attention import KeysValues, KeyValueCache, visible_pairs
+from groundup.layers.attention import visible_pairs
+from groundup.layers.cache import Bias, Cache, KeysValues
 from groundup.layers.norm import RMSNorm
 from groundup.layers.rope import Rotation, rotate
 
@@ -57,8 +59,9 @@ class Latent:
 
     @property
     def cached(self) -> tuple[int, int, int]:
-        """Heads and widths of the keys and values that a cache holds."""
-        return 1, self.rope_width, self.rank
+        """Heads and widths of the keys and values that a cache holds: of each position the latent
+        and the rotated key behind it, of which the latent serves as value, too."""
+        return 1, self.rank + self.rope_width, 0
 
     def matrix_parameters(self, width: int) -> int:
         """Weights that multiply every token."""
@@ -105,16 +108,16 @@ class LatentAttention(nn.Module):
         rotation: Rotation | None = None,
         interleaved: bool = False,
         mask: Tensor | None = None,
-        bias: Tensor | None = None,
+        bias: Tensor | Bias | None = None,
         documents: Tensor | None = None,  # noqa: ARG002
-        cache: KeyValueCache | None = None,
+        cache: Cache | None = None,
         layer: int = 0,
         borrowed: KeysValues | None = None,  # noqa: ARG002
         implementation: Implementation = "sdpa",
     ) -> tuple[Tensor, KeysValues]:
         """x: [B, T, D] → [B, T, D], and the rotated keys and latents; see `GroupedQueryAttention`.
 
-        Where one position is read with a cache, keys and values are never made: see `_absorbed`.
+        With a cache, keys and values are never made: see `_absorbed`.
         """
         B, T, _ = x.shape
         c = self.config
@@ -126,10 +129,12 @@ class LatentAttention(nn.Module):
             turned = rotate(turned, rotation, interleaved=interleaved)
             key = rotate(key, rotation, interleaved=interleaved)
         queries, turned, key, latent = (t.transpose(1, 2) for t in (queries, turned, key, latent))
-        if cache is not None:
-            key, latent = cache.append(layer, key, latent)
-        read = self._absorbed if cache is not None and T == 1 else self._expanded
-        attended = read(queries, turned, key, latent, mask, bias, implementation)
+        if cache is None:
+            bias = cast(Tensor | None, bias)
+            attended = self._expanded(queries, turned, key, latent, mask, bias, implementation)
+        else:
+            bias = cast(Bias | None, bias)
+            attended = self._absorbed(queries, turned, key, latent, bias, cache, layer)
         return self.output(attended.transpose(1, 2).reshape(B, T, -1)), (key, latent)
 
     def _expanded(
@@ -167,9 +172,9 @@ class LatentAttention(nn.Module):
         turned: Tensor,
         key: Tensor,
         latent: Tensor,
-        mask: Tensor | None,
-        bias: Tensor | None,
-        implementation: Implementation,
+        bias: Bias | None,
+        cache: Cache,
+        layer: int,
     ) -> Tensor:
         """The same, with the matrices that make keys and values moved to the other side of the
         products: q · (U c) = (Uᵀ q) · c. All heads then read the latents themselves, as in
@@ -178,14 +183,13 @@ class LatentAttention(nn.Module):
         c = self.config
         weight = self.up.weight.to(queries.dtype).view(c.heads, -1, c.rank)
         key_up, value_up = weight.split((c.key_width, c.value_width), dim=1)
-        read = attend(
+        read = cache.attend(
+            layer,
             torch.cat((queries @ key_up, turned), dim=-1),
             torch.cat((latent, key), dim=-1),
             latent,
             scale=self.scale,
-            mask=mask,
             bias=bias,
-            implementation=implementation,
         )
         return read @ value_up.mT
 

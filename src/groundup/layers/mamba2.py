@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from groundup.layers.attend import Implementation
-from groundup.layers.attention import KeysValues, KeyValueCache
+from groundup.layers.cache import Bias, Cache, KeysValues
 from groundup.layers.convolution import ShortConvolution
 from groundup.layers.rope import Rotation
 from groundup.layers.ssd import chunked_scan, scan
@@ -133,18 +133,17 @@ class Mamba2Mixer(nn.Module):
         rotation: Rotation | None = None,  # noqa: ARG002
         interleaved: bool = False,  # noqa: ARG002
         mask: Tensor | None = None,  # noqa: ARG002
-        bias: Tensor | None = None,  # noqa: ARG002
+        bias: Tensor | Bias | None = None,  # noqa: ARG002
         documents: Tensor | None = None,
-        cache: KeyValueCache | None = None,
+        cache: Cache | None = None,
         layer: int = 0,
         borrowed: KeysValues | None = None,  # noqa: ARG002
         implementation: Implementation = "sdpa",
     ) -> tuple[Tensor, None]:
         """x: [B, T, D] → [B, T, D], and nothing that another layer could borrow.
 
-        documents: integers [B, T]; neither convolution nor state crosses from one to the next. With
-        a cache, its padding is a document of its own. implementation: "reference" follows the
-        recurrence position by position.
+        documents: integers [B, T]; neither convolution nor state crosses from one to the next.
+        implementation: "reference" follows the recurrence position by position.
         """
         run = (
             scan
@@ -153,17 +152,14 @@ class Mamba2Mixer(nn.Module):
         )
         if cache is None:
             return self.mix(x, documents=documents, run=run)[0], None
-        documents = cache.real(x.shape[1]).long()
-        y, state = self.mix(x, documents=documents, state=cache.state(layer), run=run)
-        cache.keep_state(layer, state)
-        return y, None
+        return cache.carry(layer, x, partial(self.mix, run=run)), None
 
     def mix(
         self,
         x: Tensor,
+        state: Mamba2State | None = None,
         *,
         documents: Tensor | None = None,
-        state: Mamba2State | None = None,
         run: Callable[..., tuple[Tensor, Tensor]] = chunked_scan,
     ) -> tuple[Tensor, Mamba2State]:
         """x: [B, T, D] → [B, T, D], and the state after x.

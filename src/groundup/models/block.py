@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from groundup.kernels import cpu
 from groundup.layers import (
     ALiBi,
+    Cache,
     GatedDelta,
     Implementation,
-    KeyValueCache,
     Learned,
     Mamba2,
     NoPE,
@@ -24,7 +24,7 @@ from groundup.layers import (
     RouterReport,
     Sinusoidal,
 )
-from groundup.layers.attention import KeysValues
+from groundup.layers.cache import Bias, KeysValues
 from groundup.layers.dropout import Dropout
 from groundup.layers.moe import MixtureOfExperts
 from groundup.layers.norm import build_norm
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 Position = RoPE | ALiBi | RelativeBias | Learned | Sinusoidal | NoPE
 Placement = Literal["pre", "post", "sandwich", "after"]
 
-# What positions are to a block's attention: a rotation, or a bias of its logits, or neither.
-View = tuple[tuple[Tensor, Tensor] | None, Tensor | None]
+# What positions are to a block's attention: a rotation, or a bias of its logits, or neither. With a
+# cache, the bias is one of the positions that the cache names.
+View = tuple[tuple[Tensor, Tensor] | None, Tensor | Bias | None]
 
 
 class Positions(nn.Module):
@@ -81,14 +82,14 @@ class PositionView(nn.Module):
         biased = isinstance(position, ALiBi | RelativeBias)
         self.bias = cast(ALiBi | RelativeBias, position).build(size) if biased else None
 
-    def forward(self, positions: Tensor, keys: int) -> View:
-        """positions: those of the queries, [T] or [B, T]. keys: S, of which they are the last T."""
+    def forward(self, positions: Tensor, *, cached: bool = False) -> View:
+        """positions: integers [T] or [B, T]."""
         if self.rotation is not None:
             return self.rotation(positions), None
-        if self.bias is None:
-            return None, None
-        column = torch.arange(keys, device=positions.device)  # distances are those of the columns
-        return None, self.bias(column[-positions.shape[-1] :], column)
+        if self.bias is None or cached:
+            return None, self.bias
+        column = torch.arange(positions.shape[-1], device=positions.device)
+        return None, self.bias(column, column)  # distances are those of the columns
 
 
 class Block(nn.Module):
@@ -120,7 +121,7 @@ class Block(nn.Module):
         view: View,
         mask: Tensor | None,
         documents: Tensor | None = None,
-        cache: KeyValueCache | None = None,
+        cache: Cache | None = None,
         layer: int,
         borrowed: KeysValues | None = None,
         implementation: Implementation,

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from groundup.layers import Implementation, KeyValueCache, RouterReport
+from groundup.layers import Cache, Implementation, RouterReport
 from groundup.layers.attend import causal_mask
-from groundup.layers.attention import KeysValues
+from groundup.layers.cache import KeysValues
 from groundup.layers.documents import together
 from groundup.layers.dropout import Dropout
 from groundup.models.block import Block, Positions
@@ -47,25 +47,20 @@ class CausalStack(nn.Module):
         return torch.get_autocast_dtype(device.type) if narrow else torch.float32
 
     def visible(
-        self,
-        T: int,
-        S: int,
-        window: int | None,
-        mask: Tensor | None,
-        documents: Tensor | None,
+        self, T: int, window: int | None, mask: Tensor | None, documents: Tensor | None
     ) -> Tensor | None:
-        """bool [1 or B, 1, T, S]: what each of the last T positions sees of S; None where causal.
+        """bool [1 or B, 1, T, T]: what each position sees of all; None where causal.
 
         window, mask, documents: as in `through`.
         """
-        if window is not None and window >= S:
+        if window is not None and window >= T:
             window = None
         if mask is None and documents is None and window is None:
             return None
         visible = mask
         if mask is None or window is not None:
             device = next(self.parameters()).device
-            visible = causal_mask(T, S, device, window=window)[None, None]
+            visible = causal_mask(T, T, device, window=window)[None, None]
             visible = visible if mask is None else visible & mask
         assert visible is not None
         return visible if documents is None else visible & together(documents)
@@ -79,26 +74,27 @@ class CausalStack(nn.Module):
         x: Tensor,
         positions: Tensor,
         *,
-        keys: int,
         documents: Tensor | None = None,
         mask: Tensor | None = None,
-        cache: KeyValueCache | None = None,
+        cache: Cache | None = None,
         implementation: Implementation = "sdpa",
         reports: list[RouterReport] | None = None,
         recompute: bool = False,
     ) -> Tensor:
         """The residual stream after the last of `layers`: [B, T, D], from that before the first.
 
-        positions: as in `forward`. keys: S, of which they are the last T. documents: numbered.
+        positions: as in `forward`. documents: numbered. cache: says itself what is seen.
         """
         T = positions.shape[-1]
-        views = [module(positions, keys) for module in self.positions.views]
+        cached = cache is not None
+        views = [module(positions, cached=cached) for module in self.positions.views]
         masks: dict[int | None, Tensor | None] = {}
         lent: KeysValues | None = None
         for layer, block in self.layers():
             assert isinstance(block, Block)
             if block.window not in masks:
-                masks[block.window] = self.visible(T, keys, block.window, mask, documents)
+                seen = None if cached else self.visible(T, block.window, mask, documents)
+                masks[block.window] = seen
             run = recomputed(block) if recompute else block
             x, lent, report = run(
                 x,

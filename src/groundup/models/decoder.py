@@ -20,10 +20,10 @@ from groundup.core.errors import InputError
 from groundup.layers import (
     GLU,
     MLP,
+    Cache,
     GatedDelta,
     GroupedQuery,
     Implementation,
-    KeyValueCache,
     Latent,
     Learned,
     Mamba2,
@@ -208,16 +208,18 @@ class DecoderModel(CausalStack):
         positions: Tensor | None = None,
         documents: Tensor | None = None,
         mask: Tensor | None = None,
-        cache: KeyValueCache | None = None,
+        cache: Cache | None = None,
         implementation: Implementation = "sdpa",
         reports: list[RouterReport] | None = None,
     ) -> Tensor:
         """Logits of the token that follows each position.
 
         tokens: integers [B, T]. positions: integers [T] or [B, T], by default 0 … T−1, in each
-        document anew. documents: integers [B, T], without a cache; a new one begins wherever the
-        number changes, and sees nothing of those before. Padding is a document, too.
-        mask: bool [B, 1, T, T_all], True where attention's query sees a key; by default causal.
+        document anew. documents: integers [B, T]; a new one begins wherever the number changes, and
+        sees nothing of those before. Padding is a document, too.
+        mask: bool [B, 1, T, T], True where attention's query sees a key; by default causal.
+        cache: has what stands before the tokens, and keeps them, too; it says what each token
+        sees, in place of a mask and of documents, and needs to be given their positions.
         reports: takes what each router did, in the order of the blocks.
         Returns [B, T, V].
         """
@@ -275,7 +277,7 @@ class DecoderModel(CausalStack):
         positions: Tensor | None = None,
         documents: Tensor | None = None,
         mask: Tensor | None = None,
-        cache: KeyValueCache | None = None,
+        cache: Cache | None = None,
         implementation: Implementation = "sdpa",
         reports: list[RouterReport] | None = None,
         recompute: bool = False,
@@ -285,18 +287,17 @@ class DecoderModel(CausalStack):
         recompute: of each block keep the input alone for the backward pass.
         """
         T = tokens.shape[1]
-        S = T if cache is None else cache.length + T
-        check_length(S, self.config.context)
+        if cache is None:
+            check_length(T, self.config.context)
+        elif positions is None or documents is not None or mask is not None:
+            raise ValueError("with a cache, positions are to be given, and no documents or mask")
         if documents is not None:
-            if cache is not None:
-                raise InputError("packed documents are read whole: give no cache with them.")
             documents = numbered(documents)
         if positions is None:
-            positions = places(documents, T, tokens.device) + (S - T)
+            positions = places(documents, T, tokens.device)
         return self.through(
             self.embed(tokens, positions),
             positions,
-            keys=S,
             documents=documents,
             mask=mask,
             cache=cache,

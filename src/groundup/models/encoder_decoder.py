@@ -167,7 +167,7 @@ class EncoderDecoderModel(nn.Module):
         T = target.shape[1]
         theirs, ours = (None, None) if documents is None else map(numbered, documents)
         x = self._embed(target, self.positions, ours)
-        view = self.positions.views[0](torch.arange(T, device=x.device), T)
+        view = self.positions.views[0](torch.arange(T, device=x.device))
         before, mask = None, seen(real, memory.shape[1], memory.device)
         if theirs is not None and ours is not None:
             before = causal_mask(T, T, x.device) & together(ours)

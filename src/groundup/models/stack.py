@@ -34,7 +34,7 @@ class Encoder(nn.Module):
         """
         S = x.shape[1]
         at = torch.arange(S, device=x.device)
-        views = [module(at, S) for module in self.positions.views]
+        views = [module(at) for module in self.positions.views]
         mask = seen(real, S, x.device)
         if documents is not None:
             mask = mask & together(numbered(documents))

@@ -24,13 +24,13 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from groundup.core.errors import InputError
 from groundup.core.processes import Group
 from groundup.core.regions import bounds
-from groundup.layers import ALiBi, GroupedQuery, Implementation, RelativeBias
-from groundup.layers.attention import GroupedQueryAttention, KeysValues
+from groundup.layers import ALiBi, GroupedQuery, RelativeBias
+from groundup.layers.cache import Bias, KeysValues
 from groundup.layers.documents import borders
 from groundup.models import Decoder
 from groundup.parallel.collectives import gather_rows
@@ -70,28 +70,16 @@ def chunks_of(tokens: int, size: int, rank: int) -> tuple[Chunk, Chunk]:
     return first, second
 
 
-def install_ring(model: nn.Module) -> None:
-    """Let the model's attention take its keys and values from the `Ring` that it is given as a
-    cache."""
-    for module in model.modules():
-        if isinstance(module, GroupedQueryAttention):
-            attend = _Attend(module.config.window)
-            module.attend = eager(attend)
-            module.register_forward_pre_hook(eager(attend.begin), with_kwargs=True)
-
-
 class Ring:
     """The processes that share the sequences of a pass. tokens: of a whole one. documents: of all
     of its tokens, numbered, [B, T], or None.
 
-    To `GroupedQueryAttention` it is a cache (as far as that uses `layers.attention.KeyValueCache`)
-    that knows the keys and values of the position before each; `check_context` lets no other mixer
-    through.
+    To `GroupedQueryAttention` it is a cache, as far as that uses `layers.cache.Cache`;
+    `check_context` lets no other mixer through.
     """
 
     def __init__(self, group: Group, tokens: int, documents: Tensor | None):
         self.group, self.documents = group, documents
-        self.length = 0  # of what was cached before
         self.chunks = [chunks_of(tokens, group.size, rank) for rank in range(group.size)]
 
     @property
@@ -125,46 +113,27 @@ class Ring:
             shifted = shifted.masked_fill(fresh[..., None, None, None], 0.0)
         return shifted[:, :, 0], shifted[:, :, 1]
 
-    def append(self, layer: int, keys: Tensor, values: Tensor) -> KeysValues:  # noqa: ARG002
-        """What goes round is what a process has."""
-        return keys, values
-
-    def _place(self, chunk: int) -> int:
-        """Where a chunk's end stands among those of all processes, two each."""
-        return 2 * chunk if chunk < self.group.size else 2 * (2 * self.group.size - 1 - chunk) + 1
-
-
-class _Attend:
-    """See `layers.attend.attend`."""
-
-    def __init__(self, window: int | None):
-        self._window = window
-        self._ring: Ring | None = None
-
-    def begin(self, module: nn.Module, inputs: Any, named: dict[str, Any]) -> None:  # noqa: ARG002
-        """A pass begins, perhaps one that computes anew: with the ring of that pass."""
-        self._ring = named["cache"]
-
-    def __call__(
+    @eager
+    def attend(
         self,
+        layer: int,  # noqa: ARG002
         queries: Tensor,
         keys: Tensor,
         values: Tensor,
         *,
         scale: float,
-        mask: Tensor | None = None,  # noqa: ARG002
-        bias: Tensor | None = None,  # noqa: ARG002
+        window: int | None = None,
+        bias: Bias | None = None,  # noqa: ARG002
         softcap: float | None = None,  # noqa: ARG002
         sinks: Tensor | None = None,  # noqa: ARG002
-        implementation: Implementation = "sdpa",  # noqa: ARG002
     ) -> Tensor:
-        assert self._ring is not None
-        return _RingAttention.apply(
-            queries,
-            torch.stack((keys, values)),
-            _Round(self._ring, self._window, queries.device),
-            scale,
-        )
+        """See `layers.cache.Cache`; `check_context` lets neither bias nor softcap nor sinks in."""
+        geometry = _Round(self, window, queries.device)
+        return _RingAttention.apply(queries, torch.stack((keys, values)), geometry, scale)
+
+    def _place(self, chunk: int) -> int:
+        """Where a chunk's end stands among those of all processes, two each."""
+        return 2 * chunk if chunk < self.group.size else 2 * (2 * self.group.size - 1 - chunk) + 1
 
 
 class _Round:

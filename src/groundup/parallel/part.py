@@ -14,7 +14,7 @@ from groundup.core.errors import InputError
 from groundup.core.mesh import Axis, Mesh
 from groundup.core.processes import Group
 from groundup.core.regions import Region, bounds
-from groundup.layers import GroupedQuery, Implementation, KeyValueCache, MoE, RouterReport
+from groundup.layers import Cache, GroupedQuery, Implementation, MoE, RouterReport
 from groundup.layers.documents import numbered, places
 from groundup.layers.moe import MixtureOfExperts
 from groundup.models import Decoder, DecoderModel
@@ -22,7 +22,7 @@ from groundup.models.block import Readout
 from groundup.models.decoder import check_length
 from groundup.models.families import Architecture
 from groundup.models.recompute import Recompute, in_parts
-from groundup.parallel.context import Ring, check_context, install_ring, ring_volume
+from groundup.parallel.context import Ring, check_context, ring_volume
 from groundup.parallel.experts import MATRICES, check_experts, share_experts
 from groundup.parallel.pipeline import Pipeline, Schedule, blocks_of
 from groundup.parallel.replicated import broadcast
@@ -165,8 +165,6 @@ class PartOfDecoder(DecoderModel):
         self._tensor = TensorParallel(mesh.over("tensor"), config)
         if mesh.sizes["tensor"] > 1:
             self._tensor.install(self)
-        if self._context.size > 1:
-            install_ring(self)
         self._shortest = _shortest(mesh.sizes)
 
     def _remove(self) -> None:
@@ -219,9 +217,8 @@ class PartOfDecoder(DecoderModel):
         x = self.through(
             x,
             positions,
-            keys=positions.shape[-1],
             documents=documents if ring is None else None,
-            cache=cast(KeyValueCache | None, ring),  # all of one that these mixers use
+            cache=cast(Cache | None, ring),  # all of one that these mixers use
             implementation=implementation,
             reports=reports,
             recompute=recompute == "blocks",
@@ -263,18 +260,6 @@ class PartOfDecoder(DecoderModel):
             if isinstance(mlp, MoE):
                 sent += 4 * mlp.active * self._experts.ring * stream
         return sent
-
-    def visible(
-        self,
-        T: int,
-        S: int,
-        window: int | None,
-        mask: Tensor | None,
-        documents: Tensor | None,
-    ) -> Tensor | None:
-        if self._context.size > 1:  # a ring needs no mask of all pairs
-            return None
-        return super().visible(T, S, window, mask, documents)
 
     def _below(self, tokens: Tensor, positions: Tensor) -> Tensor:
         """The residual stream before the first block of this process: [B, T_r, D]."""

@@ -1,0 +1,68 @@
+"""Pages of a cache: stretches of so many positions, handed to sequences one by one as they grow
+(Kwon et al. 2023, "Efficient memory management for large language model serving with
+PagedAttention", section 4).
+
+A page that is full may be given a name, which says what stands in it and in all pages before it.
+Sequences that begin alike then share pages; one that nobody uses keeps its contents until its place
+is needed, those that were left longest ago first.
+"""
+
+from collections import OrderedDict
+
+
+class Pages:
+    """Pages 1 … count. Page 0 is nobody's: what is written there nobody reads."""
+
+    def __init__(self, count: int):
+        self.count = count
+        self._blank = list(range(count, 0, -1))
+        self._idle: OrderedDict[int, None] = OrderedDict()  # named, and nobody's at the moment
+        self._users = [0] * (count + 1)
+        self._names: dict[int, bytes] = {}
+        self._pages: dict[bytes, int] = {}
+
+    @property
+    def free(self) -> int:
+        """How many could be taken now."""
+        return len(self._blank) + len(self._idle)
+
+    def take(self) -> int:
+        """A page for one user. There must be a free one."""
+        if self._blank:
+            page = self._blank.pop()
+        else:
+            page, _ = self._idle.popitem(last=False)
+            del self._pages[self._names.pop(page)]
+        self._users[page] = 1
+        return page
+
+    def named(self, name: bytes) -> bool:
+        """Whether there is a page with this name."""
+        return name in self._pages
+
+    def is_idle(self, name: bytes) -> bool:
+        """Whether the page with this name is free, so that sharing it takes one."""
+        return self._pages.get(name) in self._idle
+
+    def share(self, name: bytes) -> int:
+        """The page with this name, for one more user."""
+        page = self._pages[name]
+        self._idle.pop(page, None)
+        self._users[page] += 1
+        return page
+
+    def name(self, page: int, name: bytes) -> None:
+        """Say what a full page holds. The first page with a name keeps it."""
+        if name not in self._pages and page not in self._names:
+            self._names[page] = name
+            self._pages[name] = page
+
+    def give_back(self, page: int) -> None:
+        """One user less."""
+        self._users[page] -= 1
+        if self._users[page] > 0:
+            return
+        if page in self._names:
+            self._idle[page] = None
+        else:
+            self._blank.append(page)
