@@ -240,3 +240,43 @@ def losses_back(
     columns: int,
     /,
 ) -> None: ...
+
+# Of a model that generates.
+
+def product(
+    threads: int,
+    narrow: bool,
+    x: int,
+    weights: int,
+    scales: int,
+    bias: int,
+    y: int,
+    rows: int,
+    inner: int,
+    outputs: int,
+    /,
+) -> None: ...
+def reach(
+    threads: int,
+    narrow: bool,
+    queries: int,
+    keys: int,
+    values: int,
+    tables: int,
+    first: int,
+    last: int,
+    sinks: int,
+    y: int,
+    tokens: int,
+    query_rows: int,
+    heads: int,
+    key_heads: int,
+    width: int,
+    key_width: int,
+    value_width: int,
+    value_stride: int,
+    columns: int,
+    scale: float,
+    softcap: float,
+    /,
+) -> None: ...

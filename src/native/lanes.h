@@ -89,6 +89,17 @@ template <typename Work> INLINE void each_lanes(i64 count, const Work &work) {
   if (i < count) work(i, Some{count - i});
 }
 
+// a · b + c, rounded once, wherever it stands: the compiler would choose anew at each place.
+#ifdef BFLOAT16_UNITS
+INLINE Floats fused(Floats a, Floats b, Floats c) {
+  return (Floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+#else
+INLINE Floats fused(Floats a, Floats b, Floats c) {
+  return (Floats)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+#endif
+
 INLINE Floats all(float number) { return Floats{} + number; }
 
 // 0, 1, 2, …

@@ -69,6 +69,28 @@ template <typename T> struct Losses {
   i64 columns;
 };
 
+// y = x · wᵀ, times the scales of the outputs and with their biases, where there are any.
+template <typename W, typename T> struct Product {
+  const W *weights; // [outputs, inner]
+  const T *x;       // [rows, inner]
+  i64 rows, inner, stride; // stride: from a row of y to the next
+  const float *scales, *bias;
+};
+
+// What one token reads with the query heads that share a head of keys and values. A page holds PAGE slots.
+template <typename T> struct Reach {
+  static constexpr i64 PAGE = 16, MOST_HEADS = 256;
+  const T *queries;
+  i64 query_stride, heads;
+  const T *keys, *values;       // of this head, of slot 0
+  i64 key_stride, value_stride; // from one slot to the next
+  i64 width, value_width;
+  const std::int32_t *pages;    // of the sequence
+  i64 first, last;              // the positions that are seen, without the last
+  float scale, softcap;         // softcap: 0 for none
+  const float *sinks;           // [heads]; or null
+};
+
 // The loops for one format and one kind of processor.
 template <typename T> struct Loops {
   // scales: ρ of each row. dweight: what these rows add up to.
@@ -88,6 +110,11 @@ template <typename T> struct Loops {
   void (*log_sums)(const T *logits, float *sums, i64 rows, i64 columns);
   // dx = a · softmax(logits), and less b at the target, for a row's own a and b.
   void (*losses_back)(const Losses<T> &, const float *a, const float *b, T *dx, i64 rows);
+  // Outputs from `first` on; y is that of the first output.
+  void (*product)(const Product<T, T> &, i64 first, i64 outputs, T *y);
+  void (*product_of_bytes)(const Product<std::int8_t, T> &, i64 first, i64 outputs, T *y);
+  // y: [heads, value_width]. room: as many numbers.
+  void (*reach)(const Reach<T> &, T *y, float *room);
 };
 
 // They are compiled once for each kind of processor (wide_*.cpp). Those of the widest that this one is are

@@ -14,6 +14,7 @@
 #include "calls.h"
 #include "decoder.h"
 #include "memory.h"
+#include "serving.h"
 #include "trainer.h"
 #include "updates.h"
 
@@ -444,6 +445,8 @@ PYBIND11_MODULE(_native, module) {
   define_heads(module);
   define_softmax(module);
   define_losses(module);
+  define_product(module);
+  define_reach(module);
 }
 
 } // namespace groundup

@@ -20,7 +20,7 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{% if message.role == 'user' %}<|user|>{{ message.content }}"
     "{% elif message.role == 'assistant' %}<|assistant|>{{ message.content }}<|endoftext|>"
-    "{% endif %}{% endfor %}"
+    "{% else %}{{ raise_exception('there is no role ' ~ message.role) }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 

@@ -19,6 +19,7 @@ _COMMANDS = {
     "watch": "Follow a training that goes on.",
     "chat": "Talk to the model of a run.",
     "generate": "Continue a prompt with the model of a run.",
+    "serve": "Serve a model behind OpenAI's API.",
     "tokenizer": "Train tokenizers, compare them, and see what they make of a text.",
     "report": "Write a run's report again, and say where it is.",
     "import": "Make a run of a model in Hugging Face's format.",

@@ -116,6 +116,26 @@ def learn(
 @command.command(
     epilog="""\b
 Examples:
+  groundup bench inference --quick
+  groundup bench inference --json"""
+)
+@click.option("--quick", is_flag=True, help="Fewer tokens and requests: within two minutes.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def inference(quick: bool, as_json: bool) -> None:
+    """Generation with 97 M weights: alone, together, prompts, and requests that come one by one."""
+    from groundup.bench.inference import bench_inference
+    from groundup.bench.result import print_result
+
+    result = bench_inference(quick=quick)
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        print_result(result)
+
+
+@command.command(
+    epilog="""\b
+Examples:
   groundup bench models --quick
   groundup bench models --only Llama --only Mamba-2
   groundup bench models --json > models.json"""

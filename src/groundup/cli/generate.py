@@ -1,14 +1,16 @@
 """`groundup generate`."""
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from groundup.infer import Engine, Sampling
+    from groundup.loading import Served
     from groundup.tokenizers import Tokenizer
 
 
@@ -16,41 +18,65 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   groundup generate runs/quickstart "def mean(values):"
-  echo "import os" | groundup generate runs/quickstart -"""
+  echo "import os" | groundup generate runs/quickstart -
+  groundup generate runs/quickstart --prompts prompts.jsonl --out answers.jsonl"""
 )
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument("prompt")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("prompt", required=False)
+@click.option(
+    "--prompts",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help='Lines such as {"prompt": "…"} or {"messages": […]}, to be answered into --out.',
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Where to.")
 @click.option(
     "--stage", type=click.Choice(["base", "sft", "grpo"]), default="base", show_default=True
 )
 @click.option("--temperature", type=float, default=0.8, show_default=True)
+@click.option("--top-p", type=float, default=1.0, show_default=True)
 @click.option("--max-tokens", type=int, default=128, show_default=True)
+@click.option("--stop", multiple=True, metavar="TEXT", help="Ends an answer; repeatable.")
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="With --prompts: print figures as JSON.")
 def command(
-    run: Path, prompt: str, stage: str, temperature: float, max_tokens: int, seed: int
+    model: Path,
+    prompt: str | None,
+    prompts: Path | None,
+    out: Path | None,
+    stage: str,
+    temperature: float,
+    top_p: float,
+    max_tokens: int,
+    stop: tuple[str, ...],
+    seed: int,
+    as_json: bool,
 ) -> None:
-    """Continue PROMPT with the model of a run; `-` reads it from standard input."""
-    from groundup.align.chat import END_OF_TEXT
+    """Continue PROMPT with MODEL, a run or a directory of Hugging Face; `-` reads it from standard
+    input. Or answer a file of prompts, in its order; killed, it goes on where it was."""
     from groundup.core.device import select_device, tune_cpu
-    from groundup.infer import Engine, load_run
-    from groundup.infer.load import document_ends
+    from groundup.infer import Engine
+    from groundup.loading import load_served
 
+    if (prompt is None) == (prompts is None) or (prompts is None) != (out is None):
+        raise click.UsageError("give a PROMPT, or a file of --prompts and --out.")
+    sampling = sampling_of(max_tokens, temperature, seed, top_p)
     text = sys.stdin.read() if prompt == "-" else prompt
     tune_cpu()
-    model, tokenizer, _ = load_run(run, stage)
-    begin, end = document_ends(run, tokenizer.special_tokens.get(END_OF_TEXT))
-    engine = Engine(model, select_device(), stop=end)
-    sampling = sampling_of(max_tokens, temperature, seed)
-    tokens = [*begin, *tokenizer.encode_ordinary(text)]
-    print_stream(engine, tokenizer, tokens, sampling, opening=text)
+    served = load_served(model, stage)
+    engine = Engine(served.model, select_device(), stop=served.ends)
+    if prompts is not None and out is not None:
+        _answer(engine, served, prompts, out, sampling, stop, as_json=as_json)
+    elif text is not None:
+        tokens = served.prompt(text)
+        print_stream(engine, served.tokenizer, tokens, sampling, opening=text, stop=stop)
 
 
-def sampling_of(max_tokens: int, temperature: float, seed: int) -> "Sampling":
+def sampling_of(max_tokens: int, temperature: float, seed: int, top_p: float = 1.0) -> "Sampling":
     """The options as a config; a wrong one is a usage error."""
     from groundup.infer import Sampling
 
     try:
-        return Sampling(max_tokens=max_tokens, temperature=temperature, seed=seed)
+        return Sampling(max_tokens=max_tokens, temperature=temperature, seed=seed, top_p=top_p)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from error
 
@@ -61,18 +87,70 @@ def print_stream(
     prompt: Sequence[int],
     sampling: "Sampling",
     opening: str = "",
+    stop: Sequence[str] = (),
 ) -> None:
     """Print `opening`, and a completion as it is drawn, whole characters at a time.
 
     What a model writes is untrusted: control characters are shown and not obeyed.
     """
+    from groundup.infer.text import Writer
     from groundup.report.formats import visible
-    from groundup.tokenizers import StreamDecoder
 
+    writer = Writer(tokenizer, stop)
     tokens = engine.stream(prompt, sampling)
     click.echo(opening, nl=False)
-    decoder = StreamDecoder(tokenizer)
     for token in tokens:
-        click.echo(visible(decoder.push(token)), nl=False)
+        click.echo(visible(writer.push(token)), nl=False)
         sys.stdout.flush()
-    click.echo(visible(decoder.finish()))
+        if writer.stopped:
+            break
+    click.echo(visible(writer.finish()))
+
+
+def _answer(
+    engine: "Engine",
+    served: "Served",
+    prompts: Path,
+    out: Path,
+    sampling: "Sampling",
+    stop: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
+    from groundup.core.errors import InputError
+    from groundup.core.progress import make_console, progress_bar
+    from groundup.infer.batch import answer_file
+
+    def encode(record: dict[str, Any]) -> list[int]:
+        text, messages = record.get("prompt"), record.get("messages")
+        if isinstance(text, str):
+            return served.prompt(text)
+        if not isinstance(messages, list):
+            raise InputError('it has neither a "prompt", a string, nor "messages", a list')
+        for message in messages:
+            said = message if isinstance(message, dict) else {}
+            if not (isinstance(said.get("role"), str) and isinstance(said.get("content"), str)):
+                raise InputError('a message has no "role" or no "content" that is a string')
+        return served.conversation(messages)
+
+    with prompts.open("rb") as lines:
+        total = sum(1 for _ in lines)
+    with progress_bar(make_console(), "answering", total) as advance:
+        done = answer_file(
+            engine,
+            served.tokenizer,
+            prompts,
+            out,
+            encode,
+            sampling,
+            stop=stop,
+            advance=advance,
+        )
+    rate = done.tokens / done.seconds if done.seconds else 0.0
+    if as_json:
+        click.echo(json.dumps({**vars(done), "tokens_per_second": rate}))
+    else:
+        click.echo(
+            f"{done.prompts} prompts answered in {out}, {done.resumed} of them before; "
+            f"{done.tokens:,} tokens in {done.seconds:.1f} s, {rate:,.0f} a second."
+        )

@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from groundup.infer.pages import Pages
+from groundup.kernels.cpu.reach import PAGE
 from groundup.layers import GatedDelta, GroupedQuery, Mamba2
 from groundup.models import Decoder
-
-PAGE = 16  # positions
 
 
 class Part(NamedTuple):
@@ -226,17 +225,10 @@ class PagedCache:
         """How many of a row's first positions are other sequences', too, and not to be written."""
         return self._rows[row].shared
 
-    def bytes_used(self) -> int:
-        """Of the pages that are somebody's."""
-        return sum(
-            (kind.pages.count - kind.pages.free) * PAGE * _bytes_per_position(self, kind)
-            for kind in self.kinds
-        )
-
-
-def _bytes_per_position(cache: PagedCache, kind: Kind) -> int:
-    pools = [pool for layer in kind.layers for pool in (cache.keys[layer], cache.values[layer])]
-    return sum(pool[0].numel() * pool.element_size() for pool in pools if pool is not None)
+    @property
+    def used(self) -> float:
+        """Which share of the pages are somebody's, of the kind that has the fewest left."""
+        return max((1 - kind.pages.free / kind.pages.count for kind in self.kinds), default=0.0)
 
 
 def layers_by_window(config: Decoder) -> dict[int | None, list[int]]:

@@ -22,6 +22,7 @@ from groundup.infer.passes import Pass
 from groundup.infer.sampling import Sampling, adjusted, sample
 from groundup.infer.scheduler import Scheduler
 from groundup.infer.sequence import Chosen, Completion, Sequence
+from groundup.infer.weights import Weights, serve
 from groundup.models import DecoderModel
 
 ROWS = 256
@@ -49,13 +50,16 @@ class Engine:
         rows: int = ROWS,
         at_once: int = AT_ONCE,
         memory: int | None = None,
+        weights: Weights = "compute",
     ):
         """stop: tokens that end a completion. rows: the most sequences that are computed together.
         at_once: the most tokens of a pass; fewer let running sequences wait less for long prompts.
         memory: of keys and values, in bytes; by default enough for `rows` sequences as long as the
-        context, but no more than a quarter of what is free."""
+        context, but no more than a quarter of what is free. weights: in what matrices are held,
+        the compute format or eight bits a number."""
         self.model = model.with_plain_head().to(device.device, device.compute_dtype).eval()
-        self.device = device
+        serve(self.model, weights)
+        self.device, self.weights = device, weights
         self.stop = frozenset(stop)
         config = self.model.config
         self.cache = PagedCache(

@@ -71,6 +71,16 @@ def document_ends(run: Path, end_of_text: int | None) -> tuple[list[int], list[i
     if ids is None:
         own = [] if end_of_text is None else [end_of_text]
         return own, own
+    return list(load_pretrained(run / TOKENIZER).file.before), _ends(ids)
+
+
+def ends_of(directory: Path) -> list[int]:
+    """The tokens that end a text of a model in a directory of Hugging Face."""
+    paths = (directory / name for name in (GENERATION, "config.json"))
+    told = (_ends(read_json(path)) for path in paths if path.is_file())
+    return next(filter(None, told), [])
+
+
+def _ends(ids: dict[str, Any]) -> list[int]:
     end = ids.get("eos_token_id")
-    ends = end if isinstance(end, list) else [] if end is None else [end]
-    return list(load_pretrained(run / TOKENIZER).file.before), ends
+    return end if isinstance(end, list) else [] if end is None else [end]

@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from groundup.infer.cache import PAGE, PagedCache, Part
+from groundup.kernels import cpu
 from groundup.layers.attend import attend, causal_mask
 from groundup.layers.cache import Bias, KeysValues, State
 
-FEW = 1  # tokens of a sequence that are attended to together with those of others
+# Tokens of a sequence up to which they are attended to together with those of others. The compiled
+# core reads the pages where they stand; elsewhere they are gathered for each token.
+_FEW_IN_CORE, _FEW = 32, 1
 
 
 class Pass:
@@ -30,12 +33,14 @@ class Pass:
 
     def __init__(self, cache: PagedCache, parts: Sequence[Part]):
         self.cache = cache
-        self.parts = sorted(parts, key=lambda part: part.stop - part.start > FEW)
+        self.in_core = cpu.takes(*cache.keys.values()) if cache.keys else False
+        few = _FEW_IN_CORE if self.in_core else _FEW
+        self.parts = sorted(parts, key=lambda part: part.stop - part.start > few)
         rows, starts, stops = np.array(self.parts, dtype=np.int64).T
         counts = stops - starts
         ends = counts.cumsum()
         self._counts = counts.tolist()
-        self._few = int((counts <= FEW).sum())  # parts
+        self._few = int((counts <= few).sum())  # parts
         self._single = int(ends[self._few - 1]) if self._few else 0  # tokens
         self._row = np.repeat(rows, counts)
         self._position = np.arange(ends[-1]) - np.repeat(ends - counts - starts, counts)
@@ -150,13 +155,20 @@ class _View:
         pages[of._position < shared] = 0  # computed once more, and not written
         self.slots = of._there(pages * PAGE + of._position % PAGE)
         self._together: tuple[Tensor, Tensor] | None = None
+        self._reached: tuple[Tensor, Tensor, Tensor] | None = None
         self._alone: dict[int, tuple[Tensor, Tensor]] = {}
 
     def together(self, queries: Tensor, keys: Tensor, values: Tensor, **rules: Any) -> Tensor:
         """Of tokens that each are rows of their own. queries: [1, H, N, K]; keys and values: all
         that are kept → [1, H, N, K_v]."""
+        tokens = queries.shape[2]
+        if self._of.in_core:
+            if self._reached is None:
+                self._reached = self._tables(tokens)
+            read = cpu.reach(queries[0], keys, values, *self._reached, **rules)
+            return read.transpose(0, 1)[None]
         if self._together is None:
-            self._together = self._reach(queries.shape[2])
+            self._together = self._gathered(tokens)
         slots, mask = self._together
         read = attend(
             queries[0].transpose(0, 1)[:, :, None],
@@ -167,7 +179,17 @@ class _View:
         )
         return read[:, :, 0].transpose(0, 1)[None]
 
-    def _reach(self, tokens: int) -> tuple[Tensor, Tensor]:
+    def _tables(self, tokens: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Of the first tokens: their tables, [N, pages], and from where up to where they see."""
+        position = self._of._position[:tokens]
+        pages = position.max() // PAGE + 1
+        first = np.zeros_like(position)
+        if self._kind.window is not None:
+            first = np.maximum(0, position - self._kind.window + 1)
+        table = self._kind.table[self._of._row[:tokens], :pages]
+        return self._of._there(table), self._of._there(first), self._of._there(position + 1)
+
+    def _gathered(self, tokens: int) -> tuple[Tensor, Tensor]:
         """Where what each of the first tokens sees is kept, [N, S], and which of it there is."""
         position = self._of._position[:tokens]
         window = self._kind.window

@@ -198,7 +198,9 @@ class Readout(nn.Module):
     def forward(self, hidden: Tensor, targets: Tensor | None = None, z_loss: float = 0.0) -> Tensor:
         """hidden: [B, T, D] → logits [B, T, V]; with targets [B, T] → float32 losses [B, T], with
         the penalty of `cross_entropies`."""
-        logits = F.linear(self.norm(hidden), self.matrix())
+        hidden = self.norm(hidden)
+        plain = self.embedding is None or self.embedding_gain is None
+        logits = self.head(hidden) if plain else F.linear(hidden, self.matrix())
         if self.scale != 1:
             logits = logits * self.scale
         if self.softcap is not None:

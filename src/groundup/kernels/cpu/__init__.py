@@ -11,6 +11,8 @@ from groundup.kernels.cpu.cross_entropy import cross_entropies
 from groundup.kernels.cpu.dropout import dropout
 from groundup.kernels.cpu.gate import silu_gate
 from groundup.kernels.cpu.heads import WIDEST, split_heads
+from groundup.kernels.cpu.product import few_rows, quantized
+from groundup.kernels.cpu.reach import reach
 from groundup.kernels.cpu.rms_norm import rms_norm
 from groundup.kernels.cpu.softmax import softmax
 
@@ -19,6 +21,9 @@ __all__ = [
     "WIDEST",
     "cross_entropies",
     "dropout",
+    "few_rows",
+    "quantized",
+    "reach",
     "rms_norm",
     "silu_gate",
     "softmax",

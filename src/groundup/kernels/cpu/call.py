@@ -12,7 +12,8 @@ from torch.autograd.function import once_differentiable
 
 from groundup.core.native import core
 
-# Numbers of the smallest tensor for which a call, some 20 µs with its gradient's, pays.
+# Numbers of the smallest tensor for which a call, some 20 µs with its gradient's, pays; without a
+# gradient it always does.
 _LEAST = 1 << 13
 _FORMATS = (torch.float32, torch.bfloat16)
 # Whether there are loops for this processor; where none are, the formulas serve.
@@ -36,7 +37,7 @@ def takes(*tensors: Tensor) -> bool:
         HAS_LOOPS
         and first.device.type in ("cpu", "meta")
         and first.dtype in _FORMATS
-        and first.numel() >= _LEAST
+        and (first.numel() >= _LEAST or not torch.is_grad_enabled())
         and all(tensor.dtype == first.dtype for tensor in tensors)
         and _used.get()
     )

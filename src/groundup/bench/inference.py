@@ -1,0 +1,239 @@
+"""Generation beside `transformers`, with the same weights: one text after the other, many together,
+and many that come one by one.
+
+Every answer is as long as was asked for, since random weights have no reason to stop.
+"""
+
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from groundup.bench.result import OURS, announce, machine_is_idle, row, versions
+from groundup.checkpoint.huggingface import read_model
+from groundup.core.device import Device, select_device, tune_cpu
+from groundup.core.errors import InputError
+from groundup.core.progress import make_console
+from groundup.infer import Engine, Sampling
+from groundup.infer.cache import position_bytes
+from groundup.infer.sequence import Sequence as Running
+from groundup.models import DecoderModel
+from groundup.train.probe import machine_description
+
+PEER = "transformers generate"
+BYTES = "groundup, int8 weights"
+# 97 M weights, of which the embeddings are 13 M.
+_SHAPE: dict[str, Any] = {
+    "vocab_size": 16_384,
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "num_key_value_heads": 12,
+    "intermediate_size": 2048,
+    "max_position_embeddings": 2048,
+    "tie_word_embeddings": True,
+    "bos_token_id": 0,
+    "eos_token_id": None,
+    "pad_token_id": 0,
+}
+_PROMPT = 32  # tokens
+_TOGETHER = 32  # the most texts that the peer generates together
+
+
+@dataclass(frozen=True)
+class _Request:
+    """arrives: seconds after the beginning. wanted: tokens of the answer."""
+
+    arrives: float
+    prompt: list[int]
+    wanted: int
+
+
+def bench_inference(*, quick: bool) -> dict[str, Any]:
+    """The result: tokens/s of each way at several batch sizes, of reading prompts, and of a load of
+    mixed requests that arrive over time; and the share of the memory's rate that decoding reaches.
+    """
+    tune_cpu()
+    try:
+        import transformers
+    except ImportError as error:
+        raise InputError(
+            "transformers is not installed, and it is what generation is measured beside: install "
+            "groundup[hf]."
+        ) from error
+    transformers.utils.logging.disable_progress_bar()
+    device, idle, console = select_device(), machine_is_idle(), make_console()
+    torch.manual_seed(0)
+    peer: Any = transformers.LlamaForCausalLM(transformers.LlamaConfig(**_SHAPE))
+    peer = peer.eval().to(device.device, device.compute_dtype)
+    with tempfile.TemporaryDirectory() as folder:
+        peer.save_pretrained(folder)
+        model = read_model(Path(folder))
+    assert isinstance(model, DecoderModel)
+    engines = {
+        OURS: Engine(model, device, stop=[]),
+        BYTES: Engine(model, device, stop=[], weights="int8"),
+    }
+    ways: dict[str, Callable[[list[list[int]], int], object]] = {
+        name: lambda prompts, count, e=engine: e.generate(prompts, _asked(count))
+        for name, engine in engines.items()
+    }
+    ways[PEER] = lambda prompts, count: _theirs(peer, prompts, count)
+    rows: list[dict[str, Any]] = []
+    rounds, new = (1, 32) if quick else (5, 128)
+    draw = _prompts()
+    read = _read_rate(device)
+    for batch in (1, 8, 32):
+        case = f"{batch} texts of {_PROMPT} tokens, {new} more each"
+        subjects = {
+            name: lambda w=way, n=batch: w([draw(_PROMPT) for _ in range(n)], new)
+            for name, way in ways.items()
+        }
+        times = _in_turns(subjects, rounds)
+        for name, taken in times.items():
+            rates = [batch * new / seconds for seconds in taken]
+            rows.append(row(case, name, "rate", "tokens/s", rates, higher=True))
+            announce(console, rows[-1])
+            if name in engines:
+                moved = _bytes_of_a_pass(engines[name], batch, _PROMPT + new // 2)
+                shares = [moved * new / seconds / read for seconds in taken]
+                rows.append(row(case, name, "of the memory's rate", "", shares, higher=True))
+    for tokens in (128, 512) if quick else (128, 512, 1536):
+        case = f"reading a prompt of {tokens} tokens"
+        subjects = {n: lambda w=ways[n], t=tokens: w([draw(t)], 1) for n in (OURS, PEER)}
+        times = _in_turns(subjects, rounds)
+        for name, taken in times.items():
+            rates = [tokens / seconds for seconds in taken]
+            rows.append(row(case, name, "rate", "tokens/s", rates, higher=True))
+            announce(console, rows[-1])
+    requests = _load(16 if quick else 64, draw)
+    case = f"{len(requests)} requests over {requests[-1].arrives:.0f} s"
+    loads = {
+        OURS: lambda: _serve(engines[OURS], requests),
+        PEER: lambda: _serve_in_batches(peer, requests),
+    }
+    wanted = sum(request.wanted for request in requests)
+    for name, taken in _in_turns(loads, 1 if quick else 3).items():
+        rates = [wanted / seconds for seconds in taken]
+        rows.append(row(case, name, "rate", "tokens/s", rates, higher=True))
+        announce(console, rows[-1])
+    return {
+        "bench": "inference",
+        "machine": machine_description(device),
+        "versions": versions("groundup", "torch", "transformers"),
+        "idle": idle,
+        "rows": rows,
+        "limits": [{"name": "memory, read", "value": read / 1e9, "unit": "GB/s"}],
+    }
+
+
+def _asked(count: int) -> Sampling:
+    return Sampling(temperature=0, max_tokens=count)
+
+
+def _prompts() -> Callable[[int], list[int]]:
+    """Draws a text of so many tokens, another one each time, so that no page holds it yet."""
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(tokens: int) -> list[int]:
+        return torch.randint(1, _SHAPE["vocab_size"], (tokens,), generator=generator).tolist()
+
+    return draw
+
+
+@torch.inference_mode()
+def _theirs(peer: Any, prompts: Sequence[Sequence[int]], count: int) -> None:
+    """Padded on the left, as generation there needs it."""
+    width = max(map(len, prompts))
+    ids = torch.tensor([[0] * (width - len(p)) + list(p) for p in prompts], device=peer.device)
+    real = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
+    peer.generate(
+        ids,
+        attention_mask=real.to(peer.device),
+        max_new_tokens=count,
+        min_new_tokens=count,
+        do_sample=False,
+    )
+
+
+def _in_turns(subjects: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each subject in each round, after one that is not counted."""
+    times: dict[str, list[float]] = {name: [] for name in subjects}
+    for turn in range(rounds + 1):
+        for name, run in subjects.items():
+            start = time.perf_counter()
+            run()
+            if turn:
+                times[name].append(time.perf_counter() - start)
+    return times
+
+
+def _bytes_of_a_pass(engine: Engine, batch: int, positions: int) -> int:
+    """What decoding a token of each text must read: all weights, embeddings once, as they are the
+    head's, and the keys and values of all positions."""
+    model = engine.model
+    held = {
+        t.data_ptr(): t.nbytes
+        for m in model.modules()
+        for t in vars(m).values()
+        if isinstance(t, torch.Tensor)
+    }
+    held |= {p.data_ptr(): p.nbytes for p in model.parameters()}
+    if engine.weights == "int8":  # only a few of the embedding's rows are read
+        held.pop(model.embedding.weight.data_ptr(), None)
+    each = position_bytes(model.config, engine.device.compute_dtype)
+    return sum(held.values()) + batch * positions * each
+
+
+def _read_rate(device: Device) -> float:
+    """Bytes a second at which the memory is read, the best of ten sums over an array that no cache
+    holds."""
+    array = torch.ones(1 << 27, device=device.device)
+    best = 0.0
+    for _ in range(10):
+        start = time.perf_counter()
+        float(array.sum())
+        best = max(best, array.nbytes / (time.perf_counter() - start))
+    return best
+
+
+def _load(count: int, draw: Callable[[int], list[int]]) -> list[_Request]:
+    """Requests of 16 to 256 tokens for answers of 16 to 256, 50 ms apart on average (exponentially
+    distributed)."""
+    generator = torch.Generator().manual_seed(5)
+    gaps = torch.empty(count).exponential_(20.0, generator=generator).cumsum(0)
+    lengths = torch.randint(16, 257, (count, 2), generator=generator).tolist()
+    return [
+        _Request(float(at), draw(read), wanted)
+        for at, (read, wanted) in zip(gaps, lengths, strict=True)
+    ]
+
+
+def _serve(engine: Engine, requests: Sequence[_Request]) -> None:
+    """Each request is taken up when it comes."""
+    coming, start = deque(requests), time.perf_counter()
+    running: list[Running] = []
+    while coming or any(sequence.finish is None for sequence in running):
+        while coming and coming[0].arrives <= time.perf_counter() - start:
+            request = coming.popleft()
+            running.append(engine.submit(request.prompt, _asked(request.wanted)))
+        if not engine.step():
+            time.sleep(0.001)
+
+
+def _serve_in_batches(peer: Any, requests: Sequence[_Request]) -> None:
+    """Those that have come are generated together, as long as the longest of them."""
+    coming, start = deque(requests), time.perf_counter()
+    while coming:
+        now, batch = time.perf_counter() - start, []
+        while coming and coming[0].arrives <= now and len(batch) < _TOGETHER:
+            batch.append(coming.popleft())
+        if batch:
+            _theirs(peer, [r.prompt for r in batch], max(r.wanted for r in batch))
+        else:
+            time.sleep(0.001)

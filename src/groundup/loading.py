@@ -1,0 +1,73 @@
+"""A model that writes text, with all that belongs to it: from a run, or from a directory of Hugging
+Face."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from groundup.align.chat import CHAT_TEMPLATE, END_OF_TEXT
+from groundup.align.conversation import Messages, encode_conversation
+from groundup.checkpoint.huggingface import read_model
+from groundup.core.errors import InputError
+from groundup.infer.load import TOKENIZER, document_ends, ends_of, load_run
+from groundup.models import DecoderModel
+from groundup.tokenizers import Tokenizer, load_pretrained
+
+
+@dataclass(frozen=True)
+class Served:
+    """name: by which it is asked for. begin: tokens that stand before a text. ends: those that
+    end one. template: of conversations, in Jinja; None where the model was not taught any. roles:
+    special tokens that the template knows by name."""
+
+    name: str
+    model: DecoderModel
+    tokenizer: Tokenizer
+    begin: list[int]
+    ends: list[int]
+    template: str | None
+    roles: Mapping[str, str] = field(default_factory=dict)
+
+    def prompt(self, text: str) -> list[int]:
+        """The tokens of a text that is to be continued."""
+        return [*self.begin, *self.tokenizer.encode_ordinary(text)]
+
+    def conversation(self, messages: Messages) -> list[int]:
+        """The tokens after which an answer is to be written. Raises `InputError` for a model that
+        was not taught to converse, and where its template refuses the messages."""
+        if self.template is None:
+            raise InputError(
+                f"{self.name} was not taught to converse: ask /v1/completions to continue a text."
+            )
+        return encode_conversation(self.tokenizer, self.template, messages, self.roles)
+
+
+def load_served(path: Path, stage: str | None = None) -> Served:
+    """The model of a run's stage, by default the last one; or of a directory as Hugging Face's
+    transformers write it. Raises `InputError` where there is none that writes text."""
+    if (path / "config.json").is_file() and not (path / TOKENIZER).exists():
+        return _of_huggingface(path)
+    model, tokenizer, stage = load_run(path, stage)
+    begin, ends = document_ends(path, tokenizer.special_tokens.get(END_OF_TEXT))
+    template, roles = (CHAT_TEMPLATE if stage != "base" else None), {}
+    if (path / TOKENIZER / "tokenizer_config.json").is_file():
+        pretrained = load_pretrained(path / TOKENIZER)
+        template, roles = pretrained.chat_template, pretrained.roles
+    return Served(path.resolve().name, model, tokenizer, begin, ends, template, roles)
+
+
+def _of_huggingface(path: Path) -> Served:
+    model = read_model(path)
+    if not isinstance(model, DecoderModel):
+        raise InputError(f"{path} holds a {type(model).__name__}, which continues no text.")
+    pretrained = load_pretrained(path)
+    begin, ends = list(pretrained.file.before), ends_of(path)
+    return Served(
+        path.resolve().name,
+        model,
+        pretrained.tokenizer,
+        begin,
+        ends,
+        pretrained.chat_template,
+        pretrained.roles,
+    )

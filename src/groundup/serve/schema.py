@@ -1,0 +1,194 @@
+"""What a client may ask for: the fields of OpenAI's API that there are here, and their bounds.
+
+Fields that change nothing here (`user`, `store`, `metadata` …) are passed over, as clients send
+them; those that would change the answer and are not there are refused.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from groundup.infer import Sampling
+
+MOST_TEXTS = 128
+MOST_STOPS = 16
+
+Stop = Annotated[str, Field(min_length=1, max_length=256)]
+Bias = Annotated[float, Field(ge=-100, le=100)]
+TokenId = Annotated[int, Field(ge=0)]
+
+
+class _Asked(BaseModel):
+    """What both ways of asking share."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    model: str
+    max_tokens: int | None = Field(None, ge=1)
+    temperature: float = Field(1.0, ge=0, le=2)
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int | None = Field(None, ge=1)
+    min_p: float = Field(0.0, ge=0, le=1)
+    presence_penalty: float = Field(0.0, ge=-2, le=2)
+    frequency_penalty: float = Field(0.0, ge=-2, le=2)
+    repetition_penalty: float = Field(1.0, gt=0, le=10)
+    logit_bias: dict[str, Bias] | None = None
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
+    n: int = Field(1, ge=1, le=MOST_TEXTS)
+    stop: Stop | list[Stop] | None = None
+    stream: bool = False
+    stream_options: "StreamOptions | None" = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, data: Any) -> Any:
+        """A null is a field that was not given."""
+        if isinstance(data, dict):
+            return {key: value for key, value in data.items() if value is not None}
+        return data
+
+    @model_validator(mode="after")
+    def _fits(self) -> "_Asked":
+        if self.stream_options is not None and not self.stream:
+            raise ValueError("stream_options are for a stream: set stream to true")
+        if isinstance(self.stop, list) and len(self.stop) > MOST_STOPS:
+            raise ValueError(f"at most {MOST_STOPS} stop strings can be given")
+        for token in self.logit_bias or ():
+            if not token.isdecimal():
+                raise ValueError(f"logit_bias: {token!r} is not the id of a token")
+        return self
+
+    @property
+    def stops(self) -> list[str]:
+        return [self.stop] if isinstance(self.stop, str) else self.stop or []
+
+    def sampling(self, most: int, seed: int, logprobs: int | None) -> Sampling:
+        """The engine's form. most: tokens where no number is given. seed: where none is given."""
+        biases = sorted((int(token), bias) for token, bias in (self.logit_bias or {}).items())
+        return Sampling(
+            max_tokens=self.limit or most,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            top_k=self.top_k,
+            min_p=self.min_p,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+            repetition_penalty=self.repetition_penalty,
+            logit_bias=tuple(biases),
+            seed=seed if self.seed is None else self.seed,
+            logprobs=logprobs,
+        )
+
+    @property
+    def limit(self) -> int | None:
+        """The most tokens of a text, where one is given."""
+        return self.max_tokens
+
+
+class StreamOptions(BaseModel):
+    """include_usage: a last chunk tells how many tokens there were."""
+
+    include_usage: bool = False
+
+
+class CompletionRequest(_Asked):
+    """`/v1/completions`: a text, several, or their tokens, to be continued."""
+
+    prompt: str | list[str] | list[TokenId] | list[list[TokenId]] = Field(
+        ..., union_mode="left_to_right"
+    )
+    logprobs: int | None = Field(None, ge=0, le=20)
+    echo: bool = False
+    best_of: int | None = Field(None, ge=1, le=MOST_TEXTS)
+    suffix: str | None = None
+
+    @model_validator(mode="after")
+    def _is_there(self) -> "CompletionRequest":
+        if self.suffix is not None:
+            raise ValueError("suffix: models here write to the end of a text, and not into it")
+        if self.best_of is not None and self.best_of != self.n:
+            raise ValueError("best_of: give n alone, and choose among the texts yourself")
+        if self.echo and self.logprobs is not None:
+            raise ValueError("echo: log-probabilities of prompts are not told")
+        if isinstance(self.prompt, list) and not self.prompt:
+            raise ValueError("prompt: the list is empty")
+        if len(self.prompts) * self.n > MOST_TEXTS:
+            raise ValueError(f"prompt: at most {MOST_TEXTS} texts in a request, n of each counted")
+        return self
+
+    @property
+    def prompts(self) -> list[str] | list[list[int]]:
+        """One each."""
+        if isinstance(self.prompt, str):
+            return [self.prompt]
+        if self.prompt and isinstance(self.prompt[0], int):
+            return [self.prompt]  # pyright: ignore[reportReturnType]
+        return self.prompt  # pyright: ignore[reportReturnType]
+
+
+class TextPart(BaseModel):
+    """A part of a message; only text can be read."""
+
+    type: Literal["text"]
+    text: str
+
+
+class Message(BaseModel):
+    """What was said, and by whom."""
+
+    model_config = ConfigDict(strict=True)
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[TextPart]
+
+    @property
+    def text(self) -> str:
+        parts = self.content
+        return parts if isinstance(parts, str) else "".join(part.text for part in parts)
+
+
+class ResponseFormat(BaseModel):
+    """Only text is written here."""
+
+    type: Literal["text"]
+
+
+class ChatRequest(_Asked):
+    """`/v1/chat/completions`: a conversation, to be answered."""
+
+    messages: list[Message] = Field(..., min_length=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    logprobs: bool = False
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+    response_format: ResponseFormat | None = None
+    tools: None = None
+    functions: None = None
+
+    @model_validator(mode="after")
+    def _belongs(self) -> "ChatRequest":
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ValueError("top_logprobs: set logprobs to true")
+        return self
+
+    @property
+    def limit(self) -> int | None:
+        return self.max_completion_tokens or self.max_tokens
+
+
+class TokenizeRequest(BaseModel):
+    """`/tokenize`: text, in which special tokens are read where `special` says so."""
+
+    model_config = ConfigDict(strict=True)
+
+    model: str | None = None
+    text: str
+    special: bool = False
+
+
+class DetokenizeRequest(BaseModel):
+    """`/detokenize`."""
+
+    model_config = ConfigDict(strict=True)
+
+    model: str | None = None
+    tokens: list[TokenId]

@@ -1,0 +1,128 @@
+// y = x · wᵀ for few rows of x: the weights are read from memory once, and that is the time it takes.
+//
+// Each number of y is added up in an order that neither the other rows nor the threads change.
+#pragma once
+
+#include "lanes.h"
+
+namespace groundup {
+namespace WIDTH {
+
+INLINE Floats load(const std::int8_t *from, Whole = {}) {
+#ifdef BFLOAT16_UNITS
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(from));
+  return (Floats)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+#else
+  std::int8_t __attribute__((vector_size(LANES))) bytes;
+  __builtin_memcpy(&bytes, from, sizeof bytes);
+  return __builtin_convertvector(bytes, Floats);
+#endif
+}
+
+// How many numbers are multiplied and added at once.
+template <typename W, typename T> struct Step {
+  static constexpr i64 COUNT = LANES;
+  using Numbers = Floats;
+  template <typename U> static INLINE Numbers take(const U *from) { return load(from); }
+  static INLINE Floats add(Floats sum, Numbers w, Numbers x) { return fused(w, x, sum); }
+};
+
+#ifdef BFLOAT16_UNITS
+template <> struct Step<Bf16, Bf16> {
+  static constexpr i64 COUNT = 2 * LANES;
+  using Numbers = __m512bh;
+  static INLINE Numbers take(const Bf16 *from) {
+    Numbers numbers;
+    __builtin_memcpy(&numbers, from, sizeof numbers);
+    return numbers;
+  }
+  static INLINE Floats add(Floats sum, Numbers w, Numbers x) {
+    return (Floats)_mm512_dpbf16_ps((__m512)sum, w, x);
+  }
+};
+#endif
+
+template <typename S, typename U> INLINE typename S::Numbers take_some(const U *from, i64 count) {
+  U numbers[S::COUNT] = {};
+  for (i64 i = 0; i < count; i++) numbers[i] = from[i];
+  return S::take(numbers);
+}
+
+// sums[output][row] of OUTPUTS × ROWS products.
+template <i64 OUTPUTS, i64 ROWS, typename W, typename T>
+INLINE void block(const W *w, const T *x, i64 inner, float (*sums)[ROWS]) {
+  using S = Step<W, T>;
+  Floats total[OUTPUTS][ROWS] = {};
+  const auto add = [&](auto take_at, auto ahead) INLINE_HERE {
+    typename S::Numbers numbers[ROWS];
+#pragma GCC unroll 8
+    for (i64 row = 0; row < ROWS; row++) numbers[row] = take_at(x + row * inner);
+#pragma GCC unroll 8
+    for (i64 output = 0; output < OUTPUTS; output++) {
+      const auto weights = take_at(w + output * inner);
+      ahead(w + (OUTPUTS + output) * inner);
+#pragma GCC unroll 8
+      for (i64 row = 0; row < ROWS; row++)
+        total[output][row] = S::add(total[output][row], weights, numbers[row]);
+    }
+  };
+  i64 i = 0;
+  for (; i + S::COUNT <= inner; i += S::COUNT)
+    add([&](const auto *from) INLINE_HERE { return S::take(from + i); },
+        [&](const W *from) INLINE_HERE { __builtin_prefetch(from + i, 0, 2); });
+  if (i < inner)
+    add([&](const auto *from) INLINE_HERE { return take_some<S>(from + i, inner - i); }, [](const W *) {});
+  for (i64 output = 0; output < OUTPUTS; output++)
+    for (i64 row = 0; row < ROWS; row++) sums[output][row] = sum(total[output][row]);
+}
+
+// Writes up to LANES outputs of ROWS rows.
+template <i64 ROWS, typename W, typename T>
+INLINE void rows_of(const Product<W, T> &product, const W *w, i64 output, i64 count, i64 row, T *y) {
+  float found[ROWS][LANES] = {};
+  const T *x = product.x + row * product.inner;
+  const auto keep = [&](i64 first, i64 outputs, float(*sums)[ROWS]) INLINE_HERE {
+    for (i64 i = 0; i < outputs; i++)
+      for (i64 r = 0; r < ROWS; r++) found[r][first + i] = sums[i][r];
+  };
+  constexpr i64 OUTPUTS = ROWS == 1 ? 8 : 4;
+  i64 i = 0;
+  for (; i + OUTPUTS <= count; i += OUTPUTS) {
+    float sums[OUTPUTS][ROWS];
+    block<OUTPUTS, ROWS>(w + i * product.inner, x, product.inner, sums);
+    keep(i, OUTPUTS, sums);
+  }
+  for (; i < count; i++) {
+    float sums[1][ROWS];
+    block<1, ROWS>(w + i * product.inner, x, product.inner, sums);
+    keep(i, 1, sums);
+  }
+  for (i64 r = 0; r < ROWS; r++) {
+    Floats numbers = load(found[r]);
+    const auto finish = [&](auto some) INLINE_HERE {
+      const Floats bias = product.bias ? load(product.bias + output, some) : Floats{};
+      numbers = fused(numbers, product.scales ? load(product.scales + output, some) : all(1), bias);
+      store(y + (row + r) * product.stride + output, numbers, some);
+    };
+    if (count == LANES) finish(Whole{});
+    else finish(Some{count});
+  }
+}
+
+template <typename W, typename T>
+void product(const Product<W, T> &product, i64 first, i64 outputs, T *y) {
+  for (i64 output = first; output < first + outputs; output += LANES) {
+    const i64 left = first + outputs - output, count = left < LANES ? left : LANES;
+    const W *w = product.weights + output * product.inner;
+    i64 row = 0;
+    for (; row + 4 <= product.rows; row += 4) rows_of<4>(product, w, output, count, row, y);
+    switch (product.rows - row) {
+    case 3: rows_of<3>(product, w, output, count, row, y); break;
+    case 2: rows_of<2>(product, w, output, count, row, y); break;
+    case 1: rows_of<1>(product, w, output, count, row, y); break;
+    }
+  }
+}
+
+} // namespace WIDTH
+} // namespace groundup

@@ -1,0 +1,121 @@
+"""A file of prompts: in order, resumed to the same bytes, and refused before any work."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from groundup.core.device import Device
+from groundup.core.errors import InputError
+from groundup.infer import Engine, Sampling
+from groundup.infer.batch import PARTIAL, Record, answer_file
+from groundup.layers import GLU, GroupedQuery
+from groundup.models import Decoder
+from groundup.tokenizers import BPE
+
+TOKENIZER = BPE.learned([], "gpt2", ["<|end|>"])
+FLOAT32 = Device(torch.device("cpu"), torch.float32)
+SAMPLING = Sampling(max_tokens=9, seed=3)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    attention = GroupedQuery(heads=2, kv_heads=1, head_width=8)
+    config = Decoder(
+        vocab_size=257, context=32, width=16, depth=1, attention=attention, mlp=GLU(hidden=16)
+    )
+    return Engine(config.build(0), FLOAT32, stop=[256], rows=3)
+
+
+def encode(record: Record) -> list[int]:
+    return TOKENIZER.encode_ordinary(record["prompt"])
+
+
+@pytest.fixture
+def prompts(tmp_path: Path) -> Path:
+    path = tmp_path / "prompts.jsonl"
+    records = [{"prompt": "abé"[: 1 + i % 3] * (1 + i % 4), "id": i} for i in range(14)]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+def test_answers_stand_in_the_order_of_the_prompts(
+    engine: Engine, prompts: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "deep" / "out.jsonl"
+    told: list[float] = []
+    done = answer_file(
+        engine,
+        TOKENIZER,
+        prompts,
+        out,
+        encode,
+        SAMPLING,
+        advance=lambda n=1: told.append(n),
+    )
+    assert (done.prompts, done.resumed, sum(told)) == (14, 0, 14)
+    records = [json.loads(line) for line in prompts.read_text().splitlines()]
+    answers = engine.generate([encode(record) for record in records], SAMPLING)
+    assert done.tokens >= sum(len(answer.tokens) for answer in answers)
+    for record, answer, line in zip(records, answers, out.read_text().splitlines(), strict=True):
+        text = TOKENIZER.decode(answer.tokens)
+        assert json.loads(line) == {**record, "completion": text, "finish": answer.finish}
+
+
+@pytest.mark.parametrize("kept", [0, 1, 70, 300, 10_000])
+def test_a_run_that_was_killed_goes_on_to_the_same_bytes(
+    engine: Engine, prompts: Path, tmp_path: Path, kept: int
+) -> None:
+    """After any number of bytes, half a line included."""
+    answer_file(engine, TOKENIZER, prompts, tmp_path / "whole", encode, SAMPLING)
+    whole = (tmp_path / "whole").read_bytes()
+    partial = tmp_path / f"cut{PARTIAL}"
+    partial.write_bytes(whole[:kept])
+    done = answer_file(engine, TOKENIZER, prompts, tmp_path / "cut", encode, SAMPLING)
+    assert done.resumed == whole[:kept].count(b"\n")
+    assert (tmp_path / "cut").read_bytes() == whole
+    assert not partial.exists()
+
+
+def test_a_stop_string_ends_an_answer(engine: Engine, prompts: Path, tmp_path: Path) -> None:
+    answer_file(engine, TOKENIZER, prompts, tmp_path / "free", encode, SAMPLING)
+    free = json.loads((tmp_path / "free").read_text().splitlines()[0])["completion"]
+    stop = free[3]
+    out = tmp_path / "out"
+    answer_file(engine, TOKENIZER, prompts, out, encode, SAMPLING, stop=[stop])
+    first = json.loads(out.read_text().splitlines()[0])
+    assert first["completion"] == free[: free.index(stop)]
+    assert first["finish"] == "stop"
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (b"{", "line 15: Expecting"),
+        (b"[1]", "line 15: it is no JSON object"),
+        (b'{"prompt": ""}', "a prompt is empty"),
+        (b'{"prompt": "' + b"a" * 32 + b'"}', "has 32 tokens"),
+        (b"\xff", "line 15"),
+    ],
+)
+def test_a_wrong_line_is_refused_before_any_work(
+    engine: Engine, prompts: Path, tmp_path: Path, line: bytes, sentence: str
+) -> None:
+    prompts.write_bytes(prompts.read_bytes() + line + b"\n")
+    with pytest.raises(InputError, match=sentence):
+        answer_file(engine, TOKENIZER, prompts, tmp_path / "out", encode, SAMPLING)
+    assert [path.name for path in tmp_path.iterdir()] == ["prompts.jsonl"]
+
+
+def test_other_prompts_and_files_that_exist_are_refused(
+    engine: Engine, prompts: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.with_name(f"out{PARTIAL}").write_text('{"prompt": "zz", "id": 0, "completion": "x"}\n')
+    with pytest.raises(InputError, match=r"begun with other prompts \(line 1 differs\)"):
+        answer_file(engine, TOKENIZER, prompts, out, encode, SAMPLING)
+    out.write_text("precious")
+    with pytest.raises(InputError, match="exists already"):
+        answer_file(engine, TOKENIZER, prompts, out, encode, SAMPLING)
+    assert out.read_text() == "precious"

@@ -1,0 +1,168 @@
+"""The compiled core's operations for models that generate, against PyTorch's own in float64."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from groundup.core.native import core
+from groundup.kernels import cpu
+from groundup.kernels.cpu.reach import PAGE
+from groundup.layers.attend import attend
+
+pytestmark = pytest.mark.skipif(not cpu.HAS_LOOPS, reason="the compiled core has no loops here")
+
+
+@pytest.fixture(autouse=True, scope="module", params=core.loop_kinds() if core else [None])
+def kind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each kind of loops that this processor bears, one after the other."""
+    assert core is not None
+    core.choose_loops(request.param)
+    yield
+    core.choose_loops(core.loop_kinds()[-1])
+
+
+FORMATS = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+LIMITS = {torch.float32: 1e-6, torch.bfloat16: 4e-3}
+
+
+def normal(*shape: int, dtype: torch.dtype, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def assert_near(
+    found: torch.Tensor, exact: torch.Tensor, dtype: torch.dtype, terms: torch.Tensor | None = None
+) -> None:
+    """As near as the rounding of what is stored, and that of float32 sums of such terms."""
+    assert found.dtype == dtype
+    assert found.shape == exact.shape
+    allowed = LIMITS[dtype] * exact.abs() + 1e-6 * (1 if terms is None else terms)
+    assert ((found.double() - exact).abs() <= allowed).all()
+
+
+@FORMATS
+@settings(deadline=None, max_examples=40)
+@given(
+    rows=st.integers(1, 11),
+    inner=st.integers(1, 150),
+    outputs=st.integers(1, 70),
+    biased=st.booleans(),
+)
+def test_few_rows(dtype: torch.dtype, rows: int, inner: int, outputs: int, biased: bool) -> None:
+    x, weight = normal(rows, inner, dtype=dtype), normal(outputs, inner, dtype=dtype, seed=1)
+    bias = normal(outputs, dtype=torch.float32, seed=2) if biased else None
+    found = cpu.few_rows(x, weight, bias)
+    exact = x.double() @ weight.double().T
+    terms = x.double().abs() @ weight.double().abs().T + 1
+    assert_near(found, exact if bias is None else exact + bias.double(), dtype, terms)
+    for row in range(rows):  # to the bit: the other rows change nothing
+        assert torch.equal(cpu.few_rows(x[row : row + 1], weight, bias)[0], found[row])
+
+
+@FORMATS
+@settings(deadline=None, max_examples=40)
+@given(rows=st.integers(1, 9), inner=st.integers(1, 150), outputs=st.integers(1, 70))
+def test_few_rows_of_bytes(dtype: torch.dtype, rows: int, inner: int, outputs: int) -> None:
+    x, weight = normal(rows, inner, dtype=dtype), normal(outputs, inner, dtype=dtype, seed=1)
+    numbers, scales = cpu.quantized(weight)
+    assert numbers.abs().amax() <= 127
+    error = numbers.double() * scales.double()[:, None] - weight.double()
+    assert (error.abs() <= 0.501 * scales.double()[:, None]).all()
+    exact = (x.double() @ numbers.double().T) * scales.double()
+    terms = (x.double().abs() @ numbers.double().abs().T) * scales.double()
+    assert_near(cpu.few_rows(x, numbers, scales=scales), exact, dtype, terms)
+
+
+def test_few_rows_of_a_large_product_are_shared_by_threads() -> None:
+    x = normal(3, 512, dtype=torch.float32)
+    weight = normal(3000, 512, dtype=torch.float32, seed=1)
+    terms = x.double().abs() @ weight.double().abs().T
+    assert_near(cpu.few_rows(x, weight), x.double() @ weight.double().T, torch.float32, terms)
+
+
+def test_few_rows_that_do_not_fit_are_refused() -> None:
+    x, weight = torch.zeros(2, 8), torch.zeros(4, 8)
+    with pytest.raises(ValueError, match="rows of 8 are needed, not of 7"):
+        cpu.few_rows(torch.zeros(2, 7), weight)
+    with pytest.raises(ValueError, match="formats differ"):
+        cpu.few_rows(x, weight.bfloat16())
+    with pytest.raises(ValueError, match="float32, 4 of them"):
+        cpu.few_rows(x, weight, torch.zeros(5))
+
+
+@FORMATS
+@settings(deadline=None, max_examples=40)
+@given(
+    lengths=st.lists(st.integers(1, 70), min_size=1, max_size=5),
+    kv_heads=st.integers(1, 3),
+    shared=st.integers(1, 3),
+    width=st.integers(1, 40),
+    window=st.none() | st.integers(1, 50),
+    softcap=st.none() | st.floats(0.5, 20),
+    sunk=st.booleans(),
+    prefix=st.booleans(),
+)
+def test_reach(
+    dtype: torch.dtype,
+    lengths: list[int],
+    kv_heads: int,
+    shared: int,
+    width: int,
+    window: int | None,
+    softcap: float | None,
+    sunk: bool,
+    prefix: bool,
+) -> None:
+    """Tokens whose sequences stand in pages in any order, some of which they share. What is in no
+    page, or is not seen, is NaN. prefix: values are the beginnings of the keys."""
+    N, H = len(lengths), kv_heads * shared
+    columns = -(-max(lengths) // PAGE)
+    slots = (N * columns + 2) * PAGE
+    keys = normal(slots, kv_heads, width, dtype=dtype, seed=1)
+    values = normal(slots, kv_heads, max(1, width // 2), dtype=dtype, seed=2)
+    if prefix:
+        values = keys[..., : max(1, width // 2)]
+    order = torch.randperm(slots // PAGE, generator=torch.Generator().manual_seed(3))
+    tables = order[: N * columns].view(N, columns).int()
+    tables[1:, 0] = tables[0, 0]
+    last = torch.tensor(lengths)
+    first = torch.zeros_like(last) if window is None else (last - window).clamp(min=0)
+    # Heads of more tokens than these, as a pass has them.
+    queries = normal(H, N + 2, width, dtype=dtype)[:, :N]
+    sinks = normal(H, dtype=torch.float32, seed=4) if sunk else None
+    seen = torch.zeros(slots, dtype=torch.bool)
+    exact = torch.empty(N, H, values.shape[-1], dtype=torch.float64)
+    for n in range(N):
+        positions = torch.arange(int(first[n]), int(last[n]))
+        at = tables[n, positions // PAGE].long() * PAGE + positions % PAGE
+        seen[at] = True
+        exact[n] = attend(
+            queries[None, :, n : n + 1].double(),
+            keys[at].transpose(0, 1)[None].double(),
+            values[at].transpose(0, 1)[None].double(),
+            scale=0.3,
+            softcap=softcap,
+            sinks=None if sinks is None else sinks.double(),
+            implementation="reference",
+        )[0, :, 0]
+    keys[~seen] = float("nan")
+    if not prefix:
+        values[~seen] = float("nan")
+    found = cpu.reach(
+        queries, keys, values, tables, first, last, scale=0.3, softcap=softcap, sinks=sinks
+    )
+    assert_near(found, exact, dtype)
+    alone = cpu.reach(
+        queries[:, :1],
+        keys,
+        values,
+        tables[:1],
+        first[:1],
+        last[:1],
+        scale=0.3,
+        softcap=softcap,
+        sinks=sinks,
+    )
+    assert torch.equal(alone[0], found[0])  # to the bit: the other tokens change nothing
