@@ -77,18 +77,21 @@ template <typename W, typename T> struct Product {
   const float *scales, *bias;
 };
 
-// What one token reads with the query heads that share a head of keys and values. A page holds PAGE slots.
+// What one token reads with the query heads of some groups, each of which shares a head of keys and values.
+// A page holds PAGE slots, and a slot all heads of its keys and of its values.
 template <typename T> struct Reach {
   static constexpr i64 PAGE = 16, MOST_HEADS = 256;
-  const T *queries;
-  i64 query_stride, heads;
-  const T *keys, *values;       // of this head, of slot 0
-  i64 key_stride, value_stride; // from one slot to the next
+  const T *queries;             // of the first group's first head
+  i64 query_stride;             // from one head to the next
+  i64 groups, heads;            // heads: of each group
+  const T *keys, *values;       // of the first group, in slot 0
+  i64 key_groups;               // of a slot
   i64 width, value_width;
+  i64 value_room;               // from one head's values to the next one's
   const std::int32_t *pages;    // of the sequence
   i64 first, last;              // the positions that are seen, without the last
   float scale, softcap;         // softcap: 0 for none
-  const float *sinks;           // [heads]; or null
+  const float *sinks;           // of each head; or null
 };
 
 // The loops for one format and one kind of processor.
@@ -113,7 +116,7 @@ template <typename T> struct Loops {
   // Outputs from `first` on; y is that of the first output.
   void (*product)(const Product<T, T> &, i64 first, i64 outputs, T *y);
   void (*product_of_bytes)(const Product<std::int8_t, T> &, i64 first, i64 outputs, T *y);
-  // y: [heads, value_width]. room: as many numbers.
+  // y: [groups · heads, value_width]. room: as many numbers.
   void (*reach)(const Reach<T> &, T *y, float *room);
 };
 

@@ -447,6 +447,8 @@ PYBIND11_MODULE(_native, module) {
   define_losses(module);
   define_product(module);
   define_reach(module);
+  define_take_in(module);
+  define_gate_rows(module);
 }
 
 } // namespace groundup

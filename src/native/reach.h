@@ -2,7 +2,7 @@
 // 4.3): page by page, with the softmax's sum and its largest logit so far (Milakov and Gimelshein 2018).
 #pragma once
 
-#include "lanes.h"
+#include "product.h"
 
 namespace groundup {
 namespace WIDTH {
@@ -10,69 +10,139 @@ namespace WIDTH {
 // tanh(x) = 1 − 2 / (e²ˣ + 1).
 INLINE Floats tanh(Floats x) { return 1.0F - 2.0F / (exp(x + x) + 1.0F); }
 
-template <typename T> INLINE float dot(const T *a, const T *b, i64 width) {
-  Floats total{};
-  each_lanes(width, [&](i64 i, auto some) INLINE_HERE {
-    total = fused(load(a + i, some), load(b + i, some), total);
-  });
-  return sum(total);
+#ifdef BFLOAT16_UNITS
+
+// Which numbers of two vectors are added, so that a vector's lanes become half as many: 8, 4, 2, 1.
+struct Halving {
+  std::int32_t low[4][LANES], high[4][LANES];
+  constexpr Halving() : low(), high() {
+    for (i64 level = 0; level < 4; level++)
+      for (i64 lane = 0, size = 8 >> level; lane < LANES; lane++) {
+        low[level][lane] = std::int32_t(lane / size * 2 * size + lane % size);
+        high[level][lane] = std::int32_t(low[level][lane] + size);
+      }
+  }
+};
+alignas(64) constexpr Halving HALVING{};
+
+// The sum of each of LANES vectors.
+INLINE Floats sums(Floats *vectors) {
+  for (i64 level = 0, left = LANES / 2; level < 4; level++, left /= 2) {
+    const __m512i low = _mm512_load_si512(HALVING.low[level]);
+    const __m512i high = _mm512_load_si512(HALVING.high[level]);
+    for (i64 i = 0; i < left; i++) {
+      const __m512 a = (__m512)vectors[2 * i], b = (__m512)vectors[2 * i + 1];
+      vectors[i] = (Floats)_mm512_add_ps(_mm512_permutex2var_ps(a, low, b),
+                                         _mm512_permutex2var_ps(a, high, b));
+    }
+  }
+  return vectors[0];
 }
 
-// y: [heads, value_width], whose rows are `value_width` apart. room: as many floats.
+#else
+
+INLINE Floats sums(Floats *vectors) {
+  Floats found;
+  for (i64 i = 0; i < LANES; i++) found[i] = sum(vectors[i]);
+  return found;
+}
+
+#endif
+
+// Products of a query with LANES keys, `stride` apart, of which `count` are there.
+template <typename T>
+INLINE Floats products(const T *query, const T *keys, i64 stride, i64 width, i64 count) {
+  using S = Step<T, T>;
+  Floats totals[LANES] = {};
+  const auto add = [&](auto take_at, i64 keys_there) INLINE_HERE {
+    const auto numbers = take_at(query);
+    for (i64 i = 0; i < keys_there; i++)
+      totals[i] = S::add(totals[i], take_at(keys + i * stride), numbers);
+  };
+  const auto all_of = [&](i64 keys_there) INLINE_HERE {
+    i64 at = 0;
+    for (; at + S::COUNT <= width; at += S::COUNT)
+      add([&](const T *from) INLINE_HERE { return S::take(from + at); }, keys_there);
+    if (at < width)
+      add([&](const T *from) INLINE_HERE { return take_some<S>(from + at, width - at); }, keys_there);
+  };
+  if (count == LANES) all_of(LANES);
+  else all_of(count);
+  return sums(totals);
+}
+
+// Asks for what is read next of rows that are `stride` apart.
+template <typename T> INLINE void ask_for(const T *rows, i64 stride, i64 width) {
+  constexpr i64 LINE = 64 / i64(sizeof(T));
+  for (i64 i = 0; i < Reach<T>::PAGE; i++)
+    for (i64 at = 0; at < width; at += LINE) __builtin_prefetch(rows + i * stride + at, 0, 2);
+}
+
+// y: [groups · heads, value_width]. room: as many floats.
 template <typename T> void reach(const Reach<T> &of, T *y, float *room) {
   constexpr float NOTHING = -__builtin_inff();
   constexpr i64 PAGE = Reach<T>::PAGE;
   static_assert(PAGE % LANES == 0);
-  const i64 wide = of.value_width;
-  for (i64 head = 0; head < of.heads; head++) {
-    float *read = room + head * wide;
-    __builtin_memset(read, 0, std::size_t(wide) * sizeof(float));
-  }
+  const i64 all_heads = of.groups * of.heads, wide = of.value_width;
+  const i64 key_stride = of.key_groups * of.width, value_stride = of.key_groups * of.value_room;
+  __builtin_memset(room, 0, std::size_t(all_heads * wide) * sizeof(float));
   float most[Reach<T>::MOST_HEADS], total[Reach<T>::MOST_HEADS];
-  for (i64 head = 0; head < of.heads; head++) {
+  for (i64 head = 0; head < all_heads; head++) {
     most[head] = of.sinks ? of.sinks[head] : NOTHING;
     total[head] = of.sinks ? 1.0F : 0.0F;
   }
   for (i64 start = of.first / PAGE * PAGE; start < of.last; start += PAGE) {
     const i64 slot = i64(of.pages[start / PAGE]) * PAGE;
+    const bool more = start + PAGE < of.last;
+    const i64 next = more ? i64(of.pages[start / PAGE + 1]) * PAGE : slot;
     const i64 from = start < of.first ? of.first - start : 0;
     const i64 to = of.last - start < PAGE ? of.last - start : PAGE;
-    const T *keys = of.keys + slot * of.key_stride, *values = of.values + slot * of.value_stride;
-    for (i64 head = 0; head < of.heads; head++) {
-      float logits[PAGE];
-      for (i64 i = 0; i < PAGE; i++)
-        logits[i] = i < from || i >= to
-                        ? NOTHING
-                        : dot(of.queries + head * of.query_stride, keys + i * of.key_stride, of.width);
-      float *read = room + head * wide;
-      Floats highest = all(most[head]);
-      for (i64 i = 0; i < PAGE; i += LANES) {
-        Floats some = load(logits + i);
-        Floats capped = some * of.scale;
-        if (of.softcap > 0) capped = tanh(capped / of.softcap) * of.softcap;
-        capped = some == all(NOTHING) ? all(NOTHING) : capped;
-        store(logits + i, capped);
-        highest = capped > highest ? capped : highest;
+    for (i64 group = 0; group < of.groups; group++) {
+      const T *keys = of.keys + slot * key_stride + group * of.width;
+      const T *values = of.values + slot * value_stride + group * of.value_room;
+      if (more) {
+        ask_for(of.keys + next * key_stride + group * of.width, key_stride, of.width);
+        ask_for(of.values + next * value_stride + group * of.value_room, value_stride, wide);
       }
-      const float top = largest(highest);
-      const float before = exp(all(most[head] - top))[0];
-      most[head] = top;
-      Floats added{};
-      for (i64 i = 0; i < PAGE; i += LANES) {
-        const Floats powers = exp(load(logits + i) - top);
-        store(logits + i, powers);
-        added += powers;
+      for (i64 head = group * of.heads; head < (group + 1) * of.heads; head++) {
+        float powers[PAGE];
+        Floats highest = all(most[head]);
+        for (i64 i = 0; i < PAGE; i += LANES) {
+          const i64 left = to - i, count = left < 0 ? 0 : left < LANES ? left : LANES;
+          const T *query = of.queries + head * of.query_stride;
+          Floats logits = products(query, keys + i * key_stride, key_stride, of.width, count) * of.scale;
+          if (of.softcap > 0) logits = tanh(logits / of.softcap) * of.softcap;
+          logits = first(count, logits, NOTHING);
+          logits = places() >= std::int32_t(from - i) ? logits : all(NOTHING);
+          store(powers + i, logits);
+          highest = logits > highest ? logits : highest;
+        }
+        const float top = largest(highest);
+        const float before = exp(all(most[head] - top))[0];
+        most[head] = top;
+        Floats added{};
+        for (i64 i = 0; i < PAGE; i += LANES) {
+          const Floats some = exp(load(powers + i) - top);
+          store(powers + i, some);
+          added += some;
+        }
+        total[head] = total[head] * before + sum(added);
+        float *read = room + head * wide;
+        each_lanes(wide, [&](i64 lane, auto some) INLINE_HERE {
+          Floats numbers = load(read + lane, some) * before;
+          const auto add = [&](i64 i) INLINE_HERE {
+            numbers = fused(load(values + i * value_stride + lane, some), all(powers[i]), numbers);
+          };
+          if (from == 0 && to == PAGE)
+            for (i64 i = 0; i < PAGE; i++) add(i);
+          else
+            for (i64 i = from; i < to; i++) add(i);
+          store(read + lane, numbers, some);
+        });
       }
-      total[head] = total[head] * before + sum(added);
-      each_lanes(wide, [&](i64 lane, auto some) INLINE_HERE {
-        Floats numbers = load(read + lane, some) * before;
-        for (i64 i = from; i < to; i++)
-          numbers = fused(load(values + i * of.value_stride + lane, some), all(logits[i]), numbers);
-        store(read + lane, numbers, some);
-      });
     }
   }
-  for (i64 head = 0; head < of.heads; head++) {
+  for (i64 head = 0; head < all_heads; head++) {
     const float share = 1 / total[head];
     each_lanes(wide, [&](i64 lane, auto some) INLINE_HERE {
       store(y + head * wide + lane, load(room + head * wide + lane, some) * share, some);

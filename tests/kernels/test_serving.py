@@ -53,12 +53,12 @@ def assert_near(
 def test_few_rows(dtype: torch.dtype, rows: int, inner: int, outputs: int, biased: bool) -> None:
     x, weight = normal(rows, inner, dtype=dtype), normal(outputs, inner, dtype=dtype, seed=1)
     bias = normal(outputs, dtype=torch.float32, seed=2) if biased else None
-    found = cpu.few_rows(x, weight, bias)
+    found = cpu.FewRows(weight, bias)(x)
     exact = x.double() @ weight.double().T
     terms = x.double().abs() @ weight.double().abs().T + 1
     assert_near(found, exact if bias is None else exact + bias.double(), dtype, terms)
     for row in range(rows):  # to the bit: the other rows change nothing
-        assert torch.equal(cpu.few_rows(x[row : row + 1], weight, bias)[0], found[row])
+        assert torch.equal(cpu.FewRows(weight, bias)(x[row : row + 1])[0], found[row])
 
 
 @FORMATS
@@ -72,24 +72,24 @@ def test_few_rows_of_bytes(dtype: torch.dtype, rows: int, inner: int, outputs: i
     assert (error.abs() <= 0.501 * scales.double()[:, None]).all()
     exact = (x.double() @ numbers.double().T) * scales.double()
     terms = (x.double().abs() @ numbers.double().abs().T) * scales.double()
-    assert_near(cpu.few_rows(x, numbers, scales=scales), exact, dtype, terms)
+    assert_near(cpu.FewRows(numbers, scales=scales)(x), exact, dtype, terms)
 
 
 def test_few_rows_of_a_large_product_are_shared_by_threads() -> None:
     x = normal(3, 512, dtype=torch.float32)
     weight = normal(3000, 512, dtype=torch.float32, seed=1)
     terms = x.double().abs() @ weight.double().abs().T
-    assert_near(cpu.few_rows(x, weight), x.double() @ weight.double().T, torch.float32, terms)
+    assert_near(cpu.FewRows(weight)(x), x.double() @ weight.double().T, torch.float32, terms)
 
 
 def test_few_rows_that_do_not_fit_are_refused() -> None:
     x, weight = torch.zeros(2, 8), torch.zeros(4, 8)
     with pytest.raises(ValueError, match="rows of 8 are needed, not of 7"):
-        cpu.few_rows(torch.zeros(2, 7), weight)
+        cpu.FewRows(weight)(torch.zeros(2, 7))
     with pytest.raises(ValueError, match="formats differ"):
-        cpu.few_rows(x, weight.bfloat16())
+        cpu.FewRows(weight.bfloat16())(x)
     with pytest.raises(ValueError, match="float32, 4 of them"):
-        cpu.few_rows(x, weight, torch.zeros(5))
+        cpu.FewRows(weight, torch.zeros(5))
 
 
 @FORMATS
@@ -130,7 +130,7 @@ def test_reach(
     last = torch.tensor(lengths)
     first = torch.zeros_like(last) if window is None else (last - window).clamp(min=0)
     # Heads of more tokens than these, as a pass has them.
-    queries = normal(H, N + 2, width, dtype=dtype)[:, :N]
+    queries = normal(H, N + 2, width, dtype=dtype)[:, :N].transpose(0, 1)
     sinks = normal(H, dtype=torch.float32, seed=4) if sunk else None
     seen = torch.zeros(slots, dtype=torch.bool)
     exact = torch.empty(N, H, values.shape[-1], dtype=torch.float64)
@@ -139,7 +139,7 @@ def test_reach(
         at = tables[n, positions // PAGE].long() * PAGE + positions % PAGE
         seen[at] = True
         exact[n] = attend(
-            queries[None, :, n : n + 1].double(),
+            queries[n][None, :, None].double(),
             keys[at].transpose(0, 1)[None].double(),
             values[at].transpose(0, 1)[None].double(),
             scale=0.3,
@@ -155,7 +155,7 @@ def test_reach(
     )
     assert_near(found, exact, dtype)
     alone = cpu.reach(
-        queries[:, :1],
+        queries[:1].contiguous(),
         keys,
         values,
         tables[:1],

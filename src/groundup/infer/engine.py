@@ -18,11 +18,12 @@ from groundup.core.errors import InputError
 from groundup.core.memory import available_bytes
 from groundup.core.progress import Advance
 from groundup.infer.cache import PAGE, PagedCache, Part, position_bytes
+from groundup.infer.fused import serve
 from groundup.infer.passes import Pass
 from groundup.infer.sampling import Sampling, adjusted, sample
 from groundup.infer.scheduler import Scheduler
 from groundup.infer.sequence import Chosen, Completion, Sequence
-from groundup.infer.weights import Weights, serve
+from groundup.infer.weights import Weights
 from groundup.models import DecoderModel
 
 ROWS = 256

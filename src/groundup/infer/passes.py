@@ -18,6 +18,7 @@ from groundup.infer.cache import PAGE, PagedCache, Part
 from groundup.kernels import cpu
 from groundup.layers.attend import attend, causal_mask
 from groundup.layers.cache import Bias, KeysValues, State
+from groundup.layers.rope import Rotation
 
 # Tokens of a sequence up to which they are attended to together with those of others. The compiled
 # core reads the pages where they stand; elsewhere they are gathered for each token.
@@ -101,16 +102,64 @@ class Pass:
                 kept_values.index_copy_(0, view.slots, there)
         if kept_values is None:
             kept_values = kept[..., : values.shape[-1]]
-        pools = kept, kept_values
-        rules = {"scale": scale, "softcap": softcap, "sinks": sinks}
+        return self._read(
+            view, queries, kept, kept_values, bias, scale=scale, softcap=softcap, sinks=sinks
+        )
+
+    def _read(
+        self,
+        view: "_View",
+        queries: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        bias: Bias | None,
+        **rules: Any,
+    ) -> Tensor:
+        """queries: [1, H, N, K] → [1, H, N, K_v]."""
         single = 0 if bias is not None else self._single
-        found = [] if not single else [view.together(queries[:, :, :single], *pools, **rules)]
+        found = []
+        if single:
+            found.append(view.together(queries[:, :, :single], keys, values, **rules))
         begin = single
         for i in range(0 if bias is not None else self._few, len(self.parts)):
-            end = begin + self._counts[i]
-            found.append(view.alone(i, queries[:, :, begin:end], *pools, bias=bias, **rules))
-            begin = end
+            some = queries[:, :, begin : begin + self._counts[i]]
+            found.append(view.alone(i, some, keys, values, bias=bias, **rules))
+            begin += self._counts[i]
         return found[0] if len(found) == 1 else torch.cat(found, dim=2)
+
+    def attend_projected(
+        self,
+        layer: int,
+        projected: Tensor,
+        *,
+        heads: int,
+        weights: tuple[Tensor | None, ...],
+        eps: float,
+        rotation: Rotation | None,
+        **rules: Any,
+    ) -> Tensor:
+        """The same in fewer operations, where the core reads the pages: from the projections of N
+        tokens, [N, (H + 2·kv_heads)·K], to what they read, [1, N, H·K]. weights, eps, rotation:
+        see `kernels.cpu.take_in`."""
+        view = self._views[self.cache.kind_of[layer]]
+        keys, values = self.cache.keys[layer], self.cache.values[layer]
+        assert values is not None
+        if rotation is not None:
+            rotation = rotation[0][0], rotation[1][0]
+        queries = cpu.take_in(
+            projected,
+            view.slots,
+            keys,
+            values,
+            heads=heads,
+            weights=(weights[0], weights[1]),
+            eps=eps,
+            rotation=rotation,
+        )
+        if self._single == len(projected):
+            return view.read(queries, keys, values, **rules).flatten(1)[None]
+        by_heads = queries.transpose(0, 1)[None]
+        return self._read(view, by_heads, keys, values, None, **rules).transpose(1, 2).flatten(2)
 
     def carry(
         self,
@@ -163,9 +212,7 @@ class _View:
         that are kept → [1, H, N, K_v]."""
         tokens = queries.shape[2]
         if self._of.in_core:
-            if self._reached is None:
-                self._reached = self._tables(tokens)
-            read = cpu.reach(queries[0], keys, values, *self._reached, **rules)
+            read = self.read(queries[0].transpose(0, 1), keys, values, **rules)
             return read.transpose(0, 1)[None]
         if self._together is None:
             self._together = self._gathered(tokens)
@@ -178,6 +225,12 @@ class _View:
             **rules,
         )
         return read[:, :, 0].transpose(0, 1)[None]
+
+    def read(self, queries: Tensor, keys: Tensor, values: Tensor, **rules: Any) -> Tensor:
+        """The same in the core: [N, H, K] → [N, H, K_v]."""
+        if self._reached is None:
+            self._reached = self._tables(len(queries))
+        return cpu.reach(queries, keys, values, *self._reached, **rules)
 
     def _tables(self, tokens: int) -> tuple[Tensor, Tensor, Tensor]:
         """Of the first tokens: their tables, [N, pages], and from where up to where they see."""
@@ -234,5 +287,6 @@ class _View:
             values[slots].transpose(0, 1)[None],
             mask=mask,
             bias=None if bias is None else bias(column[start - first :], column),
+            implementation="blockwise" if cpu.takes(queries, keys) else "sdpa",
             **rules,
         )

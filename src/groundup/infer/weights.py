@@ -1,4 +1,4 @@
-"""The linear layers of a model that generates.
+"""The matrices of a model that generates.
 
 A pass over few tokens takes the time of reading the weights. So they are read once for all rows, by
 the compiled core where there is one, and may be held in eight bits a number, which halves that
@@ -6,44 +6,55 @@ time: each output's weights are whole numbers from −127 to 127 with one scale;
 `kernels.cpu.product`.
 """
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from groundup.kernels import cpu
-from groundup.layers.latent import LatentAttention
 
 Weights = Literal["compute", "int8"]
 
 # Rows up to which the core's product is the faster one; see docs/benchmarks/inference.md.
-_FEW = 16
+_FEW: dict[Weights, int] = {"compute": 64, "int8": 64}
 
 
-def serve(model: nn.Module, weights: Weights) -> None:
-    """Replace the linear layers of a model by ones that serve. weights: in what they are held, the
-    format that they have or eight bits."""
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            # What is taken apart at each pass (see `layers.latent`) stays as it is.
-            if type(child) is nn.Linear and not (
-                isinstance(parent, LatentAttention) and name == "up"
-            ):
-                setattr(parent, name, ServingLinear(child, weights))
+class Serving(nn.Module):
+    """A module that has no hooks to look for when it is called, which takes as long as a small
+    operation."""
+
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        return self.forward(*inputs, **named)
 
 
-class ServingLinear(nn.Module):
-    """y = x · Wᵀ + b."""
+class ServingLinear(Serving):
+    """y = x · Wᵀ + b, of one layer or of several that read the same x, one behind the other."""
 
-    def __init__(self, linear: nn.Linear, weights: Weights):
+    def __init__(self, layers: Sequence[nn.Linear], weights: Weights):
         super().__init__()
-        self.dtype = linear.weight.dtype
-        bias = linear.bias
-        self.bias = None if bias is None else bias.detach()
-        self.bias32 = None if bias is None else bias.detach().float()
-        self.kept, self.scales = linear.weight.detach(), None
+        first = layers[0]
+        self.dtype = first.weight.dtype
+        self.scales: Tensor | None = None
+        self.kept = first.weight.detach()
+        if len(layers) > 1:
+            self.kept = torch.cat([layer.weight.detach() for layer in layers])
+        biases = [
+            layer.weight.new_zeros(layer.out_features)
+            if layer.bias is None
+            else layer.bias.detach()
+            for layer in layers
+        ]
+        biased = any(layer.bias is not None for layer in layers)
+        self.bias = torch.cat(biases) if biased else None
+        self.bias32 = None if self.bias is None else self.bias.float()
         if weights == "int8":
             self.kept, self.scales = cpu.quantized(self.kept)
+        self._few = _FEW[weights] * self.kept.shape[1]
+        on_cpu = self.kept.device.type == "cpu" and self.dtype in (torch.float32, torch.bfloat16)
+        in_core = cpu.HAS_LOOPS and on_cpu
+        self._product = cpu.FewRows(self.kept, self.bias32, self.scales) if in_core else None
 
     @property
     def weight(self) -> Tensor:
@@ -54,7 +65,6 @@ class ServingLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [..., inner] → [..., outputs]."""
-        few = x.numel() <= _FEW * x.shape[-1]
-        if few and cpu.takes(x) and x.dtype == self.dtype:
-            return cpu.few_rows(x, self.kept, self.bias32, self.scales)
+        if self._product is not None and x.numel() <= self._few and x.dtype == self.dtype:
+            return self._product(x)
         return F.linear(x, self.weight, self.bias)

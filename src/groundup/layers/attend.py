@@ -40,7 +40,7 @@ def attend(
     if implementation == "training":
         on_cpu = queries.device.type in ("cpu", "meta")
         implementation = "blockwise" if on_cpu else "sdpa"
-    if implementation == "blockwise" and queries.shape[2] == keys.shape[2]:
+    if implementation == "blockwise":
         return attend_blockwise(
             queries,
             keys,
@@ -157,7 +157,8 @@ def attend_blockwise(
     and backward, this under `torch.compile` 17 ms).
     """
     B, H, T, _ = queries.shape
-    kv_heads = keys.shape[1]
+    kv_heads, S = keys.shape[1:3]
+    before = S - T  # positions that have no query here
     fused = bias is None and softcap is None and sinks is None and cpu.takes(queries, keys, values)
     keys, values = keys.flatten(0, 1), values.flatten(0, 1)
     queries = queries if fused else _scaled(queries, scale, softcap)
@@ -165,16 +166,16 @@ def attend_blockwise(
     blocks = []
     for start in range(0, T, block):
         stop = min(start + block, T)
-        end = stop if mask is None else T
+        end = before + stop if mask is None else S
         rows = queries[:, :, start:stop].reshape(B * kv_heads, -1, queries.shape[-1])
         products = torch.bmm(rows, keys[:, :end].mT).view(B, H, stop - start, end)
         some_mask = None if mask is None else mask.expand(-1, -1, T, -1)[:, :, start:stop]
         if fused:
-            weights = cpu.softmax(products, scale=scale, visible=start + 1, mask=some_mask)
+            weights = cpu.softmax(products, scale=scale, visible=before + start + 1, mask=some_mask)
         else:
             some_bias = None if bias is None else bias[:, start:stop, :end]
             logits = _logits(products, some_bias, softcap)
-            hidden = _later(start, stop, logits) if some_mask is None else ~some_mask
+            hidden = _later(start, stop, end, logits) if some_mask is None else ~some_mask
             weights = _softmax(logits.masked_fill(hidden, float("-inf")), sinks).to(values.dtype)
         read = torch.bmm(weights.view(B * kv_heads, -1, end), values[:, :end])
         blocks.append(read.view(B, H, stop - start, -1))
@@ -182,7 +183,8 @@ def attend_blockwise(
     return _closed(read, blind)
 
 
-def _later(start: int, stop: int, logits: Tensor) -> Tensor:
-    """Which of the first `stop` keys stand behind each query from `start` on: bool [T, S]."""
-    row = torch.arange(start, stop, device=logits.device)[:, None]
-    return torch.arange(stop, device=logits.device) > row
+def _later(start: int, stop: int, keys: int, logits: Tensor) -> Tensor:
+    """Which of the first keys stand behind each query from `start` up to `stop`, the last of which
+    sees all of them: bool [T, S]."""
+    row = torch.arange(start, stop, device=logits.device)[:, None] + (keys - stop)
+    return torch.arange(keys, device=logits.device) > row

@@ -55,15 +55,22 @@ class RotaryEmbedding(nn.Module):
 
         R is the rotated width. With YaRN both are multiplied by its factor for the logits.
         """
-        scaling, base = self.config.scaling, self.config.base
-        pair = torch.arange(0, self.rotated, 2, dtype=torch.float64, device=positions.device)
-        frequency = base ** (-pair / self.rotated)
-        if scaling is not None:
-            frequency = scaling.frequencies(frequency, base)
-        angle = positions.to(torch.float64)[..., None] * frequency
+        angle = positions.to(torch.float64)[..., None] * self.frequency(positions.device)
         cos, sin = _cos_sin(angle)
-        factor = scaling.logit_factor if isinstance(scaling, YaRN) else 1.0
-        return (cos * factor).float(), (sin * factor).float()
+        return (cos * self.factor).float(), (sin * self.factor).float()
+
+    def frequency(self, device: torch.device) -> Tensor:
+        """Radians by which each pair turns from a position to the next: float64 [R/2]."""
+        scaling, base = self.config.scaling, self.config.base
+        pair = torch.arange(0, self.rotated, 2, dtype=torch.float64, device=device)
+        frequency = base ** (-pair / self.rotated)
+        return frequency if scaling is None else scaling.frequencies(frequency, base)
+
+    @property
+    def factor(self) -> float:
+        """Of cosine and sine."""
+        scaling = self.config.scaling
+        return scaling.logit_factor if isinstance(scaling, YaRN) else 1.0
 
 
 @torch.library.custom_op("groundup::cos_sin", mutates_args=())

@@ -11,23 +11,26 @@ from groundup.kernels.cpu.cross_entropy import cross_entropies
 from groundup.kernels.cpu.dropout import dropout
 from groundup.kernels.cpu.gate import silu_gate
 from groundup.kernels.cpu.heads import WIDEST, split_heads
-from groundup.kernels.cpu.product import few_rows, quantized
+from groundup.kernels.cpu.product import FewRows, quantized
 from groundup.kernels.cpu.reach import reach
 from groundup.kernels.cpu.rms_norm import rms_norm
 from groundup.kernels.cpu.softmax import softmax
+from groundup.kernels.cpu.take_in import silu_gate_of_rows, take_in
 
 __all__ = [
     "HAS_LOOPS",
     "WIDEST",
+    "FewRows",
     "cross_entropies",
     "dropout",
-    "few_rows",
     "quantized",
     "reach",
     "rms_norm",
     "silu_gate",
+    "silu_gate_of_rows",
     "softmax",
     "split_heads",
+    "take_in",
     "takes",
     "watched",
     "without_core",

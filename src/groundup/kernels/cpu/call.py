@@ -76,16 +76,15 @@ def call(function: Callable[..., None], like: Tensor, *arguments: Tensor | float
         return
     for watcher in _watchers:
         watcher([argument for argument in arguments if isinstance(argument, Tensor)])
-    function(torch.get_num_threads(), like.dtype == torch.bfloat16, *map(address, arguments))
-
-
-def address(argument: Tensor | float | None) -> float:
-    """What stands for an argument in a call; numbers stand for themselves."""
-    if isinstance(argument, Tensor):
-        if not argument.is_contiguous():
-            raise ValueError("the compiled core takes dense tensors")
-        return argument.data_ptr()
-    return 0 if argument is None else argument
+    addresses = []  # written out: a model that generates spends its time here
+    for argument in arguments:
+        if isinstance(argument, Tensor):
+            if not argument.is_contiguous():
+                raise ValueError("the compiled core takes dense tensors")
+            addresses.append(argument.data_ptr())
+        else:
+            addresses.append(0 if argument is None else argument)
+    function(torch.get_num_threads(), like.dtype == torch.bfloat16, *addresses)
 
 
 def need(fits: bool, what: str) -> None:

@@ -26,28 +26,28 @@ def reach(
 ) -> Tensor:
     """What each token reads: [N, H, K_v] in the format of the queries.
 
-    queries: [H, N, K], dense but for rows behind the N-th of each head. keys: [slots, kv_heads, K];
+    queries: [N, H, K], each head's numbers together. keys: [slots, kv_heads, K];
     values: [slots, kv_heads, K_v], or the beginnings of the keys. tables: int32 [N, columns], the
     page of positions 0 … 15, 16 … 31, …; a page's slots stand together. first, last: int64 [N]; a
     token sees the positions from the one up to the other, and one at the least.
     """
     assert core is not None
-    H, N, K = queries.shape
+    N, H, K = queries.shape
     _, heads, value_width = values.shape
     columns = tables.shape[1]
     fits = keys.shape[1:] == (heads, K) and H % heads == 0 and keys.dtype == queries.dtype
-    need(H // heads <= 256, "at most 256 heads share one of the keys")
+    need(H <= 256, "at most 256 heads are read")
     need(fits and values.dtype == keys.dtype and len(values) == len(keys), "keys do not fit")
     shape = tables.shape == (N, columns) and first.shape == last.shape == (N,)
     need(shape and tables.dtype == torch.int32, "tables are int32, one of each token")
     need(first.dtype == last.dtype == torch.int64, "positions are int64, one of each token")
-    need(queries.stride()[1:] == (K, 1), "a head's queries stand together")
-    need(queries.stride(0) % K == 0 and values.stride()[1:] == (values.stride(1), 1), "strides")
+    need(queries.stride(2) == 1 and values.stride(2) == 1, "a head's numbers stand together")
+    need(values.stride(0) == heads * values.stride(1), "slots stand one behind the other")
     sinks = None if sinks is None else sinks.float().contiguous()
     y = queries.new_empty(N, H, value_width)
     call(
         core.reach,
-        queries,
+        y,
         queries.data_ptr(),
         keys,
         values.data_ptr(),
@@ -57,10 +57,10 @@ def reach(
         sinks,
         y,
         N,
-        queries.stride(0) // K,
+        queries.stride(0),
+        queries.stride(1),
         H,
         heads,
-        K,
         K,
         value_width,
         values.stride(1),

@@ -15,17 +15,25 @@ from groundup.kernels.cpu.call import call, first_order, need
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """x: [..., N]; weight: [N] → the shape and format of x."""
     need(weight.shape == x.shape[-1:], f"a weight of {x.shape[-1]} is needed, not {weight.shape}")
-    return _RMSNorm.apply(x, weight, eps)
+    if torch.is_grad_enabled():
+        return _RMSNorm.apply(x, weight, eps)
+    return _normed(x.contiguous(), weight.float().contiguous(), eps)[0]
+
+
+def _normed(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """y, and ρ of each row."""
+    assert core is not None
+    rows, width = x.numel() // x.shape[-1], x.shape[-1]
+    y, scales = torch.empty_like(x), x.new_empty(rows, dtype=torch.float32)
+    call(core.norm, x, x, weight, y, scales, rows, width, eps)
+    return y, scales
 
 
 class _RMSNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        assert core is not None
-        x, weight32 = x.contiguous(), weight.float().contiguous()
-        rows, width = x.numel() // x.shape[-1], x.shape[-1]
-        y, scales = torch.empty_like(x), x.new_empty(rows, dtype=torch.float32)
-        call(core.norm, x, x, weight32, y, scales, rows, width, eps)
+        x = x.contiguous()
+        y, scales = _normed(x, weight.float().contiguous(), eps)
         ctx.save_for_backward(x, weight, scales)
         ctx.eps = eps
         return y
