@@ -48,9 +48,19 @@ template <typename S, typename U> INLINE typename S::Numbers take_some(const U *
   return S::take(numbers);
 }
 
-// sums[output][row] of OUTPUTS × ROWS products.
+// As many rows, and outputs for so many rows, as the processor has registers for their sums.
+#ifdef BFLOAT16_UNITS
+constexpr i64 MOST_ROWS = 6;
+constexpr i64 outputs_for(i64 rows) { return rows <= 2 ? 8 : 4; }
+#else
+constexpr i64 MOST_ROWS = 2;
+constexpr i64 outputs_for(i64 rows) { return rows == 1 ? 8 : 4; }
+#endif
+
+// sums[output][row] of OUTPUTS × ROWS products. fresh: the weights come from memory, and those of the next
+// block are asked for meanwhile.
 template <i64 OUTPUTS, i64 ROWS, typename W, typename T>
-INLINE void block(const W *w, const T *x, i64 inner, float (*sums)[ROWS]) {
+INLINE void block(const W *w, const T *x, i64 inner, bool fresh, float (*sums)[ROWS]) {
   using S = Step<W, T>;
   Floats total[OUTPUTS][ROWS] = {};
   const auto add = [&](auto take_at, auto ahead) INLINE_HERE {
@@ -69,7 +79,9 @@ INLINE void block(const W *w, const T *x, i64 inner, float (*sums)[ROWS]) {
   i64 i = 0;
   for (; i + S::COUNT <= inner; i += S::COUNT)
     add([&](const auto *from) INLINE_HERE { return S::take(from + i); },
-        [&](const W *from) INLINE_HERE { __builtin_prefetch(from + i, 0, 2); });
+        [&](const W *from) INLINE_HERE {
+          if (fresh) __builtin_prefetch(from + i, 0, 2);
+        });
   if (i < inner)
     add([&](const auto *from) INLINE_HERE { return take_some<S>(from + i, inner - i); }, [](const W *) {});
   for (i64 output = 0; output < OUTPUTS; output++)
@@ -85,16 +97,18 @@ INLINE void rows_of(const Product<W, T> &product, const W *w, i64 output, i64 co
     for (i64 i = 0; i < outputs; i++)
       for (i64 r = 0; r < ROWS; r++) found[r][first + i] = sums[i][r];
   };
-  constexpr i64 OUTPUTS = ROWS == 1 ? 8 : 4;
+  constexpr i64 BLOCK = outputs_for(ROWS);
+  const bool fresh = row == 0;
   i64 i = 0;
-  for (; i + OUTPUTS <= count; i += OUTPUTS) {
-    float sums[OUTPUTS][ROWS];
-    block<OUTPUTS, ROWS>(w + i * product.inner, x, product.inner, sums);
-    keep(i, OUTPUTS, sums);
+  for (; i + BLOCK <= count; i += BLOCK) {
+    float sums[BLOCK][ROWS];
+    if (fresh) block<BLOCK, ROWS>(w + i * product.inner, x, product.inner, true, sums);
+    else block<BLOCK, ROWS>(w + i * product.inner, x, product.inner, false, sums);
+    keep(i, BLOCK, sums);
   }
   for (; i < count; i++) {
     float sums[1][ROWS];
-    block<1, ROWS>(w + i * product.inner, x, product.inner, sums);
+    block<1, ROWS>(w + i * product.inner, x, product.inner, false, sums);
     keep(i, 1, sums);
   }
   for (i64 r = 0; r < ROWS; r++) {
@@ -115,12 +129,10 @@ void product(const Product<W, T> &product, i64 first, i64 outputs, T *y) {
     const i64 left = first + outputs - output, count = left < LANES ? left : LANES;
     const W *w = product.weights + output * product.inner;
     i64 row = 0;
-    for (; row + 4 <= product.rows; row += 4) rows_of<4>(product, w, output, count, row, y);
-    switch (product.rows - row) {
-    case 3: rows_of<3>(product, w, output, count, row, y); break;
-    case 2: rows_of<2>(product, w, output, count, row, y); break;
-    case 1: rows_of<1>(product, w, output, count, row, y); break;
-    }
+    for (; row + MOST_ROWS <= product.rows; row += MOST_ROWS)
+      rows_of<MOST_ROWS>(product, w, output, count, row, y);
+    for (; row + 2 <= product.rows; row += 2) rows_of<2>(product, w, output, count, row, y);
+    if (row < product.rows) rows_of<1>(product, w, output, count, row, y);
   }
 }
 
