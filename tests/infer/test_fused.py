@@ -1,0 +1,104 @@
+"""The parts of a model as they serve: the same numbers as the layers whose place they take."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tests.families import CONFIG, KINDS, scrambled
+
+from groundup.core.device import Device
+from groundup.infer import Engine, Sampling
+from groundup.infer.fused import ServingAttention, ServingMLP, ServingNorm, serve
+from groundup.infer.weights import ServingLinear
+from groundup.layers import GLU, GroupedQuery, RMSNorm
+from groundup.models import Decoder, DecoderModel
+
+FLOAT32 = Device(torch.device("cpu"), torch.float32)
+PLAIN = GroupedQuery(heads=4, kv_heads=2, head_width=8)
+SHAPES = {
+    "normed heads": CONFIG,
+    "plain heads": replace(CONFIG, attention=replace(PLAIN, query_key_norm=None)),
+    "biased": replace(CONFIG, attention=replace(PLAIN, bias=True, output_bias=True)),
+    "offset norms": replace(
+        CONFIG,
+        norm=RMSNorm(offset=True),
+        attention=replace(PLAIN, query_key_norm=RMSNorm(offset=True)),
+    ),
+    "other gate": replace(CONFIG, mlp=GLU(hidden=40, activation="gelu", bias=True)),
+    "tied": replace(CONFIG, tied=True, logit_softcap=4.0),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@torch.no_grad()
+def test_likelihoods_are_the_model_s(shape: str) -> None:
+    """Against the model as it was trained, in prompts short and long."""
+    model = scrambled(SHAPES[shape])
+    generator = torch.Generator().manual_seed(3)
+    texts = [torch.randint(61, (n,), generator=generator).tolist() for n in (3, 40, 47)]
+    engine = Engine(model, FLOAT32, stop=[])
+    found = engine.loglikelihood([(text[:1], text[1:]) for text in texts])
+    for text, likelihood in zip(texts, found, strict=True):
+        expected = float(model.logprobs(torch.tensor([text])).sum())
+        assert likelihood.logprob == pytest.approx(expected, abs=2e-3)
+
+
+def test_plain_decoders_are_served_by_joined_matrices() -> None:
+    model = scrambled(CONFIG)
+    serve(model, "compute")
+    block = model.blocks[0]
+    assert isinstance(block.attention, ServingAttention)
+    assert isinstance(block.mlp, ServingMLP)
+    assert isinstance(block.mlp_norm, ServingNorm)
+    assert isinstance(model.readout.head, ServingLinear)
+    assert block.attention.projection.weight.shape == (4 * 8 + 2 * 2 * 8, 32)
+
+
+def with_rounded_matrices(model: DecoderModel) -> DecoderModel:
+    """What eight bits leave of the matrices that tokens are multiplied by, computed anew here."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            weight = module.weight.data
+            scales = weight.abs().amax(1, keepdim=True) / 127
+            module.weight.data = (weight / scales).round() * scales
+    return model
+
+
+@pytest.mark.parametrize("rows", [1, 90])
+@torch.no_grad()
+def test_eight_bits_are_the_rounded_weights(rows: int) -> None:
+    """By the core for few rows, and by PyTorch for many."""
+    config = replace(CONFIG, context=128)
+    exact = with_rounded_matrices(scrambled(config))
+    engine = Engine(scrambled(config), FLOAT32, stop=[], weights="int8", at_once=rows)
+    text = torch.randint(61, (100,), generator=torch.Generator().manual_seed(3)).tolist()
+    found = engine.loglikelihood([(text[:1], text[1:])])[0]
+    assert found.logprob == pytest.approx(
+        float(exact.logprobs(torch.tensor([text])).sum()), abs=1e-2
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_serves_in_eight_bits(kind: str) -> None:
+    """Near what it writes with all bits: the likelihood of its own text."""
+    model = scrambled(KINDS[kind])
+    text = Engine(model, FLOAT32, stop=[]).generate([[1, 2]], Sampling(max_tokens=20, seed=1))[0]
+    pair = ([1, 2], text.tokens)
+    full = Engine(model, FLOAT32, stop=[]).loglikelihood([pair])[0]
+    short = Engine(model, FLOAT32, stop=[], weights="int8").loglikelihood([pair])[0]
+    assert short.logprob != full.logprob
+    assert short.logprob == pytest.approx(full.logprob, rel=0.1)
+
+
+def test_bfloat16_is_near_float32() -> None:
+    config = Decoder(
+        vocab_size=61, context=48, width=64, depth=2, attention=PLAIN, mlp=GLU(hidden=96)
+    )
+    model = scrambled(config)
+    text = torch.randint(61, (40,), generator=torch.Generator().manual_seed(3)).tolist()
+    narrow = Device(torch.device("cpu"), torch.bfloat16)
+    full, short = (
+        Engine(model, device, stop=[]).loglikelihood([(text[:1], text[1:])])[0].logprob
+        for device in (FLOAT32, narrow)
+    )
+    assert short == pytest.approx(full, rel=0.02)
