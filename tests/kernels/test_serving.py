@@ -150,19 +150,71 @@ def test_reach(
     keys[~seen] = float("nan")
     if not prefix:
         values[~seen] = float("nan")
-    found = cpu.reach(
-        queries, keys, values, tables, first, last, scale=0.3, softcap=softcap, sinks=sinks
-    )
+    rules = {"scale": 0.3, "softcap": softcap, "sinks": sinks}
+    found = cpu.Reach(tables, first, last)(queries, keys, values, **rules)
     assert_near(found, exact, dtype)
-    alone = cpu.reach(
-        queries[:1].contiguous(),
-        keys,
-        values,
-        tables[:1],
-        first[:1],
-        last[:1],
-        scale=0.3,
-        softcap=softcap,
-        sinks=sinks,
-    )
+    reach = cpu.Reach(tables[:1], first[:1], last[:1])
+    alone = reach(queries[:1].contiguous(), keys, values, **rules)
     assert torch.equal(alone[0], found[0])  # to the bit: the other tokens change nothing
+
+
+@FORMATS
+@settings(deadline=None, max_examples=30)
+@given(
+    tokens=st.integers(1, 6),
+    heads=st.integers(1, 4),
+    kv_heads=st.integers(1, 3),
+    half=st.integers(1, 20),
+    rotated=st.integers(0, 20),
+    normed=st.booleans(),
+)
+def test_take_in(
+    dtype: torch.dtype,
+    tokens: int,
+    heads: int,
+    kv_heads: int,
+    half: int,
+    rotated: int,
+    normed: bool,
+) -> None:
+    """Queries, keys and values of the formulas; and no other slot is written."""
+    width, turned = 2 * half, 2 * min(half, rotated)
+    x = normal(tokens, (heads + 2 * kv_heads) * width, dtype=dtype)
+    weights = [normal(width, dtype=torch.float32, seed=s) + 1 if normed else None for s in (1, 2)]
+    angle = normal(tokens, turned // 2, dtype=torch.float32, seed=3) * 3
+    rotation = (angle.cos(), angle.sin()) if turned else None
+    pools = [torch.full((3 * tokens, kv_heads, width), 7.0, dtype=dtype) for _ in range(2)]
+    slots = torch.randperm(3 * tokens, generator=torch.Generator().manual_seed(4))[:tokens]
+    queries = cpu.take_in(
+        x, slots, *pools, heads=heads, weights=tuple(weights), eps=1e-6, rotation=rotation
+    )
+
+    def exact(part: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+        if weight is not None:
+            part = part * (part.square().mean(-1, keepdim=True) + 1e-6).rsqrt() * weight.double()
+        if rotation is None:
+            return part
+        pairs = torch.complex(part[..., : turned // 2], part[..., turned // 2 : turned])
+        pairs = pairs * torch.polar(torch.ones_like(angle).double(), angle.double())[:, None]
+        return torch.cat((pairs.real, pairs.imag, part[..., turned:]), -1)
+
+    parts = x.double().view(tokens, -1, width).split([heads, kv_heads, kv_heads], 1)
+    terms = 5 * (1 + x.double().abs().amax())
+    assert_near(queries, exact(parts[0], weights[0]), dtype, terms)
+    assert_near(pools[0][slots], exact(parts[1], weights[1]), dtype, terms)
+    assert torch.equal(pools[1][slots], x.view(tokens, -1, width)[:, heads + kv_heads :])
+    others = torch.ones(3 * tokens, dtype=torch.bool).index_fill(0, slots, False)
+    assert all((pool[others] == 7).all() for pool in pools)
+
+
+@FORMATS
+@settings(deadline=None, max_examples=25)
+@given(rows=st.integers(1, 9), width=st.integers(1, 70))
+def test_gates_and_norms_of_rows(dtype: torch.dtype, rows: int, width: int) -> None:
+    x = normal(rows, 2 * width, dtype=dtype)
+    gate, up = x.double().chunk(2, -1)
+    found = cpu.silu_gate_of_rows(x)
+    assert_near(found, torch.nn.functional.silu(gate) * up, dtype, (gate * up).abs())
+    weight = normal(2 * width, dtype=torch.float32, seed=1)
+    exact = torch.nn.functional.rms_norm(x.double(), (2 * width,), weight.double(), 1e-6)
+    assert_near(cpu.NormOfRows(weight, 1e-6)(x), exact, dtype, exact.abs())

@@ -87,6 +87,7 @@ def bench_inference(*, quick: bool) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     rounds, new = (1, 32) if quick else (5, 128)
     draw = _prompts()
+    _compare(engines[OURS], peer, draw(64))
     read = _read_rate(device)
     for batch in (1, 8, 32):
         case = f"{batch} texts of {_PROMPT} tokens, {new} more each"
@@ -130,6 +131,17 @@ def bench_inference(*, quick: bool) -> dict[str, Any]:
         "rows": rows,
         "limits": [{"name": "memory, read", "value": read / 1e9, "unit": "GB/s"}],
     }
+
+
+@torch.inference_mode()
+def _compare(engine: Engine, peer: Any, text: list[int]) -> None:
+    """Raises `RuntimeError` where the two do not compute the same model."""
+    ids = torch.tensor([text], device=peer.device)
+    logprobs = peer(ids).logits[0, :-1].float().log_softmax(-1)
+    theirs = float(logprobs.gather(1, ids[0, 1:, None]).mean())
+    ours = engine.loglikelihood([(text[:1], text[1:])])[0].logprob / (len(text) - 1)
+    if abs(ours - theirs) > 0.01 * abs(theirs):
+        raise RuntimeError(f"log-probabilities differ: {ours:.4f} here, {theirs:.4f} there")
 
 
 def _asked(count: int) -> Sampling:

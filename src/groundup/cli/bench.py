@@ -116,6 +116,26 @@ def learn(
 @command.command(
     epilog="""\b
 Examples:
+  groundup bench serving --quick
+  groundup bench serving --json"""
+)
+@click.option("--quick", is_flag=True, help="Fewer tokens and requests: within a minute.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def serving(quick: bool, as_json: bool) -> None:
+    """The server under load: beside the bare engine, 200 clients, thousands of requests."""
+    from groundup.bench.result import print_result
+    from groundup.bench.serving import bench_serving
+
+    result = bench_serving(quick=quick)
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        print_result(result)
+
+
+@command.command(
+    epilog="""\b
+Examples:
   groundup bench inference --quick
   groundup bench inference --json"""
 )

@@ -69,17 +69,13 @@ class ServingNorm(Serving):
 
     def __init__(self, norm: RMSNormalization):
         super().__init__()
-        self.norm, self.eps = norm, norm.eps
-        self.weight = norm.factor().detach()
+        self.norm = norm
+        self._factor = norm.factor().detach()
+        self._in_core = cpu.NormOfRows(self._factor, norm.eps)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [..., width] → the same shape and format."""
-        if cpu.takes(x):
-            return cpu.rms_norm(x, self.weight, self.eps)
-        return self.norm(x)
-
-    def factor(self) -> Tensor:
-        return self.weight
+        return self._in_core(x) if x.is_contiguous() and cpu.takes(x) else self.norm(x)
 
 
 class ServingRotation(Serving):

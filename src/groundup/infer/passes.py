@@ -204,7 +204,7 @@ class _View:
         pages[of._position < shared] = 0  # computed once more, and not written
         self.slots = of._there(pages * PAGE + of._position % PAGE)
         self._together: tuple[Tensor, Tensor] | None = None
-        self._reached: tuple[Tensor, Tensor, Tensor] | None = None
+        self._reached: cpu.Reach | None = None
         self._alone: dict[int, tuple[Tensor, Tensor]] = {}
 
     def together(self, queries: Tensor, keys: Tensor, values: Tensor, **rules: Any) -> Tensor:
@@ -230,9 +230,9 @@ class _View:
         """The same in the core: [N, H, K] → [N, H, K_v]."""
         if self._reached is None:
             self._reached = self._tables(len(queries))
-        return cpu.reach(queries, keys, values, *self._reached, **rules)
+        return self._reached(queries, keys, values, **rules)
 
-    def _tables(self, tokens: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _tables(self, tokens: int) -> cpu.Reach:
         """Of the first tokens: their tables, [N, pages], and from where up to where they see."""
         position = self._of._position[:tokens]
         pages = position.max() // PAGE + 1
@@ -240,7 +240,7 @@ class _View:
         if self._kind.window is not None:
             first = np.maximum(0, position - self._kind.window + 1)
         table = self._kind.table[self._of._row[:tokens], :pages]
-        return self._of._there(table), self._of._there(first), self._of._there(position + 1)
+        return cpu.Reach(*map(self._of._there, (table, first, position + 1)))
 
     def _gathered(self, tokens: int) -> tuple[Tensor, Tensor]:
         """Where what each of the first tokens sees is kept, [N, S], and which of it there is."""

@@ -12,8 +12,8 @@ from groundup.kernels.cpu.dropout import dropout
 from groundup.kernels.cpu.gate import silu_gate
 from groundup.kernels.cpu.heads import WIDEST, split_heads
 from groundup.kernels.cpu.product import FewRows, quantized
-from groundup.kernels.cpu.reach import reach
-from groundup.kernels.cpu.rms_norm import rms_norm
+from groundup.kernels.cpu.reach import Reach
+from groundup.kernels.cpu.rms_norm import NormOfRows, rms_norm
 from groundup.kernels.cpu.softmax import softmax
 from groundup.kernels.cpu.take_in import silu_gate_of_rows, take_in
 
@@ -21,10 +21,11 @@ __all__ = [
     "HAS_LOOPS",
     "WIDEST",
     "FewRows",
+    "NormOfRows",
+    "Reach",
     "cross_entropies",
     "dropout",
     "quantized",
-    "reach",
     "rms_norm",
     "silu_gate",
     "silu_gate_of_rows",

@@ -15,25 +15,45 @@ from groundup.kernels.cpu.call import call, first_order, need
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """x: [..., N]; weight: [N] → the shape and format of x."""
     need(weight.shape == x.shape[-1:], f"a weight of {x.shape[-1]} is needed, not {weight.shape}")
-    if torch.is_grad_enabled():
-        return _RMSNorm.apply(x, weight, eps)
-    return _normed(x.contiguous(), weight.float().contiguous(), eps)[0]
+    return _RMSNorm.apply(x, weight, eps)
 
 
-def _normed(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """y, and ρ of each row."""
-    assert core is not None
-    rows, width = x.numel() // x.shape[-1], x.shape[-1]
-    y, scales = torch.empty_like(x), x.new_empty(rows, dtype=torch.float32)
-    call(core.norm, x, x, weight, y, scales, rows, width, eps)
-    return y, scales
+class NormOfRows:
+    """The same with a weight that stays where it is, and without a gradient."""
+
+    def __init__(self, weight: Tensor, eps: float):
+        """weight: float32 [N]."""
+        need(weight.dtype == torch.float32 and weight.is_contiguous(), "a weight is float32")
+        self._weight, self._eps, self._width = weight, eps, len(weight)
+        self._address = weight.data_ptr()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        assert core is not None
+        need(x.shape[-1] == self._width and x.is_contiguous(), "rows do not fit the weight")
+        rows = x.numel() // self._width
+        y, scales = torch.empty_like(x), x.new_empty(rows, dtype=torch.float32)
+        core.norm(
+            torch.get_num_threads(),
+            x.dtype == torch.bfloat16,
+            x.data_ptr(),
+            self._address,
+            y.data_ptr(),
+            scales.data_ptr(),
+            rows,
+            self._width,
+            self._eps,
+        )
+        return y
 
 
 class _RMSNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        x = x.contiguous()
-        y, scales = _normed(x, weight.float().contiguous(), eps)
+        assert core is not None
+        x, weight32 = x.contiguous(), weight.float().contiguous()
+        rows, width = x.numel() // x.shape[-1], x.shape[-1]
+        y, scales = torch.empty_like(x), x.new_empty(rows, dtype=torch.float32)
+        call(core.norm, x, x, weight32, y, scales, rows, width, eps)
         ctx.save_for_backward(x, weight, scales)
         ctx.eps = eps
         return y
