@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests.families import CONFIG, KINDS, scrambled
 
 from groundup.infer.cache import PAGE, PagedCache, Part, page_names
+from groundup.infer.pages import Pages
 from groundup.infer.passes import Pass
 from groundup.models import Decoder, DecoderModel
 
@@ -96,6 +97,23 @@ def test_a_text_that_begins_like_another_shares_its_pages(kind: str, length: int
             row = -1
 
 
+@pytest.mark.parametrize("frugal", [False, True])
+def test_pages_that_are_kept_are_bounded(frugal: bool) -> None:
+    """One after the other, texts of three pages each: kept are all that there are, or no more than
+    are used."""
+    pages = Pages(100, frugal=frugal)
+    touched = set()
+    for text in range(60):
+        taken = [pages.take() for _ in range(3)]
+        touched.update(taken)
+        for i, page in enumerate(taken):
+            pages.name(page, f"{text} {i}".encode())
+            pages.give_back(page)
+    assert len(touched) <= 6 if frugal else len(touched) == 100
+    assert pages.free == 100
+    assert pages.named(b"59 2")
+
+
 def test_a_name_says_what_is_in_a_page_and_in_all_before_it() -> None:
     text = list(range(3 * PAGE))
     names = page_names(text)
@@ -155,6 +173,8 @@ class Rows(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.cache = cache_of(KINDS["windowed"], rows=3, positions=6 * PAGE)
+        for kind in self.cache.kinds:
+            kind.pages.frugal = True
         self.texts: dict[int, list[int]] = {}
         self.at: dict[int, int] = {}
 

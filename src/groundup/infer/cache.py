@@ -72,8 +72,9 @@ class PagedCache:
         at_once: int,
         dtype: torch.dtype,
         device: torch.device,
+        frugal: bool = False,
     ):
-        """at_once: the most tokens of a pass."""
+        """at_once: the most tokens of a pass. frugal: see `Pages`."""
         self.config, self.device, self.rows = config, device, rows
         columns = -(-config.context // PAGE)
         self.kinds: list[Kind] = []
@@ -86,7 +87,7 @@ class PagedCache:
                 beside = -(-at_once // PAGE) + rows
                 count = min(count, max(columns, rows * (-(-window // PAGE) + 1) + beside))
             table = np.zeros((rows, columns), dtype=np.int32)
-            self.kinds.append(Kind(window, layers, Pages(count), table))
+            self.kinds.append(Kind(window, layers, Pages(count, frugal=frugal), table))
             for layer in layers:
                 cached = config.attention_of(layer).cached
                 assert cached is not None

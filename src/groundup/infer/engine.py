@@ -55,9 +55,10 @@ class Engine:
     ):
         """stop: tokens that end a completion. rows: the most sequences that are computed together.
         at_once: the most tokens of a pass; fewer let running sequences wait less for long prompts.
-        memory: of keys and values, in bytes; by default enough for `rows` sequences as long as the
-        context, but no more than a quarter of what is free. weights: in what matrices are held,
-        the compute format or eight bits a number."""
+        memory: of keys and values, in bytes, all of which may fill with pages that are kept for
+        texts that begin alike. By default it is a quarter of what is free at the most, and on a CPU
+        no more is touched than twice what sequences take together. weights: in what matrices are
+        held, the compute format or eight bits a number."""
         self.model = model.with_plain_head().to(device.device, device.compute_dtype).eval()
         serve(self.model, weights)
         self.device, self.weights = device, weights
@@ -70,6 +71,7 @@ class Engine:
             at_once=at_once,
             dtype=device.compute_dtype,
             device=device.device,
+            frugal=memory is None and device.device.type == "cpu",
         )
         self._scheduler = Scheduler(self.cache, at_once)
 
@@ -306,18 +308,20 @@ def _column(tokens: Tokens[int], like: Tensor) -> Tensor:
     return torch.tensor([*tokens], device=like.device)[:, None]
 
 
+def cache_memory(device: Device) -> int:
+    """A quarter of what is free, in bytes; 1 GiB where that is not told."""
+    if device.device.type == "cuda":
+        return torch.cuda.mem_get_info(device.device)[0] // _SHARE
+    return (available_bytes() or _SHARE << 30) // _SHARE
+
+
 def _positions(model: DecoderModel, device: Device, rows: int, memory: int | None) -> int:
     """How many positions the cache holds."""
     config = model.config
     all_of_them = rows * -(-config.context // PAGE) * PAGE
     each = position_bytes(config, device.compute_dtype)
     if memory is None:
-        free = available_bytes()
-        if device.device.type == "cuda":
-            free, _ = torch.cuda.mem_get_info(device.device)
-        if free is None:
-            return all_of_them
-        memory = free // _SHARE
+        memory = cache_memory(device)
     elif memory < config.context * each:
         raise InputError(
             f"a cache of {memory:,} bytes does not hold one text as long as the context, which "

@@ -13,9 +13,12 @@ from collections import OrderedDict
 class Pages:
     """Pages 1 … count. Page 0 is nobody's: what is written there nobody reads."""
 
-    def __init__(self, count: int):
-        self.count = count
-        self._blank = list(range(count, 0, -1))
+    def __init__(self, count: int, *, frugal: bool = False):
+        """frugal: pages that nobody uses are not kept for longer than there are as many that
+        somebody uses; so memory that was never touched stays so."""
+        self.count, self.frugal = count, frugal
+        self._touched = 0  # pages 1 … so many were somebody's
+        self._blank: list[int] = []  # of them, those that hold nothing
         self._idle: OrderedDict[int, None] = OrderedDict()  # named, and nobody's at the moment
         self._users = [0] * (count + 1)
         self._names: dict[int, bytes] = {}
@@ -24,15 +27,20 @@ class Pages:
     @property
     def free(self) -> int:
         """How many could be taken now."""
-        return len(self._blank) + len(self._idle)
+        return self.count - self._touched + len(self._blank) + len(self._idle)
 
     def take(self) -> int:
         """A page for one user. There must be a free one."""
+        used = self._touched - len(self._blank) - len(self._idle)
+        full = self._touched == self.count or (self.frugal and len(self._idle) > used)
         if self._blank:
             page = self._blank.pop()
-        else:
+        elif full and self._idle:
             page, _ = self._idle.popitem(last=False)
             del self._pages[self._names.pop(page)]
+        else:
+            self._touched += 1
+            page = self._touched
         self._users[page] = 1
         return page
 

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from groundup.core.device import Device
 from groundup.infer import Engine
+from groundup.infer.engine import cache_memory
 from groundup.infer.weights import Weights
 from groundup.loading import Served
 from groundup.serve import chat, completions
@@ -57,7 +58,7 @@ def create_app(
         stop=served.ends,
         rows=limits.rows,
         at_once=limits.at_once,
-        memory=limits.memory,
+        memory=cache_memory(device) if limits.memory is None else limits.memory,
         weights=weights,
     )
     house = House(served, engine, limits)
