@@ -170,6 +170,7 @@ def test_a_bias_decides(client: openai.OpenAI) -> None:
         ({"suffix": "b"}, "suffix"),
         ({"best_of": 3}, "best_of"),
         ({"logit_bias": {"x": 1}}, "not the id of a token"),
+        ({"logit_bias": {str(i): 1 for i in range(1025)}}, "logit_bias"),
         ({"logit_bias": {"99999": 1}}, "tokens are below"),
         ({"stream_options": {"include_usage": True}}, "set stream to true"),
     ],

@@ -73,6 +73,7 @@ def guarded(served: Served):
         (b'{"model": "small", "prompt": {"a": 1}}', 400, "prompt"),
         (b" " * (1 << 20) + b"{}", 413, "larger than 1,048,576 bytes"),
         (b"[" * 100_000, 400, ""),
+        (b'{"model": "small", "prompt": "a", "seed": ' + b"9" * 5000 + b"}", 400, ""),
     ],
     ids=lambda value: str(value)[:30],
 )

@@ -61,8 +61,9 @@ def command(
     from groundup.core.device import select_device, tune_cpu
     from groundup.core.errors import MissingExtraError
 
-    if api_key is not None and not api_key.strip():
-        raise click.UsageError(f"the API key is empty: set {_KEY} to a secret, or not at all.")
+    api_key = None if api_key is None else api_key.strip()
+    if api_key is not None and not (api_key and api_key.isascii()):
+        raise click.UsageError(f"the API key is empty or not ASCII: set {_KEY} to another secret.")
     if api_key is None and not insecure and not _loopback(host):
         raise click.UsageError(
             f"{host} lets other machines in: set {_KEY} to a secret that they must show, or say "

@@ -29,6 +29,7 @@ from groundup.tokenizers import Tokenizer
 
 Record = dict[str, Any]
 PARTIAL = ".partial"
+_WRITTEN = {"completion", "finish"}
 _AHEAD = 2  # times the engine's rows: prompts that wait in memory
 _SYNC = 2.0  # seconds between answers that a loss of power could take back
 
@@ -53,6 +54,8 @@ def read_prompts(
                 record = json.loads(line)
                 if not isinstance(record, dict):
                     raise InputError("it is no JSON object")
+                if taken := _WRITTEN & record.keys():
+                    raise InputError(f"{min(taken)!r} is what the answer is called: rename it")
                 yield record, encode(record)
             except (ValueError, InputError) as error:
                 raise InputError(f"{path}, line {number}: {error}") from error
@@ -107,8 +110,8 @@ def _resume(
     for line in file:
         if not line.endswith(b"\n"):
             break
-        written, (record, _) = json.loads(line), next(given, ({}, []))
-        if not record or any(written.get(key) != value for key, value in record.items()):
+        record, _ = next(given, ({}, []))
+        if not record or not line.startswith(json.dumps(record).encode()[:-1]):
             raise InputError(
                 f"{partial} was begun with other prompts (line {count + 1} differs): delete it, or "
                 "choose another file."
@@ -165,7 +168,7 @@ class _Answering:
             text.append(writer.finish())
             finish = "stop" if writer.stopped else sequence.finish
             answer = {**record, "completion": "".join(text), "finish": finish}
-            self._file.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
+            self._file.write(json.dumps(answer).encode() + b"\n")
             if self._advance is not None:
                 self._advance()
         if time.monotonic() - self._synced > _SYNC:

@@ -100,10 +100,12 @@ class Engine:
     def _stream(self, prompt: Tokens[int], sampling: Sampling) -> Iterator[int]:
         sequence = self.submit(prompt, sampling)
         try:
+            told = 0
             while sequence.finish is None:
-                for written, token in self.step():
-                    if written is sequence and sequence.finish != "stop":
-                        yield token
+                self.step()
+                end = len(sequence.written) - (sequence.finish == "stop")
+                yield from sequence.written[told:end]
+                told = end
         finally:
             self.cancel(sequence)
 
@@ -315,6 +317,11 @@ def cache_memory(device: Device) -> int:
     return (available_bytes() or _SHARE << 30) // _SHARE
 
 
+def one_context(model: DecoderModel, device: Device) -> int:
+    """Bytes of the keys and values of one text as long as the context."""
+    return model.config.context * position_bytes(model.config, device.compute_dtype)
+
+
 def _positions(model: DecoderModel, device: Device, rows: int, memory: int | None) -> int:
     """How many positions the cache holds."""
     config = model.config
@@ -322,9 +329,9 @@ def _positions(model: DecoderModel, device: Device, rows: int, memory: int | Non
     each = position_bytes(config, device.compute_dtype)
     if memory is None:
         memory = cache_memory(device)
-    elif memory < config.context * each:
+    elif memory < one_context(model, device):
         raise InputError(
             f"a cache of {memory:,} bytes does not hold one text as long as the context, which "
-            f"takes {config.context * each:,}: give it more."
+            f"takes {one_context(model, device):,}: give it more."
         )
     return min(all_of_them, memory // each) if each else all_of_them

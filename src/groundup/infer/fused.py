@@ -5,6 +5,7 @@ Each part computes what the layer does whose place it takes, and is made of that
 Layers of other kinds stay as they are, but for their matrices.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from groundup.layers.attention import GroupedQueryAttention, KeysValues
 from groundup.layers.heads import split_heads
 from groundup.layers.latent import LatentAttention
 from groundup.layers.mlp import GatedMLP
+from groundup.layers.moe import MixtureOfExperts
 from groundup.layers.norm import RMSNormalization
 from groundup.layers.rope import RotaryEmbedding, Rotation
 from groundup.models.block import Block
@@ -26,6 +28,8 @@ def serve(model: nn.Module, weights: Weights) -> None:
     """Let the parts of a model serve. weights: in what matrices are held, the format that they have
     or eight bits."""
     for name, child in list(model.named_children()):
+        if isinstance(child, MixtureOfExperts):  # no text may lose an expert to those beside it
+            child.config = replace(child.config, capacity=None)
         serving = _serving(model, name, child, weights)
         if serving is None:
             serve(child, weights)
@@ -56,7 +60,8 @@ def _fits(block: Block) -> bool:
         return False
     norms = (attention.query_norm, attention.key_norm)
     plain = all(_plain(norm) for norm in norms) and not block.interleaved
-    return plain and not (attention.config.borrow or attention.config.shift)
+    narrow = attention.config.head_width <= cpu.WIDEST
+    return plain and narrow and not (attention.config.borrow or attention.config.shift)
 
 
 def _plain(norm: nn.Module) -> bool:

@@ -48,10 +48,6 @@ class Pages:
         """Whether there is a page with this name."""
         return name in self._pages
 
-    def is_idle(self, name: bytes) -> bool:
-        """Whether the page with this name is free, so that sharing it takes one."""
-        return self._pages.get(name) in self._idle
-
     def share(self, name: bytes) -> int:
         """The page with this name, for one more user."""
         page = self._pages[name]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+_COLDEST = 1e-5
 _FIRST = 256  # candidates that are tried for top-p before all are sorted
 _BLOCK = 256  # tokens whose weights are added up before the search goes into one of them
 
@@ -100,7 +101,7 @@ def sample(logits: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
     logits: [rows, V], float32. uniform: float64 [rows] in [0, 1), one draw a row. Returns integers
     [rows].
     """
-    if sampling.temperature == 0:
+    if sampling.temperature < _COLDEST:  # logits divided by it would not be finite
         return logits.argmax(-1)
     logits = logits / sampling.temperature
     if sampling.top_k is None and sampling.top_p == 1:

@@ -92,3 +92,5 @@ class Scheduler:
         self.running.remove(sequence)
         self.cache.release(sequence.row)
         sequence.row, sequence.computed, sequence.names = -1, 0, []
+        if sequence.scored is not None and sequence.finish is None:
+            sequence.chosen.clear()  # they are read again from the first on

@@ -123,6 +123,11 @@ class Decoder:
                 f"block {layer} borrows keys and values, and needs kv_heads and head_width of the "
                 f"block below it: {below.kv_heads} and {below.head_width}"
             )
+        if mine.window != below.window:
+            raise ValueError(
+                f"block {layer} borrows keys and values, and needs the window of the block below "
+                f"it: {below.window}"
+            )
         places = (self.position_of(layer), self.position_of(layer - 1))
         if places[0] != places[1] and any(isinstance(place, RoPE) for place in places):
             raise ValueError(

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from groundup.core.device import Device
 from groundup.infer import Engine
-from groundup.infer.engine import cache_memory
+from groundup.infer.engine import cache_memory, one_context
 from groundup.infer.weights import Weights
 from groundup.loading import Served
 from groundup.serve import chat, completions
@@ -58,7 +58,7 @@ def create_app(
         stop=served.ends,
         rows=limits.rows,
         at_once=limits.at_once,
-        memory=cache_memory(device) if limits.memory is None else limits.memory,
+        memory=limits.memory or max(cache_memory(device), one_context(served.model, device)),
         weights=weights,
     )
     house = House(served, engine, limits)
@@ -114,6 +114,7 @@ class House:
         if any(token >= size for token, _ in asked.sampling.logit_bias):
             raise ApiError(400, f"logit_bias: tokens are below {size:,}.", param="logit_bias")
         request = self.worker.begin(asked.prompts, asked.n, asked.sampling, asked.stop)
+        self.metrics.requests.inc()
         self.metrics.prompt_tokens.inc(sum(map(len, asked.prompts)))
         return self._timed(self.worker.follow(request))
 

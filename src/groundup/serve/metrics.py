@@ -12,9 +12,7 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
-        self.requests = Counter(
-            "groundup_requests", "Requests, by what was answered.", ["status"], registry=registry
-        )
+        self.requests = Counter("groundup_requests", "Requests begun.", registry=registry)
         self.prompt_tokens = Counter(
             "groundup_prompt_tokens", "Tokens of prompts.", registry=registry
         )

@@ -12,6 +12,7 @@ from groundup.infer import Sampling
 
 MOST_TEXTS = 128
 MOST_STOPS = 16
+MOST_BIASES = 1024
 
 Stop = Annotated[str, Field(min_length=1, max_length=256)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
@@ -31,8 +32,8 @@ class _Asked(BaseModel):
     min_p: float = Field(0.0, ge=0, le=1)
     presence_penalty: float = Field(0.0, ge=-2, le=2)
     frequency_penalty: float = Field(0.0, ge=-2, le=2)
-    repetition_penalty: float = Field(1.0, gt=0, le=10)
-    logit_bias: dict[str, Bias] | None = None
+    repetition_penalty: float = Field(1.0, ge=0.01, le=10)
+    logit_bias: dict[str, Bias] | None = Field(None, max_length=MOST_BIASES)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     n: int = Field(1, ge=1, le=MOST_TEXTS)
     stop: Stop | list[Stop] | None = None
@@ -54,7 +55,7 @@ class _Asked(BaseModel):
         if isinstance(self.stop, list) and len(self.stop) > MOST_STOPS:
             raise ValueError(f"at most {MOST_STOPS} stop strings can be given")
         for token in self.logit_bias or ():
-            if not token.isdecimal():
+            if not (token.isdecimal() and token.isascii() and len(token) <= 10):
                 raise ValueError(f"logit_bias: {token!r} is not the id of a token")
         return self
 

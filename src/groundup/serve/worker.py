@@ -81,10 +81,10 @@ class Worker(threading.Thread):
             [Writer(self.tokenizer, stop) for _ in range(count)],
             count,
         )
-        if self._leaving or not self.is_alive():
+        self._inbox.put(lambda: self._submit(request))
+        if self._leaving or not self.is_alive():  # it may not have seen the request any more
             raise StoppedError
         self.open += 1
-        self._inbox.put(lambda: self._submit(request))
         return request
 
     async def follow(self, request: Request) -> AsyncGenerator[Delta]:
@@ -129,6 +129,8 @@ class Worker(threading.Thread):
             error = StoppedError()
             for request in {request for request, _ in self._places.values()}:
                 self._loop.call_soon_threadsafe(request.told.put_nowait, error)
+            for running in self._places:
+                self.engine.cancel(running)
 
     def _take_in(self, *, wait: bool) -> None:
         """Do what has been asked for meanwhile."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from groundup.core.native import core
 from groundup.kernels.cpu.call import call, need
+from groundup.kernels.cpu.heads import WIDEST
 
 
 def take_in(
@@ -31,6 +32,7 @@ def take_in(
     assert core is not None
     N, (_, kv_heads, K) = len(x), keys.shape
     need(x.shape[1] == (heads + 2 * kv_heads) * K, "x has not the width of all heads")
+    need(K <= WIDEST, f"a head of at most {WIDEST} numbers is needed, not {K}")
     need(values.shape == keys.shape and keys.dtype == values.dtype == x.dtype, "formats differ")
     need(slots.shape == (N,) and slots.dtype == torch.int64, "a slot for each token is needed")
     for weight in weights:
