@@ -28,6 +28,11 @@ class Served:
     template: str | None
     roles: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def silent(self) -> list[int]:
+        """Ids of the model that its tokenizer does not know, and that must never be drawn."""
+        return self.tokenizer.vocabulary.silent(self.model.config.vocab_size)
+
     def prompt(self, text: str) -> list[int]:
         """The tokens of a text that is to be continued."""
         return [*self.begin, *self.tokenizer.encode_ordinary(text)]

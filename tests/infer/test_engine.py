@@ -237,3 +237,18 @@ def test_logprobs_are_the_model_s_whatever_the_sampling(model: DecoderModel) -> 
 def test_too_little_memory_for_one_text_is_one_sentence(model: DecoderModel) -> None:
     with pytest.raises(InputError, match="does not hold one text as long as the context"):
         Engine(model, FLOAT32, stop=[], memory=1000)
+
+
+def test_two_streams_take_turns(model: DecoderModel) -> None:
+    """Each step draws for both, and neither loses what the other's step drew for it."""
+    engine = Engine(model, FLOAT32, stop=[])
+    sampling = Sampling(max_tokens=9, seed=1)
+    alone = [list(Engine(model, FLOAT32, stop=[]).stream(p, sampling)) for p in PROMPTS[:2]]
+    streams = [engine.stream(prompt, sampling) for prompt in PROMPTS[:2]]
+    assert [list(tokens) for tokens in zip(*zip(*streams, strict=True), strict=True)] == alone
+
+
+def test_a_tiny_temperature_is_none(model: DecoderModel) -> None:
+    engine = Engine(model, FLOAT32, stop=[])
+    cold, colder = (Sampling(max_tokens=6, temperature=t) for t in (0.0, 1e-40))
+    assert engine.generate(PROMPTS, cold) == engine.generate(PROMPTS, colder)

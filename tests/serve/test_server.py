@@ -197,3 +197,15 @@ def test_a_base_model_does_not_converse(served: Served) -> None:
         answer = httpx.post(f"{address}/v1/chat/completions", json=asked)
         assert answer.status_code == 400
         assert "was not taught to converse" in answer.json()["error"]["message"]
+
+
+def test_an_id_that_the_tokenizer_lacks_is_never_drawn(served: Served) -> None:
+    """A model has rows to spare; a bias towards one of them does not end the server."""
+    model = replace(served.model.config, vocab_size=300).build(0)
+    with serving(replace(served, model=model)) as address:
+        asked = {**ASKED, "logit_bias": {"290": 100}, "logprobs": 20}
+        for _ in range(2):
+            answer = httpx.post(address + COMPLETIONS, json=asked)
+            assert answer.status_code == 200
+            assert len(answer.json()["choices"][0]["logprobs"]["tokens"]) > 0
+        assert httpx.get(f"{address}/health").status_code == 200

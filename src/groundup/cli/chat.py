@@ -20,7 +20,7 @@ def command(model: Path, stage: str | None, temperature: float, max_tokens: int,
 
     tune_cpu()
     served = load_served(model, stage)
-    engine = Engine(served.model, select_device(), stop=served.ends)
+    engine = Engine(served.model, select_device(), stop=served.ends, never=served.silent)
     converses = served.template is not None
     click.echo(f"{served.name}. Each answer stands for itself; an empty line ends.", err=True)
     if not converses:

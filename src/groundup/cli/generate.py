@@ -63,7 +63,7 @@ def command(
     text = sys.stdin.read() if prompt == "-" else prompt
     tune_cpu()
     served = load_served(model, stage)
-    engine = Engine(served.model, select_device(), stop=served.ends)
+    engine = Engine(served.model, select_device(), stop=served.ends, never=served.silent)
     if prompts is not None and out is not None:
         _answer(engine, served, prompts, out, sampling, stop, as_json=as_json)
     elif text is not None:

@@ -48,12 +48,14 @@ class Engine:
         device: Device,
         *,
         stop: Tokens[int],
+        never: Tokens[int] = (),
         rows: int = ROWS,
         at_once: int = AT_ONCE,
         memory: int | None = None,
         weights: Weights = "compute",
     ):
-        """stop: tokens that end a completion. rows: the most sequences that are computed together.
+        """stop: tokens that end a completion. never: tokens that are not drawn.
+        rows: the most sequences that are computed together.
         at_once: the most tokens of a pass; fewer let running sequences wait less for long prompts.
         memory: of keys and values, in bytes, all of which may fill with pages that are kept for
         texts that begin alike. By default it is a quarter of what is free at the most, and on a CPU
@@ -63,6 +65,7 @@ class Engine:
         serve(self.model, weights)
         self.device, self.weights = device, weights
         self.stop = frozenset(stop)
+        self._never = torch.tensor([*never], dtype=torch.int64, device=device.device)
         config = self.model.config
         self.cache = PagedCache(
             config,
@@ -211,6 +214,8 @@ class Engine:
             return []
         rows = hidden if len(ready) == len(hidden) else hidden[ahead.last[ready]]
         logits = self._logits(rows)
+        if len(self._never):
+            logits = logits.index_fill(1, self._never, float("-inf"))
         sequences = [order[i] for i in ready]
         drawn = draw(logits, sequences)
         for i, (sequence, token) in enumerate(zip(sequences, drawn, strict=True)):
@@ -303,7 +308,8 @@ def _told(logits: Tensor, token: int, most: int) -> Chosen:
     logprobs = logits.log_softmax(-1)
     likeliest = logprobs.topk(min(most, len(logprobs)))
     pairs = zip(likeliest.indices.tolist(), likeliest.values.tolist(), strict=True)
-    return Chosen(token, float(logprobs[token]), tuple(pairs))
+    possible = tuple(pair for pair in pairs if pair[1] > float("-inf"))
+    return Chosen(token, float(logprobs[token]), possible)
 
 
 def _column(tokens: Tokens[int], like: Tensor) -> Tensor:

@@ -56,6 +56,7 @@ def create_app(
         served.model,
         device,
         stop=served.ends,
+        never=served.silent,
         rows=limits.rows,
         at_once=limits.at_once,
         memory=limits.memory or max(cache_memory(device), one_context(served.model, device)),
@@ -101,15 +102,20 @@ class House:
             raise ApiError(404, message, param="model", code="model_not_found")
         return self.served
 
+    def welcome(self, model: str | None) -> Served:
+        """The model that is asked for, before any work on the request; `ApiError` where too many
+        are open."""
+        if self.worker is None or self.worker.open >= self.limits.requests:
+            message = f"{self.limits.requests} requests are open already: try again later."
+            raise ApiError(429, message, code="too_many_requests")
+        return self.named(model)
+
     def begin(self, asked: Asked) -> AsyncGenerator[Delta]:
         """Let the engine write; when the deltas are given up, so is the work.
 
         Raises `ApiError`, `InputError` or `StoppedError` for what cannot be begun.
         """
         assert self.worker is not None
-        if self.worker.open >= self.limits.requests:
-            message = f"{self.limits.requests} requests are open already: try again later."
-            raise ApiError(429, message, code="too_many_requests")
         size = self.served.model.config.vocab_size
         if any(token >= size for token, _ in asked.sampling.logit_bias):
             raise ApiError(400, f"logit_bias: tokens are below {size:,}.", param="logit_bias")
@@ -150,13 +156,13 @@ def _routes(app: FastAPI, house: House) -> None:
 
     @app.post("/v1/completions", response_model=None)
     async def completion(body: CompletionRequest, request: Request) -> Response:
-        served = house.named(body.model)
+        served = house.welcome(body.model)
         asked = completions.asked(body, served, _seed())
         return await _respond(house, request, body.stream, asked, body, completions)
 
     @app.post("/v1/chat/completions", response_model=None)
     async def conversation(body: ChatRequest, request: Request) -> Response:
-        served = house.named(body.model)
+        served = house.welcome(body.model)
         asked = chat.asked(body, served, _seed())
         return await _respond(house, request, body.stream, asked, body, chat)
 

@@ -13,10 +13,15 @@ from groundup.infer import Sampling
 MOST_TEXTS = 128
 MOST_STOPS = 16
 MOST_BIASES = 1024
+MOST_MESSAGES = 4096
 
 Stop = Annotated[str, Field(min_length=1, max_length=256)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
 TokenId = Annotated[int, Field(ge=0)]
+# The first mistake of a long list is enough.
+Ids = Annotated[list[TokenId], Field(fail_fast=True)]
+Texts = Annotated[list[str], Field(fail_fast=True)]
+Lists = Annotated[list[Ids], Field(fail_fast=True)]
 
 
 class _Asked(BaseModel):
@@ -95,9 +100,7 @@ class StreamOptions(BaseModel):
 class CompletionRequest(_Asked):
     """`/v1/completions`: a text, several, or their tokens, to be continued."""
 
-    prompt: str | list[str] | list[TokenId] | list[list[TokenId]] = Field(
-        ..., union_mode="left_to_right"
-    )
+    prompt: str | Texts | Ids | Lists = Field(..., union_mode="left_to_right")
     logprobs: int | None = Field(None, ge=0, le=20)
     echo: bool = False
     best_of: int | None = Field(None, ge=1, le=MOST_TEXTS)
@@ -157,7 +160,7 @@ class ResponseFormat(BaseModel):
 class ChatRequest(_Asked):
     """`/v1/chat/completions`: a conversation, to be answered."""
 
-    messages: list[Message] = Field(..., min_length=1)
+    messages: list[Message] = Field(..., min_length=1, max_length=MOST_MESSAGES)
     max_completion_tokens: int | None = Field(None, ge=1)
     logprobs: bool = False
     top_logprobs: int | None = Field(None, ge=0, le=20)
@@ -192,4 +195,4 @@ class DetokenizeRequest(BaseModel):
     model_config = ConfigDict(strict=True)
 
     model: str | None = None
-    tokens: list[TokenId]
+    tokens: Ids

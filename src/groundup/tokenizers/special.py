@@ -1,6 +1,7 @@
 """Special tokens in text: which are turned into their ids, and which are refused."""
 
 from collections.abc import Collection, Iterator, Set
+from functools import lru_cache
 from typing import Literal
 
 import regex
@@ -25,6 +26,12 @@ def special_pattern(tokens: Collection[str]) -> regex.Pattern[str]:
     return regex.compile("(" + "|".join(map(regex.escape, longest_first)) + ")")
 
 
+@lru_cache(maxsize=64)
+def _pattern(tokens: frozenset[str]) -> regex.Pattern[str]:
+    """The same, made once: a text may be cut in many parts."""
+    return special_pattern(tokens)
+
+
 def cut_special(
     text: str, special: Set[str], allowed: SpecialChoice, disallowed: SpecialChoice
 ) -> Iterator[tuple[bool, str]]:
@@ -38,10 +45,10 @@ def cut_special(
     text.
     """
     chosen = special if allowed == "all" else frozenset(allowed)
-    refused = special - chosen if disallowed == "all" else frozenset(disallowed)
+    refused = frozenset(special - chosen) if disallowed == "all" else frozenset(disallowed)
     if unknown := sorted((chosen | refused) - special):
         raise InputError(f"{unknown[0]!r} is not a special token: {sorted(special)} are.")
-    if refused and (found := special_pattern(refused).search(text)):
+    if refused and (found := _pattern(refused).search(text)):
         raise InputError(
             f"the text holds the special token {found[0]!r}: allow it (allowed_special), or let it "
             "be ordinary text (disallowed_special=())."
@@ -49,6 +56,6 @@ def cut_special(
     if not chosen:
         yield False, text
         return
-    for index, part in enumerate(special_pattern(chosen).split(text)):
+    for index, part in enumerate(_pattern(frozenset(chosen)).split(text)):
         if part:
             yield index % 2 == 1, part

@@ -50,6 +50,12 @@ class Vocabulary:
         """The highest id and one: what a model's embedding needs."""
         return len(self._bytes)
 
+    def silent(self, size: int) -> list[int]:
+        """Ids below `size` that stand for nothing: a model may have more of them than its
+        tokenizer."""
+        known = len(self._bytes)
+        return [i for i in range(size) if i >= known or self._bytes[i] is None]
+
     @property
     def ordinary(self) -> dict[int, bytes]:
         """The bytes of the ids that are not special, by id in ascending order."""
