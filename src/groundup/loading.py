@@ -8,7 +8,9 @@ from pathlib import Path
 from groundup.align.chat import CHAT_TEMPLATE, END_OF_TEXT
 from groundup.align.conversation import Messages, encode_conversation
 from groundup.checkpoint.huggingface import read_model
+from groundup.core.device import Device
 from groundup.core.errors import InputError
+from groundup.infer.draft import Drafter, DraftModel, PromptLookup
 from groundup.infer.load import TOKENIZER, document_ends, ends_of, load_run
 from groundup.models import DecoderModel
 from groundup.tokenizers import Tokenizer, load_pretrained
@@ -47,9 +49,28 @@ class Served:
         return encode_conversation(self.tokenizer, self.template, messages, self.roles)
 
 
+LOOKUP = "lookup"
+
+
+def load_drafter(what: str, served: Served, device: Device, rows: int) -> Drafter:
+    """What guesses the next tokens of a model: `lookup` searches the text itself; anything else is
+    the directory of a smaller model with the same tokenizer. rows: of the engine."""
+    if what == LOOKUP:
+        return PromptLookup()
+    smaller = load_served(Path(what))
+    vocabularies = (served.model.config.vocab_size, smaller.model.config.vocab_size)
+    same = smaller.tokenizer.fingerprint == served.tokenizer.fingerprint
+    if not same or len(set(vocabularies)) > 1:
+        raise InputError(
+            f"{what} has another tokenizer than {served.name}: it cannot draft for it."
+        )
+    return DraftModel(smaller.model, device, rows=rows)
+
+
 def load_served(path: Path, stage: str | None = None) -> Served:
     """The model of a run's stage, by default the last one; or of a directory as Hugging Face's
     transformers write it. Raises `InputError` where there is none that writes text."""
+    name = path.resolve().name if stage is None else f"{path.resolve().name}:{stage}"
     if (path / "config.json").is_file() and not (path / TOKENIZER).exists():
         return _of_huggingface(path)
     model, tokenizer, stage = load_run(path, stage)
@@ -58,7 +79,7 @@ def load_served(path: Path, stage: str | None = None) -> Served:
     if (path / TOKENIZER / "tokenizer_config.json").is_file():
         pretrained = load_pretrained(path / TOKENIZER)
         template, roles = pretrained.chat_template, pretrained.roles
-    return Served(path.resolve().name, model, tokenizer, begin, ends, template, roles)
+    return Served(name, model, tokenizer, begin, ends, template, roles)
 
 
 def _of_huggingface(path: Path) -> Served:

@@ -1,6 +1,7 @@
 """A file of prompts: in order, resumed to the same bytes, and refused before any work."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from groundup.tokenizers import BPE
 TOKENIZER = BPE.learned([], "gpt2", ["<|end|>"])
 FLOAT32 = Device(torch.device("cpu"), torch.float32)
 SAMPLING = Sampling(max_tokens=9, seed=3)
+HOW = {"model": "tiny", "seed": 3}
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,7 @@ def test_answers_stand_in_the_order_of_the_prompts(
         out,
         encode,
         SAMPLING,
+        how=HOW,
         advance=lambda n=1: told.append(n),
     )
     assert (done.prompts, done.resumed, sum(told)) == (14, 0, 14)
@@ -68,22 +71,22 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bytes(
     engine: Engine, prompts: Path, tmp_path: Path, kept: int
 ) -> None:
     """After any number of bytes, half a line included."""
-    answer_file(engine, TOKENIZER, prompts, tmp_path / "whole", encode, SAMPLING)
+    answer_file(engine, TOKENIZER, prompts, tmp_path / "whole", encode, SAMPLING, how=HOW)
     whole = (tmp_path / "whole").read_bytes()
     partial = tmp_path / f"cut{PARTIAL}"
     partial.write_bytes(whole[:kept])
-    done = answer_file(engine, TOKENIZER, prompts, tmp_path / "cut", encode, SAMPLING)
+    done = answer_file(engine, TOKENIZER, prompts, tmp_path / "cut", encode, SAMPLING, how=HOW)
     assert done.resumed == whole[:kept].count(b"\n")
     assert (tmp_path / "cut").read_bytes() == whole
     assert not partial.exists()
 
 
 def test_a_stop_string_ends_an_answer(engine: Engine, prompts: Path, tmp_path: Path) -> None:
-    answer_file(engine, TOKENIZER, prompts, tmp_path / "free", encode, SAMPLING)
+    answer_file(engine, TOKENIZER, prompts, tmp_path / "free", encode, SAMPLING, how=HOW)
     free = json.loads((tmp_path / "free").read_text().splitlines()[0])["completion"]
     stop = free[3]
     out = tmp_path / "out"
-    answer_file(engine, TOKENIZER, prompts, out, encode, SAMPLING, stop=[stop])
+    answer_file(engine, TOKENIZER, prompts, out, encode, SAMPLING, how=HOW, stop=[stop])
     first = json.loads(out.read_text().splitlines()[0])
     assert first["completion"] == free[: free.index(stop)]
     assert first["finish"] == "stop"
@@ -104,7 +107,7 @@ def test_a_wrong_line_is_refused_before_any_work(
 ) -> None:
     prompts.write_bytes(prompts.read_bytes() + line + b"\n")
     with pytest.raises(InputError, match=sentence):
-        answer_file(engine, TOKENIZER, prompts, tmp_path / "out", encode, SAMPLING)
+        answer_file(engine, TOKENIZER, prompts, tmp_path / "out", encode, SAMPLING, how=HOW)
     assert [path.name for path in tmp_path.iterdir()] == ["prompts.jsonl"]
 
 
@@ -114,8 +117,27 @@ def test_other_prompts_and_files_that_exist_are_refused(
     out = tmp_path / "out"
     out.with_name(f"out{PARTIAL}").write_text('{"prompt": "zz", "id": 0, "completion": "x"}\n')
     with pytest.raises(InputError, match=r"begun with other prompts \(line 1 differs\)"):
-        answer_file(engine, TOKENIZER, prompts, out, encode, SAMPLING)
+        answer_file(engine, TOKENIZER, prompts, out, encode, SAMPLING, how=HOW)
     out.write_text("precious")
     with pytest.raises(InputError, match="exists already"):
-        answer_file(engine, TOKENIZER, prompts, out, encode, SAMPLING)
+        answer_file(engine, TOKENIZER, prompts, out, encode, SAMPLING, how=HOW)
     assert out.read_text() == "precious"
+
+
+def test_another_model_or_other_options_do_not_go_on(
+    engine: Engine, prompts: Path, tmp_path: Path
+) -> None:
+    """Half of a file would be of one, and half of the other."""
+
+    def dies(n: float = 1) -> None:
+        if n:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        answer_file(engine, TOKENIZER, prompts, out, encode, SAMPLING, how=HOW, advance=dies)
+    other = replace(SAMPLING, seed=4)
+    with pytest.raises(InputError, match="begun with another seed"):
+        answer_file(engine, TOKENIZER, prompts, out, encode, other, how={**HOW, "seed": 4})
+    answer_file(engine, TOKENIZER, prompts, out, encode, SAMPLING, how=HOW)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "prompts.jsonl"]

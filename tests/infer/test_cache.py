@@ -30,6 +30,7 @@ def read(model: DecoderModel, cache: PagedCache, texts: dict[int, list[int]], pa
     ahead = Pass(cache, parts)
     tokens = [t for part in ahead.parts for t in texts[part.row][part.start : part.stop]]
     logits = model(torch.tensor([tokens]), positions=ahead.positions, cache=ahead)[0]
+    ahead.settle([0] * len(parts))
     for part in parts:
         row = part.row
         cache.computed(row, part.stop, lambda a, b, row=row: texts[row][a:b])

@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import torch
@@ -13,13 +14,13 @@ from groundup.align.chat import CHAT_TEMPLATE, END_OF_TEXT, SPECIAL_TOKENS
 from groundup.core.device import Device
 from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder
-from groundup.serve import Limits, Served, create_app
+from groundup.serve import Served, create_app
 from groundup.tokenizers import BPE
 
 FLOAT32 = Device(torch.device("cpu"), torch.float32)
 
 
-def small(context: int = 96) -> Served:
+def small(context: int = 96, seed: int = 5) -> Served:
     """Bytes in, bytes out."""
     tokenizer = BPE.learned([], "gpt2", SPECIAL_TOKENS)
     config = Decoder(
@@ -31,7 +32,7 @@ def small(context: int = 96) -> Served:
         mlp=GLU(hidden=48),
     )
     model = config.build(0)
-    generator = torch.Generator().manual_seed(5)
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
@@ -41,11 +42,10 @@ def small(context: int = 96) -> Served:
 
 
 @contextmanager
-def serving(
-    served: Served, *, key: str | None = None, limits: Limits | None = None
-) -> Iterator[str]:
+def serving(served: Served | Sequence[Served], **options: Any) -> Iterator[str]:
     """The server's address."""
-    app = create_app(served, FLOAT32, key=key, limits=limits or Limits())
+    models = [served] if isinstance(served, Served) else served
+    app = create_app(models, FLOAT32, **options)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="on"))
     thread = threading.Thread(target=server.run)
     thread.start()

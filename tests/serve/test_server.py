@@ -19,7 +19,7 @@ COMPLETIONS = "/v1/completions"
 def figures(address: str) -> dict[str, float]:
     lines = httpx.get(f"{address}/metrics").text.splitlines()
     pairs = [line.rsplit(" ", 1) for line in lines if not line.startswith("#")]
-    return {name: float(value) for name, value in pairs}
+    return {name.partition("{")[0]: float(value) for name, value in pairs}
 
 
 @pytest.mark.parametrize(

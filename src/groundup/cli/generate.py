@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ import click
 
 if TYPE_CHECKING:
     from groundup.infer import Engine, Sampling
+    from groundup.infer.batch import Record
+    from groundup.infer.grammar import TokenGrammar
     from groundup.loading import Served
     from groundup.tokenizers import Tokenizer
 
@@ -19,7 +22,8 @@ if TYPE_CHECKING:
 Examples:
   groundup generate runs/quickstart "def mean(values):"
   echo "import os" | groundup generate runs/quickstart -
-  groundup generate runs/quickstart --prompts prompts.jsonl --out answers.jsonl"""
+  groundup generate runs/quickstart --prompts prompts.jsonl --out answers.jsonl
+  groundup generate runs/quickstart "def " --regex '[a-z_]+\\([a-z, ]*\\):' --draft lookup"""
 )
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("prompt", required=False)
@@ -36,6 +40,18 @@ Examples:
 @click.option("--top-p", type=float, default=1.0, show_default=True)
 @click.option("--max-tokens", type=int, default=128, show_default=True)
 @click.option("--stop", multiple=True, metavar="TEXT", help="Ends an answer; repeatable.")
+@click.option("--regex", help="What an answer must look like, as a whole.")
+@click.option(
+    "--schema",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A file of JSON Schema: answers are values that it allows.",
+)
+@click.option(
+    "--draft",
+    metavar="lookup|MODEL",
+    help="What guesses the next tokens: the text itself, or a smaller model. Answers stay as they "
+    "are.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="With --prompts: print figures as JSON.")
 def command(
@@ -48,6 +64,9 @@ def command(
     top_p: float,
     max_tokens: int,
     stop: tuple[str, ...],
+    regex: str | None,
+    schema: Path | None,
+    draft: str | None,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -55,20 +74,50 @@ def command(
     input. Or answer a file of prompts, in its order; killed, it goes on where it was."""
     from groundup.core.device import select_device, tune_cpu
     from groundup.infer import Engine
-    from groundup.loading import load_served
+    from groundup.infer.engine import ROWS
+    from groundup.loading import load_drafter, load_served
 
     if (prompt is None) == (prompts is None) or (prompts is None) != (out is None):
         raise click.UsageError("give a PROMPT, or a file of --prompts and --out.")
     sampling = sampling_of(max_tokens, temperature, seed, top_p)
     text = sys.stdin.read() if prompt == "-" else prompt
+    if regex is not None and schema is not None:
+        raise click.UsageError("--regex and --schema are two forms: give one.")
     tune_cpu()
-    served = load_served(model, stage)
-    engine = Engine(served.model, select_device(), stop=served.ends, never=served.silent)
+    served, device = load_served(model, stage), select_device()
+    sampling = replace(sampling, grammar=_grammar(served, regex, schema))
+    engine = Engine(
+        served.model,
+        device,
+        stop=served.ends,
+        never=served.silent,
+        drafter=None if draft is None else load_drafter(draft, served, device, ROWS),
+    )
     if prompts is not None and out is not None:
-        _answer(engine, served, prompts, out, sampling, stop, as_json=as_json)
+        how = {"model": model_files(model), "stage": stage, "stop": stop, "regex": regex}
+        how |= {"schema": schema and schema.read_text(encoding="utf-8")}
+        how |= {k: v for k, v in vars(sampling).items() if k != "grammar"}
+        _answer(engine, served, prompts, out, sampling, stop, how, as_json=as_json)
     elif text is not None:
         tokens = served.prompt(text)
         print_stream(engine, served.tokenizer, tokens, sampling, opening=text, stop=stop)
+
+
+def _grammar(served: "Served", regex: str | None, schema: Path | None) -> "TokenGrammar | None":
+    """The form of answers that is asked for."""
+    from groundup.core.files import read_json
+    from groundup.infer.grammar import Grammars
+
+    grammars = Grammars(served.tokenizer, served.model.config.vocab_size, served.ends)
+    if regex is not None:
+        return grammars.regex(regex)
+    return None if schema is None else grammars.schema(read_json(schema))
+
+
+def model_files(model: Path) -> list[list[object]]:
+    """The files of a model's weights, and when they were written: what tells it from another."""
+    files = sorted(path for path in model.resolve().rglob("*.safetensors"))
+    return [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
 
 
 def sampling_of(max_tokens: int, temperature: float, seed: int, top_p: float = 1.0) -> "Sampling":
@@ -114,6 +163,7 @@ def _answer(
     out: Path,
     sampling: "Sampling",
     stop: Sequence[str],
+    how: "Record",
     *,
     as_json: bool,
 ) -> None:
@@ -127,11 +177,14 @@ def _answer(
             return served.prompt(text)
         if not isinstance(messages, list):
             raise InputError('it has neither a "prompt", a string, nor "messages", a list')
+        said = []
         for message in messages:
-            said = message if isinstance(message, dict) else {}
-            if not (isinstance(said.get("role"), str) and isinstance(said.get("content"), str)):
+            one = message if isinstance(message, dict) else {}
+            role, content = one.get("role"), one.get("content")
+            if not (isinstance(role, str) and isinstance(content, str)):
                 raise InputError('a message has no "role" or no "content" that is a string')
-        return served.conversation(messages)
+            said.append({"role": role, "content": content})
+        return served.conversation(said)
 
     with prompts.open("rb") as lines:
         total = sum(1 for _ in lines)
@@ -144,6 +197,7 @@ def _answer(
             encode,
             sampling,
             stop=stop,
+            how=how,
             advance=advance,
         )
     rate = done.tokens / done.seconds if done.seconds else 0.0

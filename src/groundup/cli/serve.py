@@ -8,20 +8,23 @@ import click
 
 if TYPE_CHECKING:
     from groundup.infer.weights import Weights
+    from groundup.loading import Served
+    from groundup.tokenizers import Tokenizer
 
 _KEY = "GROUNDUP_API_KEY"
+_STAGES = ("base", "sft", "grpo")
 
 
 @click.command(
     epilog=f"""\b
 Examples:
   groundup serve runs/quickstart
+  groundup serve runs/quickstart:base runs/quickstart:sft runs/quickstart:grpo
   {_KEY}=secret groundup serve runs/quickstart --host 0.0.0.0 --port 80
   curl localhost:8000/v1/completions -H 'content-type: application/json' \\
     -d '{{"model": "quickstart", "prompt": "def mean(values):", "max_tokens": 40}}'"""
 )
-@click.argument("model", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--stage", type=click.Choice(["base", "sft", "grpo"]), help="Default: the last.")
+@click.argument("models", metavar="MODEL[:STAGE]...", nargs=-1, required=True)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
 @click.option(
@@ -37,26 +40,48 @@ Examples:
     show_default=True,
     help="In what matrices are held: int8 takes half of the memory.",
 )
+@click.option(
+    "--draft",
+    metavar="lookup|MODEL",
+    help="What guesses the next tokens, so that several are written at once: the text itself, or a "
+    "smaller model with the same tokenizer. The texts stay the same.",
+)
+@click.option(
+    "--tokenizer",
+    "tokenizers",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
+    help="Another one for the tokenizers' page; repeatable.",
+)
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Runs whose curves are shown. Default: the folder in which MODEL, a run, is.",
+)
 @click.option("--rows", type=click.IntRange(1), default=256, help="Texts that are written at once.")
 @click.option("--requests", type=click.IntRange(1), default=512, help="Requests open at once.")
 @click.option(
     "--memory", help="Of keys and values, such as 4G. Default: a quarter of what is free."
 )
 def command(
-    model: Path,
-    stage: str | None,
+    models: tuple[str, ...],
     host: str,
     port: int,
     api_key: str | None,
     insecure: bool,
     weights: "Weights",
+    draft: str | None,
+    tokenizers: tuple[Path, ...],
+    runs: Path | None,
     rows: int,
     requests: int,
     memory: str | None,
 ) -> None:
-    """Serve MODEL, a run or a directory of Hugging Face, behind OpenAI's API.
+    """Serve each MODEL, a run or a directory of Hugging Face, behind OpenAI's API, and on pages.
 
-    /v1/models, /v1/completions, /v1/chat/completions, /tokenize, /detokenize, /health, /metrics.
+    The pages: chat at /, /compare, /tokenizer, /runs. The API: /v1/models, /v1/completions,
+    /v1/chat/completions, /tokenize, /detokenize, /health, /metrics. A run's STAGE is base, sft or
+    grpo; by default it is the last one.
     """
     from groundup.core.device import select_device, tune_cpu
     from groundup.core.errors import MissingExtraError
@@ -72,15 +97,55 @@ def command(
     try:
         import uvicorn
 
-        from groundup.serve import Limits, create_app, load_served
+        from groundup.serve import Limits, Offer, create_app
     except ImportError as error:
         raise MissingExtraError("Serving", "serve") from error
     tune_cpu()
-    served = load_served(model, stage)
-    limits = Limits(rows=rows, requests=requests, memory=_bytes(memory))
-    app = create_app(served, select_device(), key=api_key, limits=limits, weights=weights)
-    click.echo(f"{served.name} at http://{host}:{port}/v1; Ctrl-C ends.", err=True)
+    app = create_app(
+        [_load(model) for model in models],
+        select_device(),
+        key=api_key,
+        hosts={"localhost", "127.0.0.1", "::1", host} if not (api_key or insecure) else None,
+        limits=Limits(rows=rows, requests=requests, memory=_bytes(memory)),
+        offer=Offer(tokenizers=_named(tokenizers), runs=runs or _runs_of(models[0])),
+        weights=weights,
+        draft=draft,
+    )
+    click.echo(
+        f"{', '.join(models)}: open http://{host}:{port}; the API is at /v1; Ctrl-C ends.", err=True
+    )
     uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=30)
+
+
+def _split(model: str) -> tuple[Path, str | None]:
+    """A path, and the stage behind the colon."""
+    path, _, stage = model.rpartition(":")
+    if stage in _STAGES and path and not Path(model).exists():
+        return Path(path), stage
+    return Path(model), None
+
+
+def _load(model: str) -> "Served":
+    from groundup.loading import load_served
+
+    return load_served(*_split(model))
+
+
+def _runs_of(model: str) -> Path | None:
+    """The folder in which a run is."""
+    path = _split(model)[0].resolve()
+    return path.parent if any(path.glob("*/metrics.jsonl")) else None
+
+
+def _named(paths: tuple[Path, ...]) -> dict[str, "Tokenizer"]:
+    """Tokenizers by the names of their folders, and their bytes, which every text has."""
+    from groundup.tokenizers import Bytes, load_tokenizer
+
+    found: dict[str, Tokenizer] = {}
+    for path in paths:
+        file = path / "tokenizer.json" if path.is_dir() else path
+        found[path.stem if path.is_file() else path.resolve().name] = load_tokenizer(file)
+    return {**found, "bytes": Bytes()}
 
 
 def _loopback(host: str) -> bool:

@@ -11,9 +11,9 @@ What is done is safe for prose and for source code:
 - Indentation, blank lines between paragraphs and form feeds stay as they are.
 """
 
-import unicodedata
 from collections.abc import Iterable, Iterator
 
+from groundup.core.unicode import normal_form
 from groundup.curate.document import Document
 
 
@@ -32,7 +32,7 @@ def normalize_text(text: str) -> str:
     newline. A text of nothing but blanks becomes empty.
     """
     text = text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
-    text = unicodedata.normalize("NFC", text)
+    text = normal_form("NFC", text)
     text = "\n".join(line.rstrip(" \t") for line in text.split("\n"))
     text = text.lstrip("\ufeff\n").rstrip("\n")
     return text + "\n" if text else ""

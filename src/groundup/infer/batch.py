@@ -5,7 +5,8 @@ Each line is an object. It comes back with what the model wrote:
     {"prompt": "def mean("}  →  {"prompt": "def mean(", "completion": "values):…", "finish": "stop"}
 
 Answers stand in OUT.partial until all are there, in the order of the prompts: prompt i draws from
-the stream (seed, i), so what has been written does not change what comes.
+the stream (seed, i), so what has been written does not change what comes. OUT.partial.how says with
+which model and options they were written.
 """
 
 import json
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from groundup.core.errors import InputError
-from groundup.core.files import naming, sync
+from groundup.core.files import naming, read_json, sync, write_json
 from groundup.core.progress import Advance
 from groundup.infer.engine import Engine
 from groundup.infer.sampling import Sampling
@@ -28,7 +29,7 @@ from groundup.infer.text import Writer
 from groundup.tokenizers import Tokenizer
 
 Record = dict[str, Any]
-PARTIAL = ".partial"
+PARTIAL, HOW = ".partial", ".how"
 _WRITTEN = {"completion", "finish"}
 _AHEAD = 2  # times the engine's rows: prompts that wait in memory
 _SYNC = 2.0  # seconds between answers that a loss of power could take back
@@ -69,13 +70,16 @@ def answer_file(
     encode: Callable[[Record], list[int]],
     sampling: Sampling,
     *,
+    how: Record,
     stop: Tokens[str] = (),
     advance: Advance | None = None,
 ) -> Answered:
-    """Answer all prompts of a file. encode: the tokens of a line's object.
+    """Answer all prompts of a file. encode: the tokens of a line's object. how: all that decides
+    what is written, beside the prompts.
 
     All lines are read before any is answered, so that a wrong one costs nothing. Raises
-    `InputError` for such a line, where `out` exists, and where it was begun with other prompts.
+    `InputError` for such a line, where `out` exists, and where it was begun with other prompts or
+    in another way.
     """
     if out.exists():
         raise InputError(f"{out} exists already: choose another file, or delete it.")
@@ -85,19 +89,43 @@ def answer_file(
         count += 1
     partial = out.with_name(out.name + PARTIAL)
     partial.parent.mkdir(parents=True, exist_ok=True)
+    _begun_alike(partial, how)
     start = time.perf_counter()
     with naming(partial), partial.open("ab+") as file:
         resumed = _resume(file, partial, prompts, encode)
         if advance is not None:
             advance(resumed)
         answering = _Answering(engine, tokenizer, file, sampling, stop, advance)
-        for index, (record, tokens) in enumerate(read_prompts(prompts, encode)):
-            if index >= resumed:
-                answering.add(record, tokens, index)
-        answering.finish()
+        try:
+            for index, (record, tokens) in enumerate(read_prompts(prompts, encode)):
+                if index >= resumed:
+                    answering.add(record, tokens, index)
+            answering.finish()
+        finally:
+            answering.leave()
     partial.rename(out)
+    _how(partial).unlink()
     sync(out.parent)
     return Answered(count, resumed, answering.tokens, time.perf_counter() - start)
+
+
+def _how(partial: Path) -> Path:
+    return partial.with_name(partial.name + HOW)
+
+
+def _begun_alike(partial: Path, how: Record) -> None:
+    """Note how the answers are written, or see that it is as before."""
+    how = json.loads(json.dumps(how))
+    if partial.exists() and _how(partial).exists():
+        before = read_json(_how(partial))
+        for name in sorted(how.keys() | before.keys()):
+            if how.get(name) != before.get(name):
+                raise InputError(
+                    f"{partial} was begun with another {name}: give what was given then, delete "
+                    "it, or choose another file."
+                )
+    else:
+        write_json(_how(partial), how)
 
 
 def _resume(
@@ -154,11 +182,18 @@ class _Answering:
             self._step()
         self._sync()
 
+    def leave(self) -> None:
+        """The engine is free for others, however it ended."""
+        for _, sequence in self._open:
+            self._engine.cancel(sequence)
+
     def _step(self) -> None:
         for sequence, token in self._engine.step():
             self.tokens += 1
             writer, text = self._writers[sequence]
-            if sequence.finish != "stop":
+            if sequence.error is not None:
+                raise sequence.error
+            if token not in sequence.stop:
                 text.append(writer.push(token))
             if writer.stopped:
                 self._engine.cancel(sequence)

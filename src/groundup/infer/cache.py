@@ -51,8 +51,8 @@ class Kind:
 @dataclass
 class _Row:
     """names: of the pages that are full, and of those of its text that are being computed.
-    full: how many of them are. shared: positions that other sequences have computed; they are not
-    written again. held: of each kind, from which to which page the row has them."""
+    full: how many of them are. shared: positions that are not written again, most often as other
+    sequences have computed them. held: of each kind, from which to which page the row has them."""
 
     names: list[bytes]
     full: int
@@ -222,8 +222,13 @@ class PagedCache:
             kind.table[row] = 0
         self._free_rows.append(row)
 
+    def keep(self, row: int, stop: int) -> None:
+        """What stands in a row up to a position is not written again, even if it is computed."""
+        self._rows[row].shared = stop
+
     def shared(self, row: int) -> int:
-        """How many of a row's first positions are other sequences', too, and not to be written."""
+        """How many of a row's first positions are not to be written, as other sequences have
+        computed them, or it has itself."""
         return self._rows[row].shared
 
     @property

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from groundup.core.device import Device
 from groundup.core.errors import InputError
-from groundup.core.memory import available_bytes
 from groundup.core.progress import Advance
-from groundup.infer.cache import PAGE, PagedCache, Part, position_bytes
+from groundup.infer.cache import PagedCache, Part
+from groundup.infer.draft import Drafter
 from groundup.infer.fused import serve
+from groundup.infer.memory import cache_positions
 from groundup.infer.passes import Pass
 from groundup.infer.sampling import Sampling, adjusted, sample
 from groundup.infer.scheduler import Scheduler
@@ -28,7 +29,8 @@ from groundup.models import DecoderModel
 
 ROWS = 256
 AT_ONCE = 2048
-_SHARE = 4  # of the memory that is free, the cache takes one part of so many at the most
+DRAFTED = 64  # tokens of a pass, those that are drafted and those before them: for so many a pass
+# takes hardly longer than for one
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Engine:
         at_once: int = AT_ONCE,
         memory: int | None = None,
         weights: Weights = "compute",
+        drafter: Drafter | None = None,
     ):
         """stop: tokens that end a completion. never: tokens that are not drawn.
         rows: the most sequences that are computed together.
@@ -60,7 +63,9 @@ class Engine:
         memory: of keys and values, in bytes, all of which may fill with pages that are kept for
         texts that begin alike. By default it is a quarter of what is free at the most, and on a CPU
         no more is touched than twice what sequences take together. weights: in what matrices are
-        held, the compute format or eight bits a number."""
+        held, the compute format or eight bits a number. drafter: guesses what comes next, so that
+        several tokens are drawn in a pass, and the same ones as without; not for models with a
+        state."""
         self.model = model.with_plain_head().to(device.device, device.compute_dtype).eval()
         serve(self.model, weights)
         self.device, self.weights = device, weights
@@ -70,13 +75,16 @@ class Engine:
         self.cache = PagedCache(
             config,
             rows=rows,
-            positions=_positions(self.model, device, rows, memory),
+            positions=cache_positions(self.model, device, rows, memory),
             at_once=at_once,
             dtype=device.compute_dtype,
             device=device.device,
             frugal=memory is None and device.device.type == "cpu",
         )
         self._scheduler = Scheduler(self.cache, at_once)
+        if drafter is not None and not self.cache.shares:
+            raise InputError("a model with a state cannot take tokens back: draft none for it.")
+        self._drafter = drafter
 
     def generate(
         self,
@@ -104,11 +112,16 @@ class Engine:
         sequence = self.submit(prompt, sampling)
         try:
             told = 0
-            while sequence.finish is None:
-                self.step()
-                end = len(sequence.written) - (sequence.finish == "stop")
+            while True:
+                end = sequence.kept  # others' steps may draw for this one, too
                 yield from sequence.written[told:end]
                 told = end
+                if sequence.finish is None:
+                    self.step()
+                elif told == sequence.kept:
+                    break
+            if sequence.error is not None:
+                raise sequence.error
         finally:
             self.cancel(sequence)
 
@@ -145,7 +158,8 @@ class Engine:
     def submit(self, prompt: Tokens[int], sampling: Sampling, stream: int = 0) -> Sequence:
         """Let a prompt be continued in the steps to come. stream: of draws; see `Sampling.seed`.
 
-        Raises `InputError` for a prompt that is empty or does not fit into the context.
+        Raises `InputError` for a prompt that is empty or does not fit into the context, and for a
+        grammar that cannot be written in the model's tokens.
         """
         self.check([prompt])
         most = min(sampling.max_tokens, self.model.config.context - len(prompt))
@@ -178,6 +192,8 @@ class Engine:
     def step(self) -> list[tuple[Sequence, int]]:
         """One pass. Returns the tokens that were drawn, stop tokens included, and whose they are;
         those that are `finish`ed have left."""
+        if self._drafter is not None:
+            self._drafter.draft(self._scheduler.writing, DRAFTED)
         planned = self._scheduler.plan()
         if not planned:
             return []
@@ -195,8 +211,10 @@ class Engine:
         )[0]
         written = self._write(order, ahead, hidden)
         self._score(order, ahead, hidden)
-        for sequence, part in zip(order, ahead.parts, strict=True):
-            self._scheduler.computed(sequence, part.stop)
+        stops = [s.reached(part.stop) for s, part in zip(order, ahead.parts, strict=True)]
+        ahead.settle([part.stop - stop for stop, part in zip(stops, ahead.parts, strict=True)])
+        for sequence, stop in zip(order, stops, strict=True):
+            self._scheduler.computed(sequence, stop)
             if sequence.finish is not None:
                 self._scheduler.remove(sequence)
         return written
@@ -204,25 +222,39 @@ class Engine:
     def _write(
         self, order: Tokens[Sequence], ahead: Pass, hidden: Tensor
     ) -> list[tuple[Sequence, int]]:
-        """Draw a token for each sequence that has been read to its end. hidden: [N, D]."""
-        ready = [
-            i
-            for i, (sequence, part) in enumerate(zip(order, ahead.parts, strict=True))
-            if sequence.scored is None and part.stop == sequence.length
-        ]
-        if not ready:
+        """Draw a token for each sequence that has been read to its end; one more behind each
+        drafted token that is the one that was drawn. hidden: [N, D]."""
+        rows: list[int] = []
+        writing: list[tuple[Sequence, int]] = []  # and which of the rows is next
+        for sequence, part, end in zip(order, ahead.parts, ahead.ends, strict=True):
+            drafted = part.stop - sequence.length
+            if sequence.scored is None and drafted >= 0:
+                del sequence.drafted[drafted:]
+                writing.append((sequence, len(rows)))
+                rows += range(end - drafted - 1, end)
+        if not writing:
             return []
-        rows = hidden if len(ready) == len(hidden) else hidden[ahead.last[ready]]
-        logits = self._logits(rows)
+        logits = self._logits(hidden if len(rows) == len(hidden) else hidden[rows])
         if len(self._never):
             logits = logits.index_fill(1, self._never, float("-inf"))
-        sequences = [order[i] for i in ready]
-        drawn = draw(logits, sequences)
-        for i, (sequence, token) in enumerate(zip(sequences, drawn, strict=True)):
-            if sequence.sampling.logprobs is not None:
-                sequence.chosen.append(_told(logits[i], token, sequence.sampling.logprobs))
-            sequence.write(token)
-        return list(zip(sequences, drawn, strict=True))
+        told: list[tuple[Sequence, int]] = []
+        while writing:
+            at = [row for _, row in writing]
+            some = logits if len(at) == len(logits) else logits[at]
+            sequences = [sequence for sequence, _ in writing]
+            writing = []
+            for i, token in enumerate(draw(some, sequences)):
+                sequence = sequences[i]
+                if sequence.sampling.logprobs is not None:
+                    sequence.chosen.append(_told(some[i], token, sequence.sampling.logprobs))
+                sequence.write(token)
+                told.append((sequence, token))
+                if sequence.finish is None and sequence.drafted[:1] == [token]:
+                    del sequence.drafted[0]
+                    writing.append((sequence, at[i] + 1))
+                else:
+                    sequence.drafted.clear()
+        return told
 
     def _score(self, order: Tokens[Sequence], ahead: Pass, hidden: Tensor) -> None:
         """The log-probabilities of tokens that are given. hidden: [N, D]."""
@@ -256,6 +288,9 @@ class Engine:
                 before, done = done, sum(sequence.finish is not None for sequence in sequences)
                 if advance is not None and done > before:
                     advance(done - before)
+            for sequence in sequences:
+                if sequence.error is not None:
+                    raise sequence.error
         finally:
             for sequence in sequences:
                 self.cancel(sequence)
@@ -282,7 +317,10 @@ def draw(logits: Tensor, sequences: Tokens[Sequence]) -> list[int]:
     for i, sequence in enumerate(sequences):
         if sequence.sampling.adjusts:
             rows[i] = adjusted(logits[i], sequence.sampling, sequence.prompt, sequence.written)
-    if any(sequence.sampling.adjusts for sequence in sequences):
+        if sequence.allowed is not None:
+            others = ~sequence.allowed.to(logits.device)
+            rows[i] = rows[i].masked_fill(others, float("-inf"))
+    if any(s.sampling.adjusts or s.allowed is not None for s in sequences):
         logits = torch.stack(rows)
     drawn = [0] * len(sequences)
     by_rule = sorted(range(len(sequences)), key=lambda i: _rule(sequences[i].sampling))
@@ -314,30 +352,3 @@ def _told(logits: Tensor, token: int, most: int) -> Chosen:
 
 def _column(tokens: Tokens[int], like: Tensor) -> Tensor:
     return torch.tensor([*tokens], device=like.device)[:, None]
-
-
-def cache_memory(device: Device) -> int:
-    """A quarter of what is free, in bytes; 1 GiB where that is not told."""
-    if device.device.type == "cuda":
-        return torch.cuda.mem_get_info(device.device)[0] // _SHARE
-    return (available_bytes() or _SHARE << 30) // _SHARE
-
-
-def one_context(model: DecoderModel, device: Device) -> int:
-    """Bytes of the keys and values of one text as long as the context."""
-    return model.config.context * position_bytes(model.config, device.compute_dtype)
-
-
-def _positions(model: DecoderModel, device: Device, rows: int, memory: int | None) -> int:
-    """How many positions the cache holds."""
-    config = model.config
-    all_of_them = rows * -(-config.context // PAGE) * PAGE
-    each = position_bytes(config, device.compute_dtype)
-    if memory is None:
-        memory = cache_memory(device)
-    elif memory < one_context(model, device):
-        raise InputError(
-            f"a cache of {memory:,} bytes does not hold one text as long as the context, which "
-            f"takes {one_context(model, device):,}: give it more."
-        )
-    return min(all_of_them, memory // each) if each else all_of_them

@@ -29,7 +29,7 @@ class Pass:
     """See `layers.cache.Cache`, of which this is one for one row of tokens.
 
     parts: in the order of the tokens, those with few tokens first. positions: int64 [1, N].
-    last: int64 [parts], which token is the last of each part.
+    last: int64 [parts], which token is the last of each part; ends: the ones behind them.
     """
 
     def __init__(self, cache: PagedCache, parts: Sequence[Part]):
@@ -47,10 +47,11 @@ class Pass:
         self._position = np.arange(ends[-1]) - np.repeat(ends - counts - starts, counts)
         self._shared = np.array([cache.shared(part.row) for part in self.parts])
         self.positions = self._there(self._position)[None]
-        self.last = self._there(ends - 1)
+        self.last, self.ends = self._there(ends - 1), ends.tolist()
         self.rows = self._there(rows)
         self._fresh = starts == 0
         self._previous: Tensor | None = None
+        self._projected: dict[int, tuple[Tensor, Tensor]] = {}
         self._views = [_View(self, i) for i in range(len(cache.kinds))]
 
     def _there(self, array: NDArray[np.integer]) -> Tensor:
@@ -76,8 +77,16 @@ class Pass:
             if self._fresh.any():
                 first[self._there(self._fresh)] = 0
             shifted.append(torch.cat((first, projected[0]))[self._previous][None])
-            kept[self.rows] = projected[0, self.last]
+        self._projected[layer] = keys, values
         return shifted[0], shifted[1]
+
+    def settle(self, refused: Sequence[int]) -> None:
+        """The pass is done; so many of the last tokens of each part were wrong guesses, and those
+        before them are what the next pass goes on from."""
+        last = self.last - self._there(np.array(refused)) if any(refused) else self.last
+        for layer, pair in self._projected.items():
+            for kept, projected in zip(self.cache.newest[layer], pair, strict=True):
+                kept[self.rows] = projected[0, last]
 
     def attend(
         self,

@@ -1,6 +1,6 @@
 """How the next token is drawn from the logits.
 
-    penalties and biases → temperature → top-k → top-p → min-p → one draw
+    penalties and biases → grammar → temperature → top-k → top-p → min-p → one draw
 
 in the order of Hugging Face transformers. Every sequence has a stream of uniform numbers of its
 own, and a token is the one whose part of the cumulative distribution holds the next of them: so
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from groundup.infer.grammar import TokenGrammar
 
 _COLDEST = 1e-5
 _FIRST = 256  # candidates that are tried for top-p before all are sorted
@@ -32,6 +34,7 @@ class Sampling:
     where they are negative (Keskar et al. 2019, section 4.1). frequency_penalty, presence_penalty:
     taken from a token's logit for each time that it was written, and once if it was (OpenAI's API).
     logit_bias: (token, what is added to its logit).
+    grammar: what the text must look like; other tokens are never drawn.
     logprobs: how many alternatives are told beside each token, with their log-probabilities and its
     own, before all of the above; None for nothing.
     """
@@ -45,6 +48,7 @@ class Sampling:
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
     logit_bias: tuple[tuple[int, float], ...] = ()
+    grammar: TokenGrammar | None = None
     logprobs: int | None = None
     seed: int = 0
 

@@ -32,16 +32,25 @@ class Scheduler:
         else:
             self._stop(sequence)
 
+    @property
+    def writing(self) -> list[Sequence]:
+        """Sequences of which the next pass reads the token that was drawn last, and no more."""
+        return [s for s in self.running if s.scored is None and s.computed == s.length - 1]
+
     def plan(self) -> dict[Sequence, int]:
         """The sequences of the next pass, and up to which position each is computed."""
         planned: dict[Sequence, int] = {}
         left = self.at_once
         preempted = self.preempted
-        for sequence in sorted(self.running, key=lambda s: s.wanted - s.computed > 1):
+        for sequence in sorted(self.running, key=lambda s: s.length - s.computed > 1):
             count = min(left, sequence.wanted - sequence.computed)
             if sequence.row < 0 or not count:
                 continue
             while not self.cache.extend(sequence.row, sequence.computed + count):
+                if sequence.drafted:  # guesses are worth no one's place
+                    sequence.drafted.clear()
+                    count = min(count, sequence.wanted - sequence.computed)
+                    continue
                 last = self.running[-1]
                 left += planned.pop(last, last.computed) - last.computed
                 self._preempt(last)
@@ -92,5 +101,6 @@ class Scheduler:
         self.running.remove(sequence)
         self.cache.release(sequence.row)
         sequence.row, sequence.computed, sequence.names = -1, 0, []
+        sequence.drafted.clear()
         if sequence.scored is not None and sequence.finish is None:
             sequence.chosen.clear()  # they are read again from the first on

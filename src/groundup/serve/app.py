@@ -1,192 +1,123 @@
-"""The server: routes, and what they share."""
+"""The server: routes of the API, and what they share."""
 
 import asyncio
 import json
 import secrets
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Coroutine, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 from groundup.core.device import Device
-from groundup.infer import Engine
-from groundup.infer.engine import cache_memory, one_context
+from groundup.core.errors import GroundupError
 from groundup.infer.weights import Weights
 from groundup.loading import Served
 from groundup.serve import chat, completions
-from groundup.serve.answers import Answer, Asked
-from groundup.serve.errors import ApiError, error_body, install_errors
+from groundup.serve.answers import Answer
+from groundup.serve.errors import ErrorBody, error_body, install_errors
 from groundup.serve.guard import Guard
-from groundup.serve.metrics import Metrics
+from groundup.serve.house import House, Limits, Offer, Room, build_house
+from groundup.serve.pages import install_pages
 from groundup.serve.schema import (
     ChatRequest,
     CompletionRequest,
     DetokenizeRequest,
     TokenizeRequest,
 )
-from groundup.serve.worker import Delta, StoppedError, Worker
+from groundup.serve.worker import StoppedError
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """body: bytes of a request. requests: that are open at the same time; more are told to come
-    again. rows, at_once, memory: see `Engine`."""
-
-    body: int = 1 << 20
-    requests: int = 512
-    rows: int = 256
-    at_once: int = 512
-    memory: int | None = None
+# An answer is one object, or a stream of them.
+_TOLD: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {}, "text/event-stream": {}}}
+}
 
 
 def create_app(
-    served: Served,
+    models: Sequence[Served],
     device: Device,
     *,
     key: str | None = None,
-    limits: Limits = Limits(),
+    hosts: Collection[str] | None = None,
+    limits: Limits | None = None,
+    offer: Offer | None = None,
     weights: Weights = "compute",
+    draft: str | None = None,
 ) -> FastAPI:
-    """The app of one model. key: what every request must show."""
-    engine = Engine(
-        served.model,
-        device,
-        stop=served.ends,
-        never=served.silent,
-        rows=limits.rows,
-        at_once=limits.at_once,
-        memory=limits.memory or max(cache_memory(device), one_context(served.model, device)),
-        weights=weights,
-    )
-    house = House(served, engine, limits)
+    """The app of some models. key: what every request must show. hosts: names by which alone the
+    server may be called, where there is no key. weights: see `Engine`. draft: see `load_drafter`.
+    """
+    limits, offer = limits or Limits(), offer or Offer()
+    house = build_house(models, device, limits=limits, offer=offer, weights=weights, draft=draft)
     app = FastAPI(
         title="groundup",
         lifespan=house.lifespan,
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        responses={"4XX": {"model": ErrorBody}, "5XX": {"model": ErrorBody}},
     )
-    app.add_middleware(Guard, key=key, most=limits.body)
+    app.add_middleware(Guard, key=key, most=limits.body, hosts=hosts)
     install_errors(app)
     _routes(app, house)
+    install_pages(app, house)
     return app
-
-
-class House:
-    """The model that is served, its worker, and the requests that are open."""
-
-    def __init__(self, served: Served, engine: Engine, limits: Limits):
-        self.served, self.engine, self.limits = served, engine, limits
-        self.metrics = Metrics()
-        self.worker: Worker | None = None
-        self.since = int(time.time())
-
-    @asynccontextmanager
-    async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
-        """The worker lives as long as the server."""
-        self.worker = Worker(self.engine, self.served.tokenizer, self.metrics)
-        self.worker.start()
-        try:
-            yield
-        finally:
-            self.worker.stop()
-
-    def named(self, model: str | None) -> Served:
-        """The model that a client asks for."""
-        if model is not None and model != self.served.name:
-            message = f"there is no model {model!r} here: {self.served.name!r} is served."
-            raise ApiError(404, message, param="model", code="model_not_found")
-        return self.served
-
-    def welcome(self, model: str | None) -> Served:
-        """The model that is asked for, before any work on the request; `ApiError` where too many
-        are open."""
-        if self.worker is None or self.worker.open >= self.limits.requests:
-            message = f"{self.limits.requests} requests are open already: try again later."
-            raise ApiError(429, message, code="too_many_requests")
-        return self.named(model)
-
-    def begin(self, asked: Asked) -> AsyncGenerator[Delta]:
-        """Let the engine write; when the deltas are given up, so is the work.
-
-        Raises `ApiError`, `InputError` or `StoppedError` for what cannot be begun.
-        """
-        assert self.worker is not None
-        size = self.served.model.config.vocab_size
-        if any(token >= size for token, _ in asked.sampling.logit_bias):
-            raise ApiError(400, f"logit_bias: tokens are below {size:,}.", param="logit_bias")
-        request = self.worker.begin(asked.prompts, asked.n, asked.sampling, asked.stop)
-        self.metrics.requests.inc()
-        self.metrics.prompt_tokens.inc(sum(map(len, asked.prompts)))
-        return self._timed(self.worker.follow(request))
-
-    async def _timed(self, deltas: AsyncGenerator[Delta]) -> AsyncGenerator[Delta]:
-        start, first = time.perf_counter(), True
-        async with aclosing(deltas):
-            async for delta in deltas:
-                if first:
-                    self.metrics.first_token.observe(time.perf_counter() - start)
-                    first = False
-                yield delta
-        self.metrics.whole.observe(time.perf_counter() - start)
 
 
 def _routes(app: FastAPI, house: House) -> None:
     @app.get("/health")
     async def health() -> Response:
-        alive = house.worker is not None and house.worker.is_alive()
-        return JSONResponse({"status": "ok" if alive else "failed"}, 200 if alive else 503)
+        status = "ok" if house.alive else "failed"
+        return JSONResponse({"status": status}, 200 if house.alive else 503)
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(house.metrics.text(), media_type="text/plain; version=0.0.4")
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
-        return {"object": "list", "data": [_model(house)]}
+        data = [_model(room, house.since) for room in house.rooms.values()]
+        return {"object": "list", "data": data}
 
     @app.get("/v1/models/{name}")
     async def model(name: str) -> dict[str, Any]:
-        house.named(name)
-        return _model(house)
+        return _model(house.named(name), house.since)
 
-    @app.post("/v1/completions", response_model=None)
+    @app.post("/v1/completions", response_model=None, responses=_TOLD)
     async def completion(body: CompletionRequest, request: Request) -> Response:
-        served = house.welcome(body.model)
-        asked = completions.asked(body, served, _seed())
-        return await _respond(house, request, body.stream, asked, body, completions)
+        return await _respond(house.welcome(body.model), request, body, completions)
 
-    @app.post("/v1/chat/completions", response_model=None)
+    @app.post("/v1/chat/completions", response_model=None, responses=_TOLD)
     async def conversation(body: ChatRequest, request: Request) -> Response:
-        served = house.welcome(body.model)
-        asked = chat.asked(body, served, _seed())
-        return await _respond(house, request, body.stream, asked, body, chat)
+        return await _respond(house.welcome(body.model), request, body, chat)
 
     @app.post("/tokenize")
-    async def tokenize(body: TokenizeRequest) -> dict[str, Any]:
-        tokenizer = house.named(body.model).tokenizer
+    def tokenize(body: TokenizeRequest) -> dict[str, Any]:
+        tokenizer = house.tokenizer(body.model)
         allowed = "all" if body.special else frozenset()
         ids = tokenizer.encode(body.text, allowed_special=allowed, disallowed_special=())
-        return {"tokens": ids, "count": len(ids)}
+        told: dict[str, Any] = {"tokens": ids, "count": len(ids)}
+        if body.detail:
+            told["bytes"] = [tokenizer.token_bytes(token).hex() for token in ids]
+        return told
 
     @app.post("/detokenize")
-    async def detokenize(body: DetokenizeRequest) -> dict[str, Any]:
-        return {"text": house.named(body.model).tokenizer.decode(body.tokens)}
+    def detokenize(body: DetokenizeRequest) -> dict[str, Any]:
+        return {"text": house.tokenizer(body.model).decode(body.tokens)}
 
 
-async def _respond(
-    house: House, request: Request, stream: bool, asked: Asked, body: Any, kind: Any
-) -> Response:
+async def _respond(room: Room, request: Request, body: Any, kind: Any) -> Response:
     """kind: the module of the route, which knows the form of its answers."""
-    deltas, of = house.begin(asked), Answer(asked, house.served.name)
-    if stream:
-        told = _events(kind.chunks(body, house.served, of, deltas))
+    served = room.served
+    # Templates, long texts and schemas take their time, in which others are not to wait.
+    asked = await asyncio.to_thread(kind.asked, body, served, room.grammars, _seed())
+    deltas, of = room.begin(asked), Answer(asked, served.name)
+    if body.stream:
+        told = _events(kind.chunks(body, served, of, deltas))
         return StreamingResponse(told, media_type="text/event-stream")
-    return await _whole(request, kind.answer(body, house.served, of, deltas))
+    return await _whole(request, kind.answer(body, served, of, deltas))
 
 
 async def _events(chunks: AsyncGenerator[dict[str, Any]]) -> AsyncIterator[str]:
@@ -198,6 +129,8 @@ async def _events(chunks: AsyncGenerator[dict[str, Any]]) -> AsyncIterator[str]:
                 yield f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n"
     except StoppedError:
         yield f"data: {json.dumps(error_body(503, 'the server is stopping.'))}\n\n"
+    except GroundupError as error:
+        yield f"data: {json.dumps(error_body(400, str(error)))}\n\n"
     yield "data: [DONE]\n\n"
 
 
@@ -224,12 +157,12 @@ def _seed() -> int:
     return secrets.randbits(63)
 
 
-def _model(house: House) -> dict[str, Any]:
+def _model(room: Room, since: int) -> dict[str, Any]:
     return {
-        "id": house.served.name,
+        "id": room.served.name,
         "object": "model",
-        "created": house.since,
+        "created": since,
         "owned_by": "groundup",
-        "context": house.served.model.config.context,
-        "converses": house.served.template is not None,
+        "context": room.served.model.config.context,
+        "converses": room.served.template is not None,
     }

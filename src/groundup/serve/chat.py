@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
+from groundup.infer.grammar import Grammars
 from groundup.infer.sequence import Chosen
 from groundup.loading import Served
 from groundup.serve.answers import Answer, Asked, collect, token_text
@@ -10,11 +11,11 @@ from groundup.serve.schema import ChatRequest
 from groundup.serve.worker import Delta
 
 
-def asked(request: ChatRequest, served: Served, seed: int) -> Asked:
-    """What the engine is asked for."""
+def asked(request: ChatRequest, served: Served, grammars: Grammars, seed: int) -> Asked:
+    """What the engine is asked for. Raises `InputError` for what it cannot do."""
     messages = [{"role": m.role, "content": m.text} for m in request.messages]
     logprobs = (request.top_logprobs or 0) if request.logprobs else None
-    sampling = request.sampling(served.model.config.context, seed, logprobs)
+    sampling = request.sampling(served.model.config.context, seed, logprobs, grammars)
     return Asked("chatcmpl", [served.conversation(messages)], request.n, sampling, request.stops)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
+from groundup.infer.grammar import Grammars
 from groundup.infer.sequence import Chosen
 from groundup.loading import Served
 from groundup.serve.answers import Answer, Asked, collect, token_text
@@ -11,10 +12,11 @@ from groundup.serve.schema import CompletionRequest
 from groundup.serve.worker import Delta
 
 
-def asked(request: CompletionRequest, served: Served, seed: int) -> Asked:
-    """What the engine is asked for. Raises `ApiError` for tokens that the model has not."""
+def asked(request: CompletionRequest, served: Served, grammars: Grammars, seed: int) -> Asked:
+    """What the engine is asked for. Raises `ApiError` for tokens that the model has not, and
+    `InputError` for what it cannot do."""
     prompts = [_tokens(prompt, served) for prompt in request.prompts]
-    sampling = request.sampling(16, seed, request.logprobs)
+    sampling = request.sampling(16, seed, request.logprobs, grammars)
     return Asked("cmpl", prompts, request.n, sampling, request.stops)
 
 

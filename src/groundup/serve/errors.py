@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from groundup.core.errors import GroundupError
@@ -21,6 +22,21 @@ class ApiError(Exception):
     ):
         super().__init__(message)
         self.status, self.param, self.code = status, param, code
+
+
+class ErrorDetail(BaseModel):
+    """What is wrong, for people and for programs."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(BaseModel):
+    """An answer that refuses."""
+
+    error: ErrorDetail
 
 
 def error_body(

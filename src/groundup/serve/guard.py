@@ -1,8 +1,11 @@
 """What stands before every route: a key, the size of a body, and headers that keep pages to
 themselves."""
 
+import base64
+import binascii
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -23,10 +26,14 @@ _HEADERS = {
 
 
 class Guard:
-    """key: what a client must show, or None. most: bytes of a body."""
+    """key: what a client must show, or None: as a bearer of OpenAI's clients, or as the password
+    for which a browser asks. most: bytes of a body. hosts: names by which alone the server may be
+    called, so that no name of a stranger's leads a browser here (DNS rebinding); None for any."""
 
-    def __init__(self, app: ASGIApp, key: str | None, most: int):
-        self.app, self.key, self.most = app, key, most
+    def __init__(
+        self, app: ASGIApp, key: str | None, most: int, hosts: Collection[str] | None = None
+    ):
+        self.app, self.key, self.most, self.hosts = app, key, most, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -36,7 +43,12 @@ class Guard:
         headers = Headers(scope=scope)
         if self.key is not None and not _shown(headers, self.key):
             message = "the API key is missing or wrong: send it as 'Authorization: Bearer KEY'."
-            await _refuse(401, message, scope, receive, send)
+            asking = {"WWW-Authenticate": 'Basic realm="groundup, any name and the API key"'}
+            asked = asking if "text/html" in headers.get("accept", "") else {}
+            await _refuse(401, message, scope, receive, send, asked)
+            return
+        if reason := self._strange(headers):
+            await _refuse(403, reason, scope, receive, send)
             return
         said = headers.get("content-length", "0")
         too_large = said.isdecimal() and int(said) > self.most
@@ -47,11 +59,37 @@ class Guard:
             return
         await self.app(scope, _again(body, receive), send)
 
+    def _strange(self, headers: Headers) -> str:
+        """Why a request is some other page's, or empty."""
+        host = headers.get("host", "")
+        if self.hosts is not None and _name(host) not in self.hosts:
+            return f"{host!r} is no name of this server: call it by the one it was started with."
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != host:
+            return "pages of other servers cannot ask this one."
+        return ""
+
+
+def _name(host: str) -> str:
+    """A host without its port."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
 
 def _shown(headers: Headers, key: str) -> bool:
     """Whether a request shows the key; how long that takes tells nothing about it."""
     kind, _, shown = headers.get("authorization", "").partition(" ")
-    return kind.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), key.encode())
+    told = shown.strip().encode()
+    if kind.lower() == "basic":
+        try:
+            told = base64.b64decode(told, validate=True).partition(b":")[2]
+        except binascii.Error:
+            return False
+    elif kind.lower() != "bearer":
+        return False
+    return hmac.compare_digest(told, key.encode())
 
 
 async def _read(receive: Receive, most: int) -> bytes | None:
@@ -92,5 +130,13 @@ def _adding(send: Send) -> Callable[[Message], Awaitable[None]]:
     return adding
 
 
-async def _refuse(status: int, message: str, scope: Scope, receive: Receive, send: Send) -> None:
-    await JSONResponse(error_body(status, message), status)(scope, receive, send)
+async def _refuse(
+    status: int,
+    message: str,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    headers: dict[str, str] | None = None,
+) -> None:
+    answer = JSONResponse(error_body(status, message), status, headers)
+    await answer(scope, receive, send)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from groundup.infer import Sampling
+from groundup.infer.grammar import Grammars, TokenGrammar
 
 MOST_TEXTS = 128
 MOST_STOPS = 16
@@ -22,6 +23,56 @@ TokenId = Annotated[int, Field(ge=0)]
 Ids = Annotated[list[TokenId], Field(fail_fast=True)]
 Texts = Annotated[list[str], Field(fail_fast=True)]
 Lists = Annotated[list[Ids], Field(fail_fast=True)]
+
+
+class AnyText(BaseModel):
+    """Whatever the model writes."""
+
+    type: Literal["text"]
+
+    def grammar(self, _: Grammars) -> TokenGrammar | None:
+        return None
+
+
+class JsonObject(BaseModel):
+    """Some object of JSON."""
+
+    type: Literal["json_object"]
+
+    def grammar(self, known: Grammars) -> TokenGrammar | None:
+        return known.objects()
+
+
+class NamedSchema(BaseModel):
+    """A JSON Schema; it is always kept to, `strict` or not."""
+
+    name: str = Field("", max_length=64)
+    description: str | None = None
+    schema_: dict[str, Any] | bool = Field(True, alias="schema")
+    strict: bool | None = None
+
+
+class JsonSchema(BaseModel):
+    """A value of JSON that a schema allows."""
+
+    type: Literal["json_schema"]
+    json_schema: NamedSchema
+
+    def grammar(self, known: Grammars) -> TokenGrammar | None:
+        return known.schema(self.json_schema.schema_)
+
+
+class Regex(BaseModel):
+    """A text that a regular expression matches as a whole."""
+
+    type: Literal["regex"]
+    pattern: str = Field(..., min_length=1, max_length=4096)
+
+    def grammar(self, known: Grammars) -> TokenGrammar | None:
+        return known.regex(self.pattern)
+
+
+ResponseFormat = Annotated[AnyText | JsonObject | JsonSchema | Regex, Field(discriminator="type")]
 
 
 class _Asked(BaseModel):
@@ -44,6 +95,7 @@ class _Asked(BaseModel):
     stop: Stop | list[Stop] | None = None
     stream: bool = False
     stream_options: "StreamOptions | None" = None
+    response_format: ResponseFormat | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -68,8 +120,12 @@ class _Asked(BaseModel):
     def stops(self) -> list[str]:
         return [self.stop] if isinstance(self.stop, str) else self.stop or []
 
-    def sampling(self, most: int, seed: int, logprobs: int | None) -> Sampling:
-        """The engine's form. most: tokens where no number is given. seed: where none is given."""
+    def sampling(self, most: int, seed: int, logprobs: int | None, grammars: Grammars) -> Sampling:
+        """The engine's form. most: tokens where no number is given. seed: where none is given.
+
+        Raises `InputError` for a form of answers that cannot be kept to.
+        """
+        form = self.response_format
         biases = sorted((int(token), bias) for token, bias in (self.logit_bias or {}).items())
         return Sampling(
             max_tokens=self.limit or most,
@@ -82,6 +138,7 @@ class _Asked(BaseModel):
             repetition_penalty=self.repetition_penalty,
             logit_bias=tuple(biases),
             seed=seed if self.seed is None else self.seed,
+            grammar=None if form is None else form.grammar(grammars),
             logprobs=logprobs,
         )
 
@@ -151,12 +208,6 @@ class Message(BaseModel):
         return parts if isinstance(parts, str) else "".join(part.text for part in parts)
 
 
-class ResponseFormat(BaseModel):
-    """Only text is written here."""
-
-    type: Literal["text"]
-
-
 class ChatRequest(_Asked):
     """`/v1/chat/completions`: a conversation, to be answered."""
 
@@ -164,7 +215,6 @@ class ChatRequest(_Asked):
     max_completion_tokens: int | None = Field(None, ge=1)
     logprobs: bool = False
     top_logprobs: int | None = Field(None, ge=0, le=20)
-    response_format: ResponseFormat | None = None
     tools: None = None
     functions: None = None
 
@@ -180,13 +230,15 @@ class ChatRequest(_Asked):
 
 
 class TokenizeRequest(BaseModel):
-    """`/tokenize`: text, in which special tokens are read where `special` says so."""
+    """`/tokenize`: text, in which special tokens are read where `special` says so. detail: tell the
+    bytes of each token, too, in hexadecimal."""
 
     model_config = ConfigDict(strict=True)
 
     model: str | None = None
     text: str
     special: bool = False
+    detail: bool = False
 
 
 class DetokenizeRequest(BaseModel):

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Literal
 
+from groundup.core.errors import InputError
 from groundup.infer import Engine, Sampling
 from groundup.infer.sequence import Chosen
 from groundup.infer.sequence import Sequence as Running
 from groundup.infer.text import Writer
-from groundup.serve.metrics import Metrics
+from groundup.serve.metrics import ModelMetrics
 from groundup.tokenizers import Tokenizer
 
 Reason = Literal["stop", "length"]
@@ -54,12 +55,12 @@ class Request:
 
 
 class Worker(threading.Thread):
-    """One for each model that is served. open: requests that have not ended."""
+    """One for each model that is served. open: requests that have not ended; texts: of them."""
 
-    def __init__(self, engine: Engine, tokenizer: Tokenizer, metrics: Metrics):
+    def __init__(self, engine: Engine, tokenizer: Tokenizer, metrics: ModelMetrics):
         super().__init__(name="engine", daemon=True)
         self.engine, self.tokenizer, self.metrics = engine, tokenizer, metrics
-        self.open = 0
+        self.open = self.texts = 0
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._places: dict[Running, tuple[Request, int]] = {}
@@ -85,6 +86,7 @@ class Worker(threading.Thread):
         if self._leaving or not self.is_alive():  # it may not have seen the request any more
             raise StoppedError
         self.open += 1
+        self.texts += count
         return request
 
     async def follow(self, request: Request) -> AsyncGenerator[Delta]:
@@ -107,7 +109,9 @@ class Worker(threading.Thread):
     def _ended(self, request: Request, texts: int) -> None:
         """In the event loop: so many of a request's texts have ended, or were given up."""
         self.open -= 0 < request.left <= texts
-        request.left -= min(texts, request.left)
+        ended = min(texts, request.left)
+        self.texts -= ended
+        request.left -= ended
 
     def stop(self) -> None:
         """End all texts, and the thread."""
@@ -148,9 +152,18 @@ class Worker(threading.Thread):
         for index, (prompt, stream) in enumerate(
             zip(request.prompts, request.streams, strict=True)
         ):
-            running = self.engine.submit(prompt, request.sampling, stream)
+            try:
+                running = self.engine.submit(prompt, request.sampling, stream)
+            except InputError as error:  # a grammar that the model's tokens cannot spell
+                self._fail(request, error)
+                return
             request.running.append(running)
             self._places[running] = request, index
+
+    def _fail(self, request: Request, error: Exception) -> None:
+        """Nothing more can be written for a request; its other texts end, too."""
+        self._cancel(request)
+        self._loop.call_soon_threadsafe(request.told.put_nowait, error)
 
     def _cancel(self, request: Request) -> None:
         for running in request.running:
@@ -160,9 +173,17 @@ class Worker(threading.Thread):
     def _tell(self, drawn: Sequence[tuple[Running, int]]) -> None:
         """Turn tokens into text, and tell the requests, all at once."""
         deltas: dict[Request, list[Delta]] = defaultdict(list)
+        new: dict[Running, list[int]] = defaultdict(list)
         for running, token in drawn:
+            new[running].append(token)
+        for running, tokens in new.items():
+            if running not in self._places:  # its request has failed just now
+                continue
             request, index = self._places[running]
-            delta = self._delta(running, token, request.writers[index], index)
+            if running.error is not None:
+                self._fail(request, running.error)
+                continue
+            delta = self._delta(running, tokens, request.writers[index], index)
             if delta.finish is not None:
                 del self._places[running]
                 self.engine.cancel(running)  # where a string ended it
@@ -174,14 +195,19 @@ class Worker(threading.Thread):
             request.told.put_nowait(deltas)
             self._ended(request, sum(delta.finish is not None for delta in deltas))
 
-    def _delta(self, running: Running, token: int, writer: Writer, index: int) -> Delta:
-        ended = running.finish == "stop"
-        text = "" if ended else writer.push(token)
+    def _delta(self, running: Running, new: Sequence[int], writer: Writer, index: int) -> Delta:
+        text, count, kept = "", 0, 0
+        while count < len(new) and not writer.stopped:
+            token = new[count]
+            count += 1
+            if token not in running.stop:
+                text += writer.push(token)
+                kept += 1
         finish: Reason | None = None
         if writer.stopped:
             finish = "stop"
         elif running.finish is not None:
             text += writer.finish()
-            finish = "stop" if ended or writer.stopped else "length"
-        chosen = running.chosen[-1:] if not ended else []
-        return Delta(index, text, 1, chosen, finish)
+            finish = "stop" if running.finish == "stop" or writer.stopped else "length"
+        begin = len(running.written) - len(new)
+        return Delta(index, text, count, running.chosen[begin : begin + kept], finish)

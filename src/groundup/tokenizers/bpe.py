@@ -5,7 +5,6 @@ core, or, where there is none and for a pattern of the user's own, in the refere
 `merging`, which gives the same ids.
 """
 
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Literal, final
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from groundup.core.errors import InputError
 from groundup.core.native import core, cpu_threads, say_if_missing
+from groundup.core.unicode import normal_form
 from groundup.tokenizers.merging import MergeTable, Pair, PieceIds
 from groundup.tokenizers.patterns import PATTERNS
 from groundup.tokenizers.split import Pattern, cutter
@@ -202,7 +202,7 @@ class BPE(Tokenizer):
 
     def _normalized(self, texts: Sequence[str]) -> list[str]:
         form = self.normalization
-        return [unicodedata.normalize(form, text) for text in texts] if form else list(texts)
+        return [normal_form(form, text) for text in texts] if form else list(texts)
 
 
 def _byte_ids(ids: Mapping[bytes, int]) -> list[int]:

@@ -1,0 +1,54 @@
+"""Grammars that are asked for again and again, over the vocabulary of one model."""
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from functools import cached_property
+from threading import Lock
+
+from groundup.infer.grammar.expression import Grammar
+from groundup.infer.grammar.regex import regex_grammar
+from groundup.infer.grammar.schema import Schema, json_grammar, object_grammar
+from groundup.infer.grammar.tokens import TokenBytes, TokenGrammar
+from groundup.tokenizers import Tokenizer
+
+_KEPT = 32
+
+
+class Grammars:
+    """Keeps those that were asked for last, with what is known of their states.
+
+    May be asked by several threads; a `TokenGrammar` is for the engine's thread alone.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, size: int, ends: Sequence[int]):
+        """size: of the model's vocabulary. ends: tokens that end a text."""
+        self._tokenizer, self._size, self._ends = tokenizer, size, ends
+        self._known: OrderedDict[Hashable, TokenGrammar] = OrderedDict()
+        self._lock = Lock()
+
+    def regex(self, pattern: str) -> TokenGrammar:
+        """Texts that a regular expression matches; `InputError` for what is none."""
+        return self._of(("regex", pattern), lambda: regex_grammar(pattern))
+
+    def objects(self) -> TokenGrammar:
+        """Objects of JSON."""
+        return self._of("objects", object_grammar)
+
+    def schema(self, schema: Schema) -> TokenGrammar:
+        """Values that a JSON Schema allows; `InputError` where it cannot be kept to."""
+        return self._of(("schema", json.dumps(schema)), lambda: json_grammar(schema))
+
+    @cached_property
+    def _tokens(self) -> TokenBytes:
+        return TokenBytes(self._tokenizer, self._size, self._ends)
+
+    def _of(self, key: Hashable, make: Callable[[], Grammar]) -> TokenGrammar:
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+                return self._known[key]
+            found = self._known[key] = TokenGrammar(make(), self._tokens)
+            if len(self._known) > _KEPT:
+                self._known.popitem(last=False)
+            return found

@@ -1,0 +1,144 @@
+// The curves of all runs in a folder, while they grow.
+
+import { get } from "./api.js";
+import { chart, short, smoothed } from "./chart.js";
+import { beforePaint, find, kept, make } from "./dom.js";
+
+const SERIES = 8;
+const EVERY = 2000; // milliseconds
+const LIVE = 30; // seconds since a run went on, up to which it is called live
+
+const curves = new Map(); // name → {records, after, file, series, modified}
+const chosen = new Set(kept.get("curves", []));
+const names = { x: "", y: "" };
+
+const shown = () => [...chosen].map((name) => curves.get(name)).filter((curve) => curve?.records.length);
+
+async function look() {
+  try {
+    const { data } = await get("/curves");
+    for (const { name, modified } of data) {
+      const before = curves.get(name) ?? { name, records: [], after: 0, file: 0, series: 0 };
+      curves.set(name, { ...before, modified });
+    }
+    for (const name of curves.keys()) if (!data.some((one) => one.name === name)) curves.delete(name);
+    if (!chosen.size && data.length) choose(data[0].name, true);
+    find("status").textContent = data.length ? "" : "No run has written a curve here yet. Start the server with --runs FOLDER to show another folder.";
+    drawList(data);
+    await Promise.all([...chosen].filter((name) => curves.has(name)).map(follow));
+    drawFields();
+    draw();
+  } catch (error) {
+    find("status").textContent = error.message;
+  }
+}
+
+async function follow(name) {
+  const curve = curves.get(name);
+  const path = name.split("/").map(encodeURIComponent).join("/");
+  const told = await get(`/curves/${path}?after=${curve.after}&file=${curve.file}`);
+  curve.records = told.fresh ? told.records : [...curve.records, ...told.records];
+  Object.assign(curve, { after: told.after, file: told.file });
+}
+
+function choose(name, is) {
+  if (is) chosen.add(name);
+  else chosen.delete(name);
+  const taken = new Set([...chosen].map((one) => curves.get(one)?.series));
+  const curve = curves.get(name);
+  if (is && curve) curve.series = [...Array(SERIES).keys()].map((i) => i + 1).find((i) => !taken.has(i)) ?? 1 + (chosen.size % SERIES);
+  kept.set("curves", [...chosen]);
+}
+
+let listed = "";
+
+function drawList(data) {
+  for (const name of chosen) if (curves.get(name) && !curves.get(name).series) choose(name, true);
+  const now = Date.now() / 1000;
+  const rows = data.map(({ name, modified }) => ({ name, live: now - modified < LIVE, series: chosen.has(name) ? curves.get(name).series : 0 }));
+  if (JSON.stringify(rows) === listed) return; // so that what has the keyboard's focus keeps it
+  listed = JSON.stringify(rows);
+  const focused = document.activeElement?.dataset?.run;
+  find("runs").replaceChildren(
+    ...rows.map(({ name, live, series }) => {
+      const box = make("input", { type: "checkbox", checked: series > 0, "data-run": name });
+      box.addEventListener("change", () => {
+        choose(name, box.checked);
+        look();
+      });
+      const parts = [box, make("span", { className: series ? `swatch s${series}` : "swatch" }), make("span", {}, name)];
+      if (live) parts.push(make("span", { className: "live" }, "live"));
+      return make("li", {}, make("label", {}, ...parts));
+    }),
+  );
+  if (focused) document.querySelector(`[data-run="${CSS.escape(focused)}"]`)?.focus();
+}
+
+function drawFields() {
+  const numbers = new Set();
+  for (const { records } of shown()) for (const record of records) for (const [key, value] of Object.entries(record)) if (typeof value === "number") numbers.add(key);
+  const along = ["step", "tokens", "seconds"].filter((name) => numbers.has(name));
+  const up = [...numbers].filter((name) => !["step", "seconds"].includes(name));
+  fields("x", along.length ? along : ["step"]);
+  fields("y", up);
+}
+
+function fields(id, options) {
+  const select = find(id);
+  if ([...select.options].map((one) => one.value).join() !== options.join()) {
+    select.replaceChildren(...options.map((name) => make("option", { value: name }, name.replaceAll("_", " "))));
+  }
+  const wanted = names[id] || kept.get(`axis-${id}`, id === "y" ? "loss" : "step");
+  if (options.includes(wanted)) select.value = wanted;
+}
+
+const draw = beforePaint(() => {
+  const [x, y] = [find("x").value, find("y").value];
+  const amount = Number(find("smooth").value);
+  find("smooth-told").value = amount ? amount.toFixed(2) : "none";
+  const plotted = [];
+  for (const { name, series, records } of shown()) {
+    const points = records.filter((one) => typeof one[x] === "number" && typeof one[y] === "number").map((one) => [one[x], one[y]]);
+    if (amount) plotted.push({ name, series, points, faint: true });
+    plotted.push({ name, series, points: smoothed(points, amount) });
+  }
+  const tell = (value, near) => {
+    const all = plotted.filter((curve) => !curve.faint);
+    legend(all.map((curve) => [curve, near?.find((one) => one.curve === curve)?.point]));
+  };
+  const options = { xName: x, yName: y.replaceAll("_", " "), logX: find("log-x").checked, logY: find("log-y").checked, tell };
+  find("chart").replaceChildren(chart(plotted, options));
+  tell(null);
+  last(plotted.filter((curve) => !curve.faint));
+});
+
+function legend(rows) {
+  find("legend").replaceChildren(
+    ...rows.map(([{ name, series }, point]) => {
+      const value = point ? `: ${short(point[1])} at ${short(point[0])}` : "";
+      return make("li", {}, make("span", { className: `swatch s${series}` }), name + value);
+    }),
+  );
+}
+
+function last(plotted) {
+  const rows = plotted
+    .filter(({ points }) => points.length)
+    .map(({ name, points }) => make("tr", {}, make("th", { scope: "row" }, name), ...points.at(-1).toReversed().map((value) => make("td", {}, short(value)))));
+  for (const axis of ["x", "y"]) find(`last-${axis}`).textContent = find(axis).value.replaceAll("_", " ");
+  find("values").tBodies[0].replaceChildren(...rows);
+}
+
+for (const id of ["x", "y"]) {
+  find(id).addEventListener("change", () => {
+    names[id] = find(id).value;
+    kept.set(`axis-${id}`, names[id]);
+    draw();
+  });
+}
+for (const id of ["smooth", "log-x", "log-y"]) find(id).addEventListener("input", draw);
+
+await look();
+setInterval(() => {
+  if (!document.hidden) look();
+}, EVERY);
