@@ -72,6 +72,8 @@ def load_served(path: Path, stage: str | None = None) -> Served:
     transformers write it. Raises `InputError` where there is none that writes text."""
     name = path.resolve().name if stage is None else f"{path.resolve().name}:{stage}"
     if (path / "config.json").is_file() and not (path / TOKENIZER).exists():
+        if stage not in (None, "base"):
+            raise InputError(f"{path} is a model of Hugging Face, and has no stage {stage!r}.")
         return _of_huggingface(path)
     model, tokenizer, stage = load_run(path, stage)
     begin, ends = document_ends(path, tokenizer.special_tokens.get(END_OF_TEXT))

@@ -1,5 +1,7 @@
 """The paged cache: reading in pieces is reading whole, whatever the pieces and the neighbours."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests.families import CONFIG, KINDS, scrambled
 
+from groundup.infer import passes
 from groundup.infer.cache import PAGE, PagedCache, Part, page_names
 from groundup.infer.pages import Pages
 from groundup.infer.passes import Pass
+from groundup.kernels import cpu
 from groundup.models import Decoder, DecoderModel
 
 
@@ -36,6 +40,15 @@ def read(model: DecoderModel, cache: PagedCache, texts: dict[int, list[int]], pa
         cache.computed(row, part.stop, lambda a, b, row=row: texts[row][a:b])
     counts = [part.stop - part.start for part in ahead.parts]
     return dict(zip((part.row for part in ahead.parts), logits.split(counts), strict=True))
+
+
+@pytest.mark.parametrize("kind", ["grouped", "windowed", "latent", "capped with sinks"])
+@pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
+def test_a_gpu_s_kernels_read_the_pages(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under Triton's interpreter, where the compiled core would read them."""
+    monkeypatch.setattr(cpu, "takes", lambda *_: False)
+    monkeypatch.setattr(passes, "_has_kernels", lambda _: True)
+    test_reading_in_pieces_is_reading_whole(kind)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,7 +8,7 @@ from tests.families import CONFIG, KINDS, scrambled
 
 from groundup.core.device import Device
 from groundup.core.errors import InputError
-from groundup.infer import Engine, Sampling
+from groundup.infer import Engine, Sampling, draft
 from groundup.infer.cache import position_bytes
 from groundup.infer.draft import Drafter, DraftModel, PromptLookup
 from groundup.infer.sequence import Sequence
@@ -17,7 +17,7 @@ from groundup.models import DecoderModel
 FLOAT32 = Device(torch.device("cpu"), torch.float32)
 STATES = ("mamba", "delta", "hybrid")
 ABLE = [kind for kind in KINDS if kind not in STATES]
-PROMPTS = [[3, 1, 4, 1, 5], [2, 7] * 9, [8], [1, 2, 3, 4] * 5, [8, 9, 8, 9, 8]]
+PROMPTS = [[2, 7] * 9, [8], [1, 2, 3, 4] * 5, [8, 9, 8, 9, 8]]
 
 
 class Careless:
@@ -45,9 +45,8 @@ def drafters(model: DecoderModel, rows: int) -> dict[str, Drafter]:
 def test_tokens_are_the_same_with_any_drafter(kind: str) -> None:
     model = scrambled(KINDS[kind])
     rules = [
-        Sampling(max_tokens=20, temperature=0),
-        Sampling(max_tokens=20, temperature=0.6, seed=3, top_p=0.9, logprobs=2),
-        Sampling(max_tokens=20, seed=5, repetition_penalty=1.3, frequency_penalty=0.2),
+        Sampling(max_tokens=14, temperature=0),
+        Sampling(max_tokens=14, temperature=0.7, seed=3, repetition_penalty=1.3, logprobs=2),
     ]
     for sampling in rules:
         expected = Engine(model, FLOAT32, stop=[7]).generate(PROMPTS, sampling)
@@ -127,3 +126,27 @@ def test_models_with_a_state_are_refused(kind: str) -> None:
         Engine(model, FLOAT32, stop=[], drafter=PromptLookup())
     with pytest.raises(InputError, match="cannot take tokens back"):
         DraftModel(model, FLOAT32, rows=2)
+
+
+@pytest.mark.parametrize("at_once", [3, 5, 8])
+def test_small_passes_leave_no_room_for_guesses(at_once: int) -> None:
+    model = scrambled(CONFIG)
+    prompts = [[1 + i % 5] for i in range(8)]
+    sampling = Sampling(max_tokens=40, temperature=0)
+    expected = Engine(model, FLOAT32, stop=[]).generate(prompts, sampling)
+    drafter = DraftModel(model, FLOAT32, rows=16)
+    engine = Engine(model, FLOAT32, stop=[], rows=16, at_once=at_once, drafter=drafter)
+    assert engine.generate(prompts, sampling) == expected
+
+
+def test_a_long_prompt_is_drafted_for_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draft, "_CHUNK", 7)
+    model = scrambled(CONFIG)
+    drafter = DraftModel(model, FLOAT32, rows=1, longest=4)
+    engine = Engine(model, FLOAT32, stop=[], rows=1, drafter=drafter)
+    sequence = engine.submit([*range(30)], Sampling(max_tokens=11, temperature=0))
+    passes = 0
+    while sequence.finish is None:
+        passes += 1
+        engine.step()
+    assert passes == 1 + 2

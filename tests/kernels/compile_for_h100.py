@@ -16,6 +16,7 @@ from triton.runtime.jit import JITFunction
 from groundup.kernels.attention import attention
 from groundup.kernels.grouped import grouped_linear
 from groundup.kernels.linear_cross_entropy import linear_cross_entropy
+from groundup.kernels.paged_attention import PagedAttention
 from groundup.kernels.rms_norm import add_rms_norm
 from groundup.kernels.rotary import rotate
 from groundup.kernels.swiglu import silu_gate
@@ -67,6 +68,11 @@ def main() -> None:
         grouped_linear(leaf(64, 64), leaf(4, 128, 64), torch.tensor([16] * 4), impl="triton"),
         attention(q, k, v, scale=0.1, window=32, documents=documents, impl="triton"),
     ]
+    tables, ends = torch.zeros(8, 4, dtype=torch.int32), torch.ones(8, dtype=torch.int64)
+    pool = leaf(64, 2, 128).detach()
+    PagedAttention(tables, ends * 0, ends, impl="triton")(
+        leaf(8, 4, 128).detach(), pool, pool, scale=0.1
+    )
     torch.stack([y.float().sum() for y in results]).sum().backward()
 
 

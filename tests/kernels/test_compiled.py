@@ -23,7 +23,10 @@ KERNELS = {
     "flash_attention.delta",
     "flash_attention.backward_keys",
     "flash_attention.backward_queries",
+    "paged_attention._read",
+    "paged_attention._join",
 }
+# Of single tokens' attention the products are too small for the units of a whole warp group.
 PRODUCTS = {name for name in KERNELS if name.startswith(("grouped", "flash"))} - {
     "flash_attention.delta"
 }

@@ -56,6 +56,8 @@ def test_the_client_s_classes_are_parsed(address: str) -> None:
             continue
         assert isinstance(done.choices[0].message.parsed, Pet)
         parsed += 1
+        if parsed == 2:
+            break
     assert parsed
 
 

@@ -13,6 +13,7 @@ import pytest
 from tests.serve.conftest import serving, small
 
 from groundup.serve import Limits, Offer, Served
+from groundup.serve.runs import read_curve
 from groundup.tokenizers import Bytes
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -139,6 +140,58 @@ def test_the_page_says_what_the_api_says(page: Any, two: str) -> None:
         )
         assert kept == content
         said.append({"role": "assistant", "content": content})
+
+
+@browsing
+def test_two_tabs_keep_what_both_said(page: Any) -> None:
+    page.goto("/")
+    other = page.context.new_page()
+    other.goto("/")
+    for tab, text in ((page, "from the first"), (other, "from the second"), (page, "once more")):
+        settle(tab, max_tokens="4")
+        tab.get_by_placeholder("Write a message").fill(text)
+        tab.keyboard.press("Enter")
+        tab.locator(".message.assistant .note").last.wait_for()
+    page.locator(".talks li").nth(1).wait_for()
+    titles = page.locator(".talks .open").all_inner_texts()
+    assert sorted(titles) == ["from the first", "from the second"]
+
+
+@browsing
+def test_an_answer_that_fails_takes_nothing_with_it(page: Any) -> None:
+    page.goto("/")
+    settle(page, max_tokens="6", seed="1")
+    for i, text in enumerate(("one", "two")):
+        page.get_by_placeholder("Write a message").fill(text)
+        page.keyboard.press("Enter")
+        page.locator(".message.assistant .note").nth(i).wait_for()
+    before = page.locator(".message .body").all_inner_texts()
+    refused = {"error": {"message": "512 requests are open already: try again later."}}
+    path = "**/v1/chat/completions"
+    page.route(path, lambda route: route.fulfill(status=429, json=refused))
+    page.get_by_role("button", name="Regenerate").first.click()
+    page.get_by_text("try again later").wait_for()
+    assert page.locator(".message .body").all_inner_texts() == before
+    page.unroute(path)
+    page.reload()
+    page.locator(".talks .open").first.click()
+    assert page.locator(".message .body").all_inner_texts() == before
+
+
+@browsing
+def test_settings_do_not_disturb_an_answer(page: Any) -> None:
+    """Neither does a message that is edited meanwhile lose what was typed."""
+    page.goto("/")
+    settle(page, max_tokens="40")
+    page.get_by_placeholder("Write a message").fill("Hello")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Edit").click()
+    page.get_by_label("The message, changed").fill("typed meanwhile")
+    settle(page, temperature="0.3")
+    page.locator(".message.assistant .note").wait_for()
+    assert page.get_by_label("The message, changed").input_value() == "typed meanwhile"
+    shown = page.locator(".message.assistant .body").evaluate("(box) => box.textContent.trim()")
+    assert shown != ""
 
 
 @browsing
@@ -300,6 +353,46 @@ def test_curves_that_grow(page: Any, runs: Path) -> None:
 
 
 @browsing
+def test_a_curve_that_hardly_changes_is_drawn(page: Any) -> None:
+    page.goto("/runs")
+    marks = page.evaluate(
+        """async () => {
+          const { chart } = await import("/static/chart.js");
+          const options = { xName: "x", yName: "y", logX: false, logY: false, tell: () => {} };
+          return [[0.3, 0.1 + 0.2], [1e-4, 1e-4], [0, 0], [-5, -5]].map(([a, b]) => {
+            const points = [[1, a], [2, b]];
+            const curves = [{ name: "a", series: 1, points }];
+            return chart(curves, options).querySelectorAll("text").length;
+          });
+        }"""
+    )
+    assert all(3 < count < 40 for count in marks)
+
+
+@browsing
+def test_markdown_takes_no_longer_than_the_text_is_long(page: Any) -> None:
+    """Signs that open and never close, by the ten thousand."""
+    page.goto("/")
+    page.set_default_timeout(20_000)
+    for text in (
+        "\\*" * 4000 + "[" * 9000,
+        "`a` " * 3000 + "[" * 9000,
+        "**a** " * 3000 + "[" * 9000,
+        "#" + " " * 9000 + "a" + " " * 9000 + "\rx",
+        "`" * 9000,
+        "*a " * 6000,
+        "> " * 9000,
+    ):
+        page.evaluate(
+            """async (text) => {
+              const { markdown } = await import("/static/markdown.js");
+              return markdown(text).textContent.length;
+            }""",
+            text,
+        )
+
+
+@browsing
 @pytest.mark.parametrize("path", ["/", "/compare", "/tokenizer", "/runs"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
@@ -353,7 +446,7 @@ def test_no_other_page_and_no_other_name_reaches_the_server() -> None:
             answer = httpx.get(f"{address}/health", headers={"host": host})
             assert answer.status_code == 403
             assert "no name of this server" in answer.json()["error"]["message"]
-        for origin in ("https://evil.example", f"http://localhost:{port}", "null"):
+        for origin in ("https://evil.example", f"http://localhost:{port}", "null", "http://["):
             answer = httpx.get(f"{address}/health", headers={"origin": origin})
             assert answer.status_code == 403
         assert httpx.get(f"{address}/health", headers={"origin": address}).status_code == 200
@@ -366,8 +459,8 @@ def test_curves_of_a_folder_alone(two: str, runs: Path, tmp_path: Path) -> None:
     (runs / "link").symlink_to(outside)
     names = {curve["name"] for curve in httpx.get(f"{two}/curves").json()["data"]}
     assert names == {"first/pretrain", "first/sft", "second/pretrain"}
-    for name in ("link", "../outside", "..%2Foutside", "first", ""):
-        assert httpx.get(f"{two}/curves/{name}").status_code in (400, 404, 307)
+    for name in ("link", "../outside", "..%2Foutside", "first", "first/..%2Fsecond/pretrain"):
+        assert httpx.get(f"{two}/curves/{name}").status_code == 404
     (runs / "link").unlink()
 
 
@@ -386,3 +479,31 @@ def test_a_curve_goes_on_where_it_was_read(two: str, runs: Path) -> None:
     other.rename(path)  # as a run that is resumed does
     again = httpx.get(asked).json()
     assert (again["records"], again["fresh"]) == ([{"step": 1}], True)
+
+
+def test_a_long_curve_comes_in_pieces_and_thinned_out(tmp_path: Path) -> None:
+    """What is rare is kept, what is damaged is left out, and a line that never ends is passed."""
+    path = tmp_path / "run" / "metrics.jsonl"
+    path.parent.mkdir()
+    with path.open("w") as file:
+        for step in range(60_000):
+            file.write(json.dumps({"step": step, "loss": 1.0, "lr": 0.1, "seconds": 0.5}) + "\n")
+            if step % 10_000 == 5:
+                file.write(json.dumps({"step": step, "validation_loss": 2.0}) + "\n")
+                file.write('{"step": \n' + "[" * 100_000 + '\n{"name": "\\ud800", "x": NaN}\n')
+        file.write("x" * 5_000_000 + "\n" + json.dumps({"step": 60_000}) + "\n")
+    records: list[dict[str, float]] = []
+    after, name, answers = 0, "", 0
+    while True:
+        told = read_curve(tmp_path, "run", after, name)
+        json.dumps(told, allow_nan=False)
+        assert len(told["records"]) < 5000
+        records += told["records"]
+        after, name, answers = told["after"], told["file"], answers + 1
+        if not told["more"]:
+            break
+    assert after == path.stat().st_size
+    assert answers > 2
+    assert sum("validation_loss" in record for record in records) == 6
+    assert [record["step"] for record in records] == sorted(record["step"] for record in records)
+    assert records[-1] == {"step": 60_000}

@@ -2,7 +2,7 @@
 
 import ipaddress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -105,16 +105,29 @@ def command(
         [_load(model) for model in models],
         select_device(),
         key=api_key,
-        hosts={"localhost", "127.0.0.1", "::1", host} if not (api_key or insecure) else None,
+        hosts=None if api_key or not _loopback(host) else {"localhost", "127.0.0.1", "::1", host},
         limits=Limits(rows=rows, requests=requests, memory=_bytes(memory)),
         offer=Offer(tokenizers=_named(tokenizers), runs=runs or _runs_of(models[0])),
         weights=weights,
         draft=draft,
     )
-    click.echo(
-        f"{', '.join(models)}: open http://{host}:{port}; the API is at /v1; Ctrl-C ends.", err=True
+    config = uvicorn.Config(
+        app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=30
     )
-    uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=30)
+    server = uvicorn.Server(config)
+    started = server.startup
+
+    async def startup(sockets: list[Any] | None = None) -> None:
+        await started(sockets)
+        if server.started:  # the port is known, and bound
+            name, bound = server.servers[0].sockets[0].getsockname()[:2]
+            at = f"[{name}]:{bound}" if ":" in name else f"{name}:{bound}"
+            click.echo(f"{', '.join(models)}: open http://{at}; Ctrl-C ends.", err=True)
+
+    server.startup = startup
+    server.run()
+    if not server.started:
+        raise click.ClickException(f"{host}:{port} cannot be had: give another --port.")
 
 
 def _split(model: str) -> tuple[Path, str | None]:
@@ -141,11 +154,14 @@ def _named(paths: tuple[Path, ...]) -> dict[str, "Tokenizer"]:
     """Tokenizers by the names of their folders, and their bytes, which every text has."""
     from groundup.tokenizers import Bytes, load_tokenizer
 
-    found: dict[str, Tokenizer] = {}
+    found: dict[str, Tokenizer] = {"bytes": Bytes()}
     for path in paths:
         file = path / "tokenizer.json" if path.is_dir() else path
-        found[path.stem if path.is_file() else path.resolve().name] = load_tokenizer(file)
-    return {**found, "bytes": Bytes()}
+        name = file.resolve().parent.name if file.name == "tokenizer.json" else file.stem
+        if name in found:
+            raise click.UsageError(f"two tokenizers are called {name!r}: rename a folder.")
+        found[name] = load_tokenizer(file)
+    return found
 
 
 def _loopback(host: str) -> bool:
@@ -164,6 +180,9 @@ def _bytes(size: str | None) -> int | None:
     if unit is None:
         number, unit = size, 1
     try:
-        return int(float(number) * unit)
+        wanted = int(float(number) * unit)
     except (ValueError, OverflowError):
-        raise click.UsageError(f"--memory {size} is no size: write 500M or 4G.") from None
+        wanted = 0
+    if wanted <= 0:
+        raise click.UsageError(f"--memory {size} is no size: write 500M or 4G.")
+    return wanted

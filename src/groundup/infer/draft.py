@@ -26,6 +26,8 @@ from groundup.infer.sampling import sample
 from groundup.infer.sequence import Sequence
 from groundup.models import DecoderModel
 
+_CHUNK = 512  # tokens of a long text that are read at once
+
 
 class Drafter(Protocol):
     """Guesses what comes next."""
@@ -129,6 +131,8 @@ class DraftModel:
         for gone in self._kept.keys() - set(sequences):
             self.cache.release(self._kept.pop(gone)[0])
         drafting = [s for s in sequences if min(each, s.left - 1) > 0 and self._has_room(s, each)]
+        for sequence in drafting:
+            self._catch_up(sequence)
         for ahead in range(each):
             drafting = [s for s in drafting if s.left - 1 > ahead]
             if drafting:
@@ -154,6 +158,19 @@ class DraftModel:
         self.cache.computed(row, computed, sequence.inside)
         self.cache.keep(row, computed)
         kept[1] = max(0, computed - self.cache.shifts)
+
+    def _catch_up(self, sequence: Sequence) -> None:
+        """Read a long text up to its last tokens, in chunks."""
+        row, computed = self._kept[sequence]
+        while sequence.length - computed > _CHUNK:
+            reading = Pass(self.cache, [Part(row, computed, computed + _CHUNK)])
+            ids = torch.tensor([sequence.inside(computed, computed + _CHUNK)])
+            self.model.hidden(
+                ids.to(self.device.device), positions=reading.positions, cache=reading
+            )
+            reading.settle([0])
+            computed += _CHUNK
+        self._kept[sequence][1] = computed
 
     def _guess(self, sequences: Tokens[Sequence], ahead: int) -> None:
         """One more token for each."""

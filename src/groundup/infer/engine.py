@@ -98,8 +98,14 @@ class Engine:
         advance: is told of each completion that is finished.
         """
         self.check(prompts)
-        sequences = [self.submit(prompt, sampling, i) for i, prompt in enumerate(prompts)]
-        self._finish(sequences, advance)
+        sequences: list[Sequence] = []
+        try:
+            for i, prompt in enumerate(prompts):
+                sequences.append(self.submit(prompt, sampling, i))
+            self._finish(sequences, advance)
+        finally:  # where that fails, none of them stays
+            for sequence in sequences:
+                self.cancel(sequence)
         return [sequence.completion() for sequence in sequences]
 
     def stream(self, prompt: Tokens[int], sampling: Sampling) -> Iterator[int]:
@@ -146,7 +152,11 @@ class Engine:
         ]
         for sequence in sequences:
             self._scheduler.add(sequence)
-        self._finish(sequences, advance)
+        try:
+            self._finish(sequences, advance)
+        finally:
+            for sequence in sequences:
+                self.cancel(sequence)
         return [
             Likelihood(
                 sum(chosen.logprob for chosen in sequence.chosen),
@@ -193,7 +203,10 @@ class Engine:
         """One pass. Returns the tokens that were drawn, stop tokens included, and whose they are;
         those that are `finish`ed have left."""
         if self._drafter is not None:
-            self._drafter.draft(self._scheduler.writing, DRAFTED)
+            writing = self._scheduler.writing
+            for sequence in writing:  # a guess for which there was no room
+                sequence.drafted.clear()
+            self._drafter.draft(writing, min(DRAFTED, self._scheduler.at_once))
         planned = self._scheduler.plan()
         if not planned:
             return []
@@ -280,20 +293,16 @@ class Engine:
         return self.model.readout(hidden[None])[0].float()
 
     def _finish(self, sequences: Tokens[Sequence], advance: Advance | None) -> None:
-        """Step until all are finished; where that fails, none of them stays."""
+        """Step until all are finished. Raises what one of them has failed of."""
         done = 0
-        try:
-            while done < len(sequences):
-                self.step()
-                before, done = done, sum(sequence.finish is not None for sequence in sequences)
-                if advance is not None and done > before:
-                    advance(done - before)
-            for sequence in sequences:
-                if sequence.error is not None:
-                    raise sequence.error
-        finally:
-            for sequence in sequences:
-                self.cancel(sequence)
+        while done < len(sequences):
+            self.step()
+            before, done = done, sum(sequence.finish is not None for sequence in sequences)
+            if advance is not None and done > before:
+                advance(done - before)
+        for sequence in sequences:
+            if sequence.error is not None:
+                raise sequence.error
 
     def check(self, prompts: Tokens[Tokens[int]]) -> None:
         """Raises `InputError` for a prompt that cannot be continued."""

@@ -7,6 +7,7 @@ those with many are prompts, and each is a product of matrices of its own.
 """
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import Any, cast
 
 import numpy as np
@@ -21,8 +22,12 @@ from groundup.layers.cache import Bias, KeysValues, State
 from groundup.layers.rope import Rotation
 
 # Tokens of a sequence up to which they are attended to together with those of others. The compiled
-# core reads the pages where they stand; elsewhere they are gathered for each token.
-_FEW_IN_CORE, _FEW = 32, 1
+# core and a GPU's kernels read pages where they stand; elsewhere they are gathered for each token.
+_FEW_PAGED, _FEW = 32, 1
+
+
+def _has_kernels(device: torch.device) -> bool:
+    return device.type == "cuda" and find_spec("triton") is not None
 
 
 class Pass:
@@ -35,7 +40,8 @@ class Pass:
     def __init__(self, cache: PagedCache, parts: Sequence[Part]):
         self.cache = cache
         self.in_core = cpu.takes(*cache.keys.values()) if cache.keys else False
-        few = _FEW_IN_CORE if self.in_core else _FEW
+        self.paged = self.in_core or _has_kernels(cache.device)
+        few = _FEW_PAGED if self.paged else _FEW
         self.parts = sorted(parts, key=lambda part: part.stop - part.start > few)
         rows, starts, stops = np.array(self.parts, dtype=np.int64).T
         counts = stops - starts
@@ -213,14 +219,14 @@ class _View:
         pages[of._position < shared] = 0  # computed once more, and not written
         self.slots = of._there(pages * PAGE + of._position % PAGE)
         self._together: tuple[Tensor, Tensor] | None = None
-        self._reached: cpu.Reach | None = None
+        self._reached: Callable[..., Tensor] | None = None
         self._alone: dict[int, tuple[Tensor, Tensor]] = {}
 
     def together(self, queries: Tensor, keys: Tensor, values: Tensor, **rules: Any) -> Tensor:
         """Of tokens that each are rows of their own. queries: [1, H, N, K]; keys and values: all
         that are kept → [1, H, N, K_v]."""
         tokens = queries.shape[2]
-        if self._of.in_core:
+        if self._of.paged:
             read = self.read(queries[0].transpose(0, 1), keys, values, **rules)
             return read.transpose(0, 1)[None]
         if self._together is None:
@@ -236,12 +242,12 @@ class _View:
         return read[:, :, 0].transpose(0, 1)[None]
 
     def read(self, queries: Tensor, keys: Tensor, values: Tensor, **rules: Any) -> Tensor:
-        """The same in the core: [N, H, K] → [N, H, K_v]."""
+        """The same by what reads pages: [N, H, K] → [N, H, K_v]."""
         if self._reached is None:
             self._reached = self._tables(len(queries))
         return self._reached(queries, keys, values, **rules)
 
-    def _tables(self, tokens: int) -> cpu.Reach:
+    def _tables(self, tokens: int) -> Callable[..., Tensor]:
         """Of the first tokens: their tables, [N, pages], and from where up to where they see."""
         position = self._of._position[:tokens]
         pages = position.max() // PAGE + 1
@@ -249,7 +255,12 @@ class _View:
         if self._kind.window is not None:
             first = np.maximum(0, position - self._kind.window + 1)
         table = self._kind.table[self._of._row[:tokens], :pages]
-        return cpu.Reach(*map(self._of._there, (table, first, position + 1)))
+        seen = [self._of._there(array) for array in (table, first, position + 1)]
+        if self._of.in_core:
+            return cpu.Reach(*seen)
+        from groundup.kernels.paged_attention import PagedAttention
+
+        return PagedAttention(*seen, impl="triton")
 
     def _gathered(self, tokens: int) -> tuple[Tensor, Tensor]:
         """Where what each of the first tokens sees is kept, [N, S], and which of it there is."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from groundup.core.errors import InputError
 from groundup.core.seeds import derive_seed
 from groundup.infer.grammar import TokenGrammar
+from groundup.infer.grammar.automaton import DEAD, State
 from groundup.infer.sampling import Sampling
 
 Finish = Literal["stop", "length", "cancelled", "failed"]
@@ -65,7 +66,7 @@ class Sequence:
     computed: int = 0  # positions that are in the cache
     names: list[bytes] = field(default_factory=list)
     _uniform: Tensor | None = None
-    _state: int = -1  # of the grammar
+    _state: State = DEAD  # of the grammar
 
     def __post_init__(self) -> None:
         if self.sampling.grammar is not None:
@@ -133,7 +134,8 @@ class Sequence:
             elif self.finish is None:
                 self.allowed = grammar.allowed(self._state)
         except InputError as error:
-            self.finish, self.error = "failed", error
+            if self.finish is None:  # a text that is whole stays so
+                self.finish, self.error = "failed", error
 
     def completion(self) -> Completion:
         """What was generated."""

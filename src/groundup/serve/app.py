@@ -28,7 +28,6 @@ from groundup.serve.schema import (
 )
 from groundup.serve.worker import StoppedError
 
-
 # An answer is one object, or a stream of them.
 _TOLD: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/json": {}, "text/event-stream": {}}}

@@ -84,4 +84,5 @@ def _told(chosen: Sequence[Chosen], served: Served) -> dict[str, Any]:
             {token_text(served, token): logprob for token, logprob in one.likeliest}
             for one in chosen
         ],
+        "bytes": [list(served.tokenizer.token_bytes(one.token)) for one in chosen],
     }

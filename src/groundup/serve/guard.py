@@ -65,7 +65,7 @@ class Guard:
         if self.hosts is not None and _name(host) not in self.hosts:
             return f"{host!r} is no name of this server: call it by the one it was started with."
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin.partition("://")[2] != host:
             return "pages of other servers cannot ask this one."
         return ""
 

@@ -88,6 +88,8 @@ class House:
             raise InputError("two models have the same name: rename one of their folders.")
         self.metrics, self.limits, self.offer = metrics, limits, offer
         own = {name: room.served.tokenizer for name, room in self.rooms.items()}
+        for name in own.keys() & offer.tokenizers.keys():
+            raise InputError(f"a tokenizer is called {name!r}, as a model is: rename its folder.")
         self.tokenizers: dict[str, Tokenizer] = {**own, **offer.tokenizers}
         self.since = int(time.time())
 

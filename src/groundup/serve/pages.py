@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
+from groundup.core.errors import InputError
 from groundup.serve.errors import ApiError
 from groundup.serve.house import House
 from groundup.serve.runs import list_curves, read_curve
@@ -28,7 +29,7 @@ def install_pages(app: FastAPI, house: House) -> None:
         return _file(f"{_PAGES[request.url.path]}.html", contents)
 
     for path in _PAGES:
-        app.get(path, include_in_schema=False)(page)
+        app.api_route(path, methods=["GET", "HEAD"], include_in_schema=False)(page)
 
     @app.get("/static/{name}", include_in_schema=False)
     async def file(name: str) -> Response:
@@ -55,10 +56,13 @@ def install_pages(app: FastAPI, house: House) -> None:
         return {"data": [] if house.offer.runs is None else list_curves(house.offer.runs)}
 
     @app.get("/curves/{name:path}")
-    def curve(name: str, after: int = 0, file: int = 0) -> dict[str, Any]:
+    def curve(name: str, after: int = 0, file: str = "") -> dict[str, Any]:
         if house.offer.runs is None:
             raise ApiError(404, "no folder of runs is shown: start the server with --runs.")
-        return read_curve(house.offer.runs, name, max(0, after), file)
+        try:
+            return read_curve(house.offer.runs, name, max(0, after), file)
+        except (InputError, OSError) as error:
+            raise ApiError(404, f"there is no run {name!r} here.") from error
 
 
 def _file(name: str, contents: dict[str, bytes]) -> Response:

@@ -215,8 +215,8 @@ class ChatRequest(_Asked):
     max_completion_tokens: int | None = Field(None, ge=1)
     logprobs: bool = False
     top_logprobs: int | None = Field(None, ge=0, le=20)
-    tools: None = None
-    functions: None = None
+    tools: Annotated[list[Any], Field(max_length=0)] | None = None
+    functions: Annotated[list[Any], Field(max_length=0)] | None = None
 
     @model_validator(mode="after")
     def _belongs(self) -> "ChatRequest":

@@ -109,6 +109,9 @@ def test_classes_are_javascript_s(pattern: str) -> None:
         ("a}", "closes nothing"),
         ("\\", r"\\ is not known"),
         (r"\uD800", "no character"),
+        ("\ud800", "no character"),
+        ("[\ud800x]", "no character"),
+        ("a" * 5000, "more than 4,096 characters"),
         (r"[^\s\S]", "no text matches"),
         ("(" * 100 + "a" + ")" * 100, "more than 64 groups"),
     ],
@@ -129,3 +132,9 @@ def test_anchors_stand_at_the_ends_of_each_choice() -> None:
     assert automaton.accepts(read(automaton, "ab"))
     assert automaton.accepts(read(automaton, "c"))
     assert read(automaton, "cd") == DEAD
+
+
+@pytest.mark.parametrize("pattern", ["a{1}?b", "a{1,1}?b", "a{1}b"])
+def test_a_count_of_one_is_a_count(pattern: str) -> None:
+    automaton = Automaton(regex_grammar(pattern))
+    assert automaton.accepts(read(automaton, "ab"))

@@ -117,35 +117,74 @@ def productive(grammar: Grammar) -> Grammar | None:
 
     So whatever has been read can be brought to an end (Hopcroft and Ullman 1979, lemma 4.1).
     """
+    callers: dict[str, set[str]] = {}
+    for name, rule in grammar.rules.items():
+        for called in _called(rule):
+            callers.setdefault(called, set()).add(name)
     good: set[str] = set()
-    before = -1
-    while len(good) > before:
-        before = len(good)
-        for name, rule in reversed(list(grammar.rules.items())):  # most often the called come later
-            if name not in good and _pruned(rule, good) is not NEVER:
-                good.add(name)
-    root = _pruned(grammar.root, good)
+    pending = [*grammar.rules]
+    while pending:
+        name = pending.pop()
+        if name not in good and _Pruned(good)(grammar.rules[name]) is not NEVER:
+            good.add(name)
+            pending += callers.get(name, ())
+    pruned = _Pruned(good)
+    root = pruned(grammar.root)
     if root is NEVER:
         return None
-    return Grammar(root, {name: _pruned(grammar.rules[name], good) for name in good})
+    return Grammar(root, {name: pruned(grammar.rules[name]) for name in good})
 
 
-def _pruned(expression: Expression, good: set[str]) -> Expression:
-    """Without options that no text matches; `NEVER` where none is left. good: rules that some text
-    matches."""
-    match expression:
-        case Bytes():
-            return expression if expression.members else NEVER
-        case Rule(name):
-            return expression if name in good else NEVER
-        case Concat(parts):
-            kept = [_pruned(part, good) for part in parts]
-            return NEVER if NEVER in kept else Concat(tuple(kept))
-        case Either(options):
-            left = [o for o in (_pruned(option, good) for option in options) if o is not NEVER]
-            return Either(tuple(left)) if left else NEVER
-        case Repeat(part, least, most):
-            kept_part = _pruned(part, good)
-            if kept_part is NEVER or most == 0:
-                return NEVER if least else EMPTY
-            return Repeat(kept_part, least, most)
+def _called(expression: Expression) -> set[str]:
+    """The rules that an expression names."""
+    found: set[str] = set()
+    pending, seen = [expression], {id(expression)}
+    while pending:
+        at = pending.pop()
+        parts: tuple[Expression, ...] = ()
+        match at:
+            case Rule(name):
+                found.add(name)
+            case Concat(parts) | Either(parts):
+                pass
+            case Repeat(part):
+                parts = (part,)
+            case Bytes():
+                pass
+        for part in parts:
+            if id(part) not in seen:
+                seen.add(id(part))
+                pending.append(part)
+    return found
+
+
+class _Pruned:
+    """An expression without options that no text matches; `NEVER` where none is left. What stands
+    in several places is one thing there, too. good: rules that some text matches."""
+
+    def __init__(self, good: set[str]):
+        self._good = good
+        self._found: dict[Expression, Expression] = {}
+
+    def __call__(self, expression: Expression) -> Expression:
+        if expression not in self._found:
+            self._found[expression] = self._of(expression)
+        return self._found[expression]
+
+    def _of(self, expression: Expression) -> Expression:
+        match expression:
+            case Bytes():
+                return expression if expression.members else NEVER
+            case Rule(name):
+                return expression if name in self._good else NEVER
+            case Concat(parts):
+                kept = [self(part) for part in parts]
+                return NEVER if NEVER in kept else Concat(tuple(kept))
+            case Either(options):
+                left = [o for o in map(self, options) if o is not NEVER]
+                return Either(tuple(left)) if left else NEVER
+            case Repeat(part, least, most):
+                kept_part = self(part)
+                if kept_part is NEVER or most == 0:
+                    return NEVER if least else EMPTY
+                return Repeat(kept_part, least, most)

@@ -36,8 +36,11 @@ _PATTERNS = {
 }
 
 
-@cache
 def format_of(name: str) -> Expression | None:
     """Strings of a format, or some of them; None for one that is not known."""
-    pattern = _PATTERNS.get(name)
-    return None if pattern is None else quoted(parse_regex(pattern, spelled))
+    return _known(name) if name in _PATTERNS else None
+
+
+@cache
+def _known(name: str) -> Expression:
+    return quoted(parse_regex(_PATTERNS[name], spelled))

@@ -25,6 +25,7 @@ from groundup.infer.grammar.expression import (
 from groundup.infer.grammar.numbers import NUMBER
 
 _DEEPEST_INDENT = 24
+_LONGEST_NAME = 64  # characters of a property that the schema does not name
 _PLAIN = (of('"\\') | characters([(0, 0x1F)])).others
 _SHORT = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _HEX = either([byte_range(0x30, 0x39), byte_range(0x41, 0x46), byte_range(0x61, 0x66)])
@@ -60,20 +61,23 @@ def spelled(some: Characters) -> Expression:
 
 
 def other_string(names: list[str]) -> Expression:
-    """A string that is none of the names, in the spelling of `spelled`."""
-    return quoted(_apart(names))
+    """A string that is none of the names, in the spelling of `spelled`, and not too long."""
+    return quoted(_apart([name for name in names if len(name) <= _LONGEST_NAME], _LONGEST_NAME))
 
 
-def _apart(names: list[str]) -> Expression:
+def _apart(names: list[str], longest: int) -> Expression:
     """What differs from each of the names: it ends earlier, goes on, or turns elsewhere."""
+    if not names:
+        return Repeat(spelled(ALL), 0, longest)
+    ends = [] if "" in names else [EMPTY]
+    if longest == 0:
+        return either(ends)
     following: dict[str, list[str]] = {}
     for name in names:
         if name:
             following.setdefault(name[0], []).append(name[1:])
-    elsewhere = of("".join(following)).others
-    turned = concat(spelled(elsewhere), Repeat(spelled(ALL), 0, None))
-    along = [concat(spelled(of(c)), _apart(rest)) for c, rest in following.items()]
-    ends = [] if "" in names else [EMPTY]
+    turned = concat(spelled(of("".join(following)).others), Repeat(spelled(ALL), 0, longest - 1))
+    along = [concat(spelled(of(c)), _apart(rest, longest - 1)) for c, rest in following.items()]
     return either([*ends, turned, *along])
 
 

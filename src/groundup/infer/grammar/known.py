@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
 from threading import Lock
 
+from groundup.core.errors import InputError
 from groundup.infer.grammar.expression import Grammar
 from groundup.infer.grammar.regex import regex_grammar
 from groundup.infer.grammar.schema import Schema, json_grammar, object_grammar
@@ -37,7 +38,11 @@ class Grammars:
 
     def schema(self, schema: Schema) -> TokenGrammar:
         """Values that a JSON Schema allows; `InputError` where it cannot be kept to."""
-        return self._of(("schema", json.dumps(schema)), lambda: json_grammar(schema))
+        try:
+            key = "schema", json.dumps(schema)
+        except RecursionError as error:
+            raise InputError("the schema is nested too deeply: make it simpler.") from error
+        return self._of(key, lambda: json_grammar(schema))
 
     @cached_property
     def _tokens(self) -> TokenBytes:

@@ -14,7 +14,7 @@ from groundup.infer.grammar.expression import (
     optional,
 )
 
-MOST_DIGITS = 16  # of a whole number, and behind a point; a model that has no end would go on
+MOST_DIGITS = 15  # of a number: so many a double holds, and a model that has no end would go on
 _DIGIT = byte_range(0x30, 0x39)
 _FROM_ONE = byte_range(0x31, 0x39)
 _WHOLE = either([literal("0"), concat(_FROM_ONE, Repeat(_DIGIT, 0, MOST_DIGITS - 1))])
@@ -103,18 +103,19 @@ def _decimals(low: Bound, high: Bound | None) -> Expression:
     if high is None:
         return either(
             [
-                concat(literal(str(whole)), _point(fraction, None, low[1], False)),
-                concat(_whole(whole + 1, None), _point("", None, True, False)),
+                concat(literal(str(whole)), _point(whole, fraction, None, low[1], False)),
+                concat(_whole(whole + 1, None), _point(whole + 1, "", None, True, False)),
             ]
         )
     last, last_fraction = _split(high[0])
     if whole == last:
-        return concat(literal(str(whole)), _point(fraction, last_fraction, low[1], high[1]))
+        point = _point(whole, fraction, last_fraction, low[1], high[1])
+        return concat(literal(str(whole)), point)
     return either(
         [
-            concat(literal(str(whole)), _point(fraction, None, low[1], False)),
-            concat(_whole(whole + 1, last - 1), _point("", None, True, False)),
-            concat(literal(str(last)), _point("", last_fraction, True, high[1])),
+            concat(literal(str(whole)), _point(last, fraction, None, low[1], False)),
+            concat(_whole(whole + 1, last - 1), _point(last, "", None, True, False)),
+            concat(literal(str(last)), _point(last, "", last_fraction, True, high[1])),
         ]
     )
 
@@ -125,10 +126,14 @@ def _split(number: Decimal) -> tuple[int, str]:
     return int(whole), fraction.rstrip("0")
 
 
-def _point(low: str, high: str | None, low_inside: bool, high_inside: bool) -> Expression:
-    """A point and digits after it, or neither, from one fraction to the other; None: below 1."""
+def _point(
+    whole: int, low: str, high: str | None, low_inside: bool, high_inside: bool
+) -> Expression:
+    """Behind a whole number a point and digits, or neither, from one fraction to the other; None:
+    below 1. Together they are no more digits than a double tells apart."""
+    longest = max(1, MOST_DIGITS - len(str(whole)))
     none_needed = (not low and low_inside) and (high != "" or high_inside)
-    behind = concat(literal("."), _digits(low, high, low_inside, high_inside, MOST_DIGITS))
+    behind = concat(literal("."), _digits(low, high, low_inside, high_inside, longest))
     return either([EMPTY, behind] if none_needed else [behind])
 
 

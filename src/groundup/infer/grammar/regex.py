@@ -40,6 +40,7 @@ _CODE = re.compile(r"x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}
 _COUNT = re.compile(r"\{([0-9]{1,5})(,?)([0-9]{0,5})\}")
 _GROUP = re.compile(r"\(\?(?::|P?<[A-Za-z_]\w*>)")
 _DEEPEST = 64  # groups within each other
+_LONGEST = 4096  # characters of a pattern
 
 
 def parse_regex(
@@ -54,7 +55,10 @@ def parse_regex(
 
 def regex_grammar(pattern: str) -> Grammar:
     """The texts that match as a whole. Raises `InputError` for what is no such pattern."""
-    grammar = productive(Grammar(parse_regex(pattern), {}))
+    try:
+        grammar = productive(Grammar(parse_regex(pattern), {}))
+    except RecursionError as error:
+        raise InputError("the pattern is nested too deeply: make it simpler.") from error
     if grammar is None:
         raise InputError("no text matches the pattern: a class in it is empty.")
     return grammar
@@ -66,6 +70,8 @@ class _Parser:
         self._at = self._depth = 0
 
     def whole(self, *, inside: bool) -> Expression:
+        if len(self._pattern) > _LONGEST:
+            raise self._wrong(f"it has more than {_LONGEST:,} characters")
         around = Repeat(self._spell(ALL), 0, None)
         options = []
         while True:
@@ -96,9 +102,10 @@ class _Parser:
         return concat(*parts)
 
     def _repeated(self, part: Expression) -> Expression:
-        least, most = self._count()
-        if (least, most) == (1, 1):
+        count = self._count()
+        if count is None:
             return part
+        least, most = count
         if most is not None and most < least:
             raise self._wrong(f"{{{least},{most}}} is an empty range")
         if self._peek() == "+":
@@ -108,12 +115,12 @@ class _Parser:
             raise self._wrong("there is nothing to repeat")
         return Repeat(part, least, most)
 
-    def _count(self) -> tuple[int, int | None]:
+    def _count(self) -> tuple[int, int | None] | None:
         for sign, count in {"*": (0, None), "+": (1, None), "?": (0, 1)}.items():
             if self._take(sign):
                 return count
         if self._peek() != "{":
-            return 1, 1
+            return None
         found = self._match(_COUNT)
         if found is None:
             raise self._wrong("{ begins no count: write \\{ for the character")
@@ -137,7 +144,10 @@ class _Parser:
             return self._spell(self._class())
         if c == ".":
             return self._spell(_ANY)
-        return self._spell(self._escape() if c == "\\" else of(c))
+        return self._spell(self._escape() if c == "\\" else self._itself(c))
+
+    def _itself(self, c: str) -> Characters:
+        return self._code(ord(c))
 
     def _group(self) -> Expression:
         if not self._pattern.startswith("(?", self._at):
@@ -158,14 +168,14 @@ class _Parser:
         negated = self._take("^")
         if self._peek() == "]":
             raise self._wrong("the class is empty: write \\] for the character")
-        found = Characters(())
+        ranges: list[tuple[int, int]] = []
         while not self._take("]"):
-            first = self._member()
+            member = self._member()
             if self._peek() == "-" and self._pattern[self._at + 1 : self._at + 2] != "]":
                 self._at += 1
-                found |= self._range(first, self._member())
-            else:
-                found |= first
+                member = self._range(member, self._member())
+            ranges += member.ranges
+        found = characters(ranges)
         return found.others if negated else found
 
     def _member(self) -> Characters:
@@ -174,7 +184,7 @@ class _Parser:
             raise self._wrong("a class is not closed")
         self._at += 1
         if c != "\\":
-            return of(c)
+            return self._itself(c)
         if self._take("b"):
             return of("\b")
         return self._escape()
@@ -200,7 +210,7 @@ class _Parser:
             return of(_CONTROLS[c])
         if not c or c.isalnum():
             raise self._wrong(f"\\{c} is not known")
-        return of(c)
+        return self._itself(c)
 
     def _code(self, code: int) -> Characters:
         found = characters([(code, code)]) & ALL

@@ -8,6 +8,7 @@ refused, and so is a schema that no value fits; annotations are passed over.
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
+from urllib.parse import unquote
 
 from groundup.core.errors import InputError
 from groundup.infer.grammar import json_text as text
@@ -21,6 +22,7 @@ from groundup.infer.grammar.expression import (
     concat,
     either,
     literal,
+    optional,
     productive,
 )
 from groundup.infer.grammar.formats import format_of
@@ -29,12 +31,17 @@ from groundup.infer.grammar.regex import parse_regex
 
 Schema = Mapping[str, Any] | bool
 
-_REFUSED = {
-    *("not", "if", "then", "else", "dependentSchemas", "dependentRequired", "dependencies"),
-    *("patternProperties", "propertyNames", "unevaluatedProperties", "unevaluatedItems"),
-    *("contains", "minContains", "maxContains", "uniqueItems", "multipleOf"),
-    *("minProperties", "maxProperties", "additionalItems"),
-    *("$dynamicRef", "$recursiveRef"),
+# What cannot be kept to, and what it may be all the same, as that means nothing.
+_REFUSED: dict[str, tuple[Any, ...]] = {
+    **dict.fromkeys(("not",), (False,)),
+    **dict.fromkeys(("if", "then", "else", "$dynamicRef", "$recursiveRef"), ()),
+    **dict.fromkeys(("dependentSchemas", "dependentRequired", "dependencies"), ({},)),
+    **dict.fromkeys(("patternProperties",), ({},)),
+    **dict.fromkeys(("propertyNames", "unevaluatedProperties", "unevaluatedItems"), (True, {})),
+    **dict.fromkeys(("contains", "maxContains", "maxProperties", "additionalItems"), ()),
+    **dict.fromkeys(("minContains", "minProperties"), (0,)),
+    "uniqueItems": (False,),
+    "multipleOf": (),
 }
 _OF_TYPE = {
     "object": {"properties", "required", "additionalProperties"},
@@ -54,7 +61,8 @@ _RULES = {
     *set().union(*_OF_TYPE.values()),
 }
 _DEEPEST = 64
-_MOST = 1 << 16
+_MOST = 1 << 14  # parts of a schema, and what is counted in it
+_LARGEST, _FINEST = 1e15, 12  # of bounds: the size, and the digits behind the point
 
 
 def json_grammar(schema: Schema) -> Grammar:
@@ -62,7 +70,10 @@ def json_grammar(schema: Schema) -> Grammar:
 
     Raises `InputError` for what is no schema, what cannot be kept to, and where no value fits.
     """
-    grammar = productive(_Reader(schema).grammar())
+    try:
+        grammar = productive(_Reader(schema).grammar())
+    except RecursionError as error:
+        raise InputError("the schema is nested too deeply: make it simpler.") from error
     if grammar is None:
         raise InputError("no value fits the schema: its rules contradict each other.")
     return grammar
@@ -79,11 +90,24 @@ class _Reader:
     def __init__(self, schema: Schema):
         self._whole = schema
         self._rules: dict[str, Expression] = dict(text.RULES)
+        self._called: list[str] = []  # references whose rules are still to be read
         self._parts = 0
 
     def grammar(self) -> Grammar:
         root = self._any(self._whole, "#", 0)
+        while self._called:
+            reference = self._called.pop()
+            found = self._found(reference, reference)
+            self._rules[f"$ref {reference}"] = self._any(found, reference, 0)
         return Grammar(root, self._rules)
+
+    def _rule(self, expression: Expression) -> Expression:
+        """The same by a name: what stands in several places is read once."""
+        if isinstance(expression, Rule) or expression is NEVER:
+            return expression
+        name = f"rule {len(self._rules)}"
+        self._rules[name] = expression
+        return Rule(name)
 
     def _any(self, schema: Any, at: str, depth: int) -> Expression:
         """The values of one schema."""
@@ -94,8 +118,8 @@ class _Reader:
             return text.VALUE if schema else NEVER
         if not isinstance(schema, dict):
             raise InputError(f"{at} is no schema: give an object, or true or false.")
-        for keyword in sorted(_REFUSED & schema.keys()):
-            if schema[keyword] not in (False, None):
+        for keyword in sorted(_REFUSED.keys() & schema.keys()):
+            if not any(_same(schema[keyword], nothing) for nothing in _REFUSED[keyword]):
                 raise InputError(f"{at}/{keyword} cannot be kept to: leave it out.")
         rules = _RULES & schema.keys()
         if "$ref" in rules:
@@ -126,15 +150,18 @@ class _Reader:
         types = given if isinstance(given, list) else [given]
         for name in types:
             if name not in _TYPES:
-                raise InputError(f"{at}/type: {name!r} is no type: use one of {', '.join(_TYPES)}.")
-        return types
+                shown = str(name)[:40]
+                raise InputError(
+                    f"{at}/type: {shown!r} is no type: use one of {', '.join(_TYPES)}."
+                )
+        return list(dict.fromkeys(types))
 
     def _of_type(self, name: str, schema: Mapping[str, Any], at: str, depth: int) -> Expression:
         match name:
             case "object":
-                return self._object(schema, at, depth)
+                return self._rule(self._object(schema, at, depth))
             case "array":
-                return self._array(schema, at, depth)
+                return self._rule(self._array(schema, at, depth))
             case "string":
                 return self._string(schema, at)
             case "integer":
@@ -149,25 +176,27 @@ class _Reader:
                 return literal("null")
 
     def _reference(self, reference: Any, at: str) -> Expression:
-        if not isinstance(reference, str) or not reference.startswith("#"):
-            raise InputError(f"{at}/$ref: only what stands in the schema itself is known: #/….")
+        self._found(reference, at)
         name = f"$ref {reference}"
         if name not in self._rules:
-            self._rules[name] = NEVER  # known from here on, if it calls itself
-            self._rules[name] = self._any(self._found(reference, at), reference, 0)
+            self._rules[name] = NEVER  # until it is its turn
+            self._called.append(reference)
         return Rule(name)
 
-    def _found(self, reference: str, at: str) -> Any:
-        """What a JSON pointer (RFC 6901) points to."""
+    def _found(self, reference: Any, at: str) -> Any:
+        """What a JSON pointer (RFC 6901) in a reference points to."""
+        if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
+            raise InputError(f"{at}/$ref: only what stands in the schema itself is known: #/….")
         found: Any = self._whole
-        for step in reference[1:].split("/")[1:]:
+        for step in unquote(reference[1:]).split("/")[1:]:
             key = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(found, list) and key.isdecimal() and int(key) < len(found):
-                found = found[int(key)]
+            number = int(key) if key.isdecimal() and len(key) < 9 else None
+            if isinstance(found, list) and number is not None and number < len(found):
+                found = found[number]
             elif isinstance(found, dict) and key in found:
                 found = found[key]
             else:
-                raise InputError(f"{at}/$ref: there is no {reference}.")
+                raise InputError(f"{at}/$ref: there is no {reference[:80]}.")
         return found
 
     def _constants(self, values: list[Any], schema: Mapping[str, Any], at: str) -> Expression:
@@ -181,7 +210,8 @@ class _Reader:
         if keyword == "allOf" and len(schemas) > 1:
             raise InputError(f"{at}/allOf: several cannot be kept to together: write one schema.")
         if "type" in schema:
-            schemas = [_with_type(one, schema["type"]) for one in schemas]
+            types = self._types(schema, at)
+            schemas = [self._with_types(one, types, at) for one in schemas]
         if keyword == "oneOf":
             self._apart(schemas, at)
         return either(
@@ -199,10 +229,27 @@ class _Reader:
                 )
 
     def _resolved(self, schema: Any, at: str) -> Any:
-        steps = 0
-        while isinstance(schema, dict) and isinstance(schema.get("$ref"), str) and steps < _DEEPEST:
-            schema, steps = self._found(schema["$ref"], at), steps + 1
-        return schema
+        """A schema that is no reference."""
+        for _ in range(_DEEPEST):
+            if not (isinstance(schema, dict) and "$ref" in schema):
+                return schema
+            schema = self._found(schema["$ref"], at)
+        raise InputError(f"{at}/$ref: the references go on for too long.")
+
+    def _with_types(self, schema: Any, types: list[str], at: str) -> Any:
+        """A schema that allows values of these types alone."""
+        schema = self._resolved(schema, at)
+        if isinstance(schema, bool):
+            return {"type": types} if schema else False
+        if not isinstance(schema, dict):
+            return schema  # which is said where it is read
+        own = self._types(schema, at) if "type" in schema else list(_TYPES)
+        both = {name for name in own if name in types}
+        if ("number" in own and "integer" in types) or ("integer" in own and "number" in types):
+            both.add("integer")
+        if "number" in both:
+            both.discard("integer")
+        return {**schema, "type": sorted(both)} if both else False
 
     def _string(self, schema: Mapping[str, Any], at: str) -> Expression:
         least, most = _count(schema, "minLength", at) or 0, _count(schema, "maxLength", at)
@@ -250,7 +297,7 @@ class _Reader:
             raise InputError(f"{at}/properties is no object.")
         others = schema.get("additionalProperties", not properties)
         members = {
-            name: self._any(one, f"{at}/properties/{name}", depth + 1)
+            name: self._any(one, f"{at}/properties/{name[:40]}", depth + 1)
             for name, one in properties.items()
         }
         other = NEVER
@@ -264,22 +311,25 @@ class _Reader:
         more = NEVER
         if others is not False:
             more = concat(text.other_string([*members]), text.SPACE_COLON, other)
-        return _members(members, set(required), more)
+        return self._members(members, set(required), more)
 
-
-def _members(members: Mapping[str, Expression], required: set[str], more: Expression) -> Expression:
-    """An object: members in order, those that are required; then any number of other ones."""
-    begun: Expression = Repeat(concat(text.COMMA, more), 0, None)  # when a member stands before
-    fresh: Expression = either([EMPTY, concat(more, begun)])
-    for name, value in reversed(list(members.items())):
-        member = concat(text.constants([name]), text.SPACE_COLON, value)
-        with_it = concat(member, begun)
-        comma_with_it = concat(text.COMMA, with_it)
-        if name in required:
-            begun, fresh = comma_with_it, with_it
-        else:
-            begun, fresh = either([comma_with_it, begun]), either([with_it, fresh])
-    return concat(literal("{"), text.SPACE, fresh, text.SPACE, literal("}"))
+    def _members(
+        self, members: Mapping[str, Expression], required: set[str], more: Expression
+    ) -> Expression:
+        """An object: members in order, those that are required; then any number of others."""
+        # From each member on: one of them at least; what may follow the one before; and whether
+        # that may be nothing.
+        more_of_them = Repeat(concat(text.COMMA, more), 0, None)
+        some, after, maybe_none = concat(more, more_of_them), more_of_them, True
+        for name, value in reversed(list(members.items())):
+            member = concat(text.constants([name]), text.SPACE_COLON, value, after)
+            needed = name in required
+            some = self._rule(member if needed else either([member, some]))
+            maybe_none = maybe_none and not needed
+            after = concat(text.COMMA, some)
+            after = self._rule(optional(after) if maybe_none else after)
+        inside = optional(some) if maybe_none else some
+        return concat(literal("{"), text.SPACE, inside, text.SPACE, literal("}"))
 
 
 def _bounds(schema: Mapping[str, Any], at: str) -> tuple[Bound | None, Bound | None]:
@@ -287,9 +337,11 @@ def _bounds(schema: Mapping[str, Any], at: str) -> tuple[Bound | None, Bound | N
     found: dict[str, Decimal] = {}
     for name in _OF_TYPE["number"] & schema.keys():
         value = schema[name]
-        if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) > 1e15:
+        if not _is(value, "number") or not abs(value) <= _LARGEST:
             raise InputError(f"{at}/{name} is no number between -10^15 and 10^15.")
         found[name] = Decimal(str(value))
+        if found[name] != round(found[name], _FINEST):
+            raise InputError(f"{at}/{name} has more than {_FINEST} digits behind the point.")
     lows = [(found[k], k == "minimum") for k in ("minimum", "exclusiveMinimum") if k in found]
     highs = [(found[k], k == "maximum") for k in ("maximum", "exclusiveMaximum") if k in found]
     low = max(lows, key=lambda bound: (bound[0], not bound[1]), default=None)
@@ -301,7 +353,7 @@ def _count(schema: Mapping[str, Any], name: str, at: str) -> int | None:
     value = schema.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or value != int(value) or not 0 <= value <= _MOST:
+    if not _is(value, "integer") or not 0 <= value <= _MOST:
         raise InputError(f"{at}/{name} is no whole number between 0 and {_MOST:,}.")
     return int(value)
 
@@ -310,13 +362,6 @@ def _list(value: Any, at: str) -> list[Any]:
     if not isinstance(value, list):
         raise InputError(f"{at} is no list.")
     return value
-
-
-def _with_type(schema: Any, types: Any) -> Any:
-    """A schema of several, where the type stands beside them."""
-    return (
-        {"type": types, **schema} if isinstance(schema, dict) and "$ref" not in schema else schema
-    )
 
 
 def _is(value: Any, name: str) -> bool:
@@ -333,7 +378,7 @@ def _is(value: Any, name: str) -> bool:
         case "null":
             return value is None
         case "integer":
-            return isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
+            return _is(value, "number") and value % 1 == 0  # of infinity that is no number
         case _:
             return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -348,8 +393,13 @@ def _disjoint(one: Any, other: Any) -> bool:
     types, others = _type_set(one), _type_set(other)
     if types and others and not types & others:
         return True
-    both = set(one.get("required", [])) & set(other.get("required", []))
+    lists = [schema.get("required", []) for schema in (one, other)]
     properties, rest = one.get("properties", {}), other.get("properties", {})
+    if not all(isinstance(part, list) for part in lists):
+        return False
+    if not (isinstance(properties, dict) and isinstance(rest, dict)):
+        return False
+    both = {name for name in lists[0] if isinstance(name, str) and name in lists[1]}
     return (types, others) == ({"object"}, {"object"}) and any(
         _disjoint(properties[name], rest[name]) for name in both & properties.keys() & rest.keys()
     )

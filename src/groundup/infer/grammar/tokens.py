@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from groundup.core.errors import InputError
-from groundup.infer.grammar.automaton import DEAD, Automaton
+from groundup.infer.grammar.automaton import NOWHERE, Automaton, State
 from groundup.infer.grammar.expression import Grammar
 from groundup.tokenizers import Tokenizer
 
-_KEPT_BYTES = 1 << 26  # of masks, for each grammar
+_KEPT, _KEPT_BYTES = 1 << 12, 1 << 24  # masks of each grammar
 
 
 class TokenBytes:
@@ -33,7 +33,8 @@ class TokenBytes:
         }
         order = sorted(self.text, key=lambda id: -len(self.text[id]))
         self.ids = torch.tensor(order, dtype=torch.int64)
-        self.size, self.ends = size, torch.tensor([*ends], dtype=torch.int64)
+        known = [id for id in ends if id < size and id not in tokenizer.vocabulary.silent(size)]
+        self.size, self.ends = size, torch.tensor(known, dtype=torch.int64)
         lengths = np.array([len(self.text[id]) for id in order], dtype=np.int64)
         joined = np.frombuffer(b"".join(self.text[id] for id in order), dtype=np.uint8)
         begins = lengths.cumsum() - lengths
@@ -43,7 +44,7 @@ class TokenBytes:
 
 
 class TokenGrammar:
-    """A grammar over a vocabulary. States are the automaton's; a text begins in `start`.
+    """A grammar over a vocabulary. A text begins in the state `start`.
 
     Not to be used by two threads at once. All methods raise `InputError` where the grammar turns
     out to be too large.
@@ -52,10 +53,10 @@ class TokenGrammar:
     def __init__(self, grammar: Grammar, tokens: TokenBytes):
         self._automaton = Automaton(grammar)
         self._tokens = tokens
-        self._masks: OrderedDict[int, Tensor] = OrderedDict()
+        self._masks: OrderedDict[State, Tensor] = OrderedDict()
         self.start = self._automaton.start
 
-    def allowed(self, state: int) -> Tensor:
+    def allowed(self, state: State) -> Tensor:
         """Bool [V]: the tokens that may follow; tokens that end a text where it may end.
 
         Raises `InputError`, too, where none may: the vocabulary cannot spell what must come.
@@ -70,29 +71,28 @@ class TokenGrammar:
         if not mask.any():
             raise InputError("the model has no token for what must come next: change the grammar.")
         self._masks[state] = mask
-        if len(self._masks) * len(mask) > _KEPT_BYTES:
+        if len(self._masks) > min(_KEPT, _KEPT_BYTES // len(mask)):
             self._masks.popitem(last=False)
         return mask
 
-    def after(self, state: int, token: int) -> int:
+    def after(self, state: State, token: int) -> State:
         """The state after one of the allowed tokens that end no text."""
         return self._automaton.read(state, self._tokens.text[token])
 
-    def ended(self, state: int) -> bool:
+    def ended(self, state: State) -> bool:
         """Whether nothing can follow."""
         return not self._automaton.goes_on(state)
 
-    def _readable(self, state: int) -> NDArray[np.bool_]:
+    def _readable(self, state: State) -> NDArray[np.bool_]:
         """Of all tokens, in the order of `ids`: whether the automaton reads them."""
-        columns = self._tokens.columns
         readable = np.zeros(len(self._tokens.ids), dtype=bool)
         alive = np.arange(len(readable))
-        states = np.full(len(alive), state, dtype=np.int32)
-        for column in columns:
+        at = np.full(len(alive), self._automaton.begin(state), dtype=np.int32)
+        for column in self._tokens.columns:
             longer = np.searchsorted(alive, len(column))
             readable[alive[longer:]] = True
             alive = alive[:longer]
-            states = self._automaton.read_each(states[:longer], column[alive])
-            alive, states = alive[states != DEAD], states[states != DEAD]
+            at = self._automaton.step(at[:longer], column[alive])
+            alive, at = alive[at != NOWHERE], at[at != NOWHERE]
         readable[alive] = True
         return readable

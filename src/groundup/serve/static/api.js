@@ -40,6 +40,15 @@ export async function post(path, body, signal) {
   return answer.ok ? answer.json() : refuse(answer);
 }
 
+async function next(reader) {
+  try {
+    return await reader.read();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError("The connection broke in the middle of the answer.");
+  }
+}
+
 /** The objects of a stream of server-sent events, one by one, until `[DONE]`. */
 export async function* stream(path, body, signal) {
   const answer = await reach(path, posted({ ...body, stream: true }, signal));
@@ -48,7 +57,7 @@ export async function* stream(path, body, signal) {
   let waiting = "";
   try {
     for (;;) {
-      const { value, done } = await reader.read();
+      const { value, done } = await next(reader);
       if (done) throw new ApiError("The server ended the answer early.");
       const events = (waiting + value).split("\n\n");
       waiting = events.pop();
@@ -86,9 +95,25 @@ export async function* write(model, messages, options, signal) {
     }
     return;
   }
+  if (logprobs) asked.logprobs = 5;
   const prompt = messages.map((message) => message.content).join("");
   for await (const told of stream("/v1/completions", { ...asked, prompt }, signal)) {
     const [choice] = told.choices;
-    yield { text: choice?.text ?? "", tokens: [], finish: choice?.finish_reason, usage: told.usage };
+    yield {
+      text: choice?.text ?? "",
+      tokens: choice?.logprobs ? alike(choice.logprobs) : [],
+      finish: choice?.finish_reason,
+      usage: told.usage,
+    };
   }
+}
+
+/** Tokens of a completion in the form that those of a conversation have. */
+function alike({ tokens, token_logprobs: logprobs, top_logprobs: tops, bytes }) {
+  return tokens.map((token, i) => ({
+    token,
+    logprob: logprobs[i],
+    bytes: bytes[i],
+    top_logprobs: Object.entries(tops[i]).map(([other, logprob]) => ({ token: other, logprob })),
+  }));
 }

@@ -29,7 +29,8 @@ export function short(value) {
 /** From a range of numbers to a range of points, and where its marks stand. */
 function scale(low, high, from, to, logarithm) {
   const curve = logarithm ? Math.log10 : (value) => value;
-  if (low === high) [low, high] = logarithm ? [low / 2, high * 2] : [low - 0.5, high + 0.5];
+  const near = high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high));
+  if (near) [low, high] = logarithm ? [low / 2, high * 2] : [low - wide(low), high + wide(high)];
   const [a, b] = [curve(low), curve(high)];
   const at = (value) => from + ((curve(value) - a) / (b - a)) * (to - from);
   const back = (point) => {
@@ -39,12 +40,15 @@ function scale(low, high, from, to, logarithm) {
   return { at, back, marks: logarithm ? powers(low, high) : round(low, high) };
 }
 
+const wide = (value) => Math.abs(value) / 2 || 0.5;
+
 function round(low, high) {
   const rough = (high - low) / 6;
   const unit = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((times) => times * unit).find((size) => size >= rough);
   const marks = [];
-  for (let i = Math.ceil(low / step); i * step <= high; i += 1) marks.push(i * step);
+  const first = Math.ceil(low / step);
+  for (let i = 0; i <= 12 && (first + i) * step <= high; i += 1) marks.push((first + i) * step);
   return marks;
 }
 

@@ -1,13 +1,12 @@
 // One prompt, several models: side by side, as they write.
 
 import { get, write } from "./api.js";
-import { beforePaint, find, make } from "./dom.js";
+import { find, make, paced } from "./dom.js";
 
 const MOST = 6;
 
 let models = [];
 let columns = [];
-let stop = null;
 
 function add(chosen) {
   const select = make("select", { "aria-label": "Model" }, ...models.map((one) => make("option", { value: one.id }, one.id)));
@@ -16,11 +15,13 @@ function add(chosen) {
   const figures = make("dl", { className: "figures" });
   const answer = make("div", { className: "answer mono", role: "log", tabIndex: 0, "aria-label": "Answer" });
   const card = make("section", { className: "card" }, make("header", {}, select, remove), figures, answer);
-  const column = { select, figures, answer, card };
+  const column = { select, figures, answer, card, stop: null };
   remove.addEventListener("click", () => {
+    column.stop?.abort();
     columns = columns.filter((one) => one !== column);
     card.remove();
     limits();
+    find("add").focus();
   });
   columns.push(column);
   find("columns").append(card);
@@ -28,10 +29,15 @@ function add(chosen) {
 }
 
 function limits() {
-  find("add").disabled = columns.length >= MOST;
+  find("add").disabled = columns.length >= MOST || !models.length;
+  find("run").disabled = !columns.length;
 }
 
-async function run({ select, figures, answer }, signal) {
+async function run(column) {
+  column.stop?.abort();
+  const stop = new AbortController();
+  column.stop = stop;
+  const { select, figures, answer } = column;
   const model = models.find((one) => one.id === select.value);
   const options = {
     temperature: Number(find("temperature").value),
@@ -41,58 +47,61 @@ async function run({ select, figures, answer }, signal) {
   };
   answer.textContent = "";
   answer.classList.remove("error");
+  answer.setAttribute("aria-busy", "true");
   figures.replaceChildren();
-  let text = "";
-  let usage = null;
-  let finish = "";
-  let first = null;
-  const begin = performance.now();
-  const draw = beforePaint(() => {
-    answer.textContent = text;
+  const told = { text: "", usage: null, finish: "", first: null, begin: performance.now() };
+  const mine = () => column.stop === stop;
+  const draw = paced(() => {
+    if (mine()) answer.textContent = told.text;
   });
   try {
-    for await (const told of write(model, [{ role: "user", content: find("prompt").value }], options, signal)) {
-      if (told.text) first ??= performance.now();
-      text += told.text;
-      usage = told.usage ?? usage;
-      finish = told.finish ?? finish;
+    for await (const piece of write(model, [{ role: "user", content: find("prompt").value }], options, stop.signal)) {
+      if (piece.text) told.first ??= performance.now();
+      told.text += piece.text;
+      told.usage = piece.usage ?? told.usage;
+      told.finish = piece.finish ?? told.finish;
       draw();
     }
   } catch (error) {
+    told.finish = "stopped";
     if (error.name !== "AbortError") {
-      text += `\n${error.message}`;
-      answer.classList.add("error");
+      told.text += `\n${error.message}`;
+      if (mine()) answer.classList.add("error");
     }
-    finish = "stopped";
   }
-  draw();
-  const end = performance.now();
+  if (!mine()) return;
+  answer.textContent = told.text;
+  answer.setAttribute("aria-busy", "false");
+  figures.replaceChildren(...drawFigures(told, performance.now()));
+}
+
+function drawFigures({ usage, finish, first, begin }, end) {
   const figure = (name, value) => make("div", {}, make("dt", {}, name), make("dd", {}, value));
-  const told = [];
+  const figures = [];
   if (usage) {
     const count = usage.completion_tokens;
-    told.push(figure("Tokens read", String(usage.prompt_tokens)), figure("Tokens written", String(count)));
-    if (first !== null && count > 1) told.push(figure("A second", ((1000 * (count - 1)) / Math.max(1, end - first)).toFixed(0)));
+    figures.push(figure("Tokens read", String(usage.prompt_tokens)), figure("Tokens written", String(count)));
+    if (first !== null && count > 1) figures.push(figure("A second", ((1000 * (count - 1)) / Math.max(1, end - first)).toFixed(0)));
   }
-  if (first !== null) told.push(figure("First after", `${((first - begin) / 1000).toFixed(2)} s`));
-  told.push(figure("Ended", finish === "length" ? "cut off" : finish || "stopped"));
-  figures.replaceChildren(...told);
+  if (first !== null) figures.push(figure("First after", `${((first - begin) / 1000).toFixed(2)} s`));
+  figures.push(figure("Ended", finish === "length" ? "cut off" : finish || "stopped"));
+  return figures;
 }
+
+let turns = 0;
 
 find("form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  stop?.abort();
-  stop = new AbortController();
-  const { signal } = stop;
+  turns += 1;
+  const turn = turns;
   find("stop").disabled = false;
   find("status").textContent = "Writing…";
-  await Promise.all(columns.map((column) => run(column, signal)));
-  if (!signal.aborted || stop.signal === signal) {
-    find("stop").disabled = true;
-    find("status").textContent = "";
-  }
+  await Promise.all(columns.map(run));
+  if (turn !== turns) return; // it was asked again meanwhile
+  find("stop").disabled = true;
+  find("status").textContent = "";
 });
-find("stop").addEventListener("click", () => stop?.abort());
+find("stop").addEventListener("click", () => columns.forEach((column) => column.stop?.abort()));
 find("add").addEventListener("click", () => add());
 
 try {
@@ -102,4 +111,5 @@ try {
 } catch (error) {
   find("status").textContent = error.message;
   find("status").className = "error";
+  limits();
 }

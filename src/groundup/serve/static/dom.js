@@ -23,16 +23,21 @@ export function soon(call, wait) {
   };
 }
 
-/** Call once before the next time that the screen is drawn. */
-export function beforePaint(call) {
+/** Call before the screen is next drawn, and once; what takes long is called less often. */
+export function paced(call) {
   let asked = false;
+  let rest = 0; // milliseconds
   return () => {
     if (asked) return;
     asked = true;
-    requestAnimationFrame(() => {
-      asked = false;
-      call();
-    });
+    setTimeout(() => {
+      requestAnimationFrame(() => {
+        asked = false;
+        const begin = performance.now();
+        call();
+        rest = 3 * (performance.now() - begin);
+      });
+    }, rest);
   };
 }
 
@@ -45,11 +50,13 @@ export const kept = {
       return otherwise;
     }
   },
+  /** Whether it could. */
   set(name, value) {
     try {
       localStorage.setItem(`groundup.${name}`, JSON.stringify(value));
+      return true;
     } catch {
-      // Full, or forbidden: the page works on without a memory.
+      return false; // full, or forbidden
     }
   },
 };

@@ -13,8 +13,11 @@ const FIELDS = [
   { name: "stop", label: "Stop at", type: "text", start: "", help: "A text before which the answer ends." },
 ];
 
-/** Fill a box with the settings. Returns what they are at the moment, as the API names them. */
-export function settings(box, changed) {
+/**
+ * Fill a box with the settings. Returns what they are at the moment, as the API names them.
+ * coloured: is called when tokens are to be shown in another way.
+ */
+export function settings(box, coloured) {
   const values = kept.get("options", {});
   const system = make("textarea", { id: "system", rows: "3" });
   system.value = values.system ?? "";
@@ -25,7 +28,6 @@ export function settings(box, changed) {
     const told = { system: system.value, logprobs: colours.checked };
     for (const [name, input] of inputs) told[name] = input.value;
     kept.set("options", told);
-    changed();
   };
   const field = (label, input, help, told) =>
     make("div", { className: "field" }, make("label", { for: input.id }, label, ...(told ? [told] : [])), input, make("small", {}, help));
@@ -52,7 +54,10 @@ export function settings(box, changed) {
   });
   box.append(reset);
   system.addEventListener("input", keep);
-  colours.addEventListener("input", keep);
+  colours.addEventListener("input", () => {
+    keep();
+    coloured();
+  });
 
   return () => {
     const options = { logprobs: colours.checked };

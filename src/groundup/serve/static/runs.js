@@ -2,13 +2,13 @@
 
 import { get } from "./api.js";
 import { chart, short, smoothed } from "./chart.js";
-import { beforePaint, find, kept, make } from "./dom.js";
+import { find, kept, make, paced } from "./dom.js";
 
 const SERIES = 8;
 const EVERY = 2000; // milliseconds
 const LIVE = 30; // seconds since a run went on, up to which it is called live
 
-const curves = new Map(); // name → {records, after, file, series, modified}
+const curves = new Map(); // name → {name, records, after, file, series}
 const chosen = new Set(kept.get("curves", []));
 const names = { x: "", y: "" };
 
@@ -17,12 +17,11 @@ const shown = () => [...chosen].map((name) => curves.get(name)).filter((curve) =
 async function look() {
   try {
     const { data } = await get("/curves");
-    for (const { name, modified } of data) {
-      const before = curves.get(name) ?? { name, records: [], after: 0, file: 0, series: 0 };
-      curves.set(name, { ...before, modified });
+    for (const { name } of data) {
+      if (!curves.has(name)) curves.set(name, { name, records: [], after: 0, file: "", series: 0 });
     }
     for (const name of curves.keys()) if (!data.some((one) => one.name === name)) curves.delete(name);
-    if (!chosen.size && data.length) choose(data[0].name, true);
+    if (data.length && ![...chosen].some((name) => curves.has(name))) choose(data[0].name, true);
     find("status").textContent = data.length ? "" : "No run has written a curve here yet. Start the server with --runs FOLDER to show another folder.";
     drawList(data);
     await Promise.all([...chosen].filter((name) => curves.has(name)).map(follow));
@@ -36,9 +35,13 @@ async function look() {
 async function follow(name) {
   const curve = curves.get(name);
   const path = name.split("/").map(encodeURIComponent).join("/");
-  const told = await get(`/curves/${path}?after=${curve.after}&file=${curve.file}`);
-  curve.records = told.fresh ? told.records : [...curve.records, ...told.records];
-  Object.assign(curve, { after: told.after, file: told.file });
+  for (;;) {
+    const told = await get(`/curves/${path}?after=${curve.after}&file=${curve.file}`);
+    if (told.fresh) curve.records = [];
+    curve.records.push(...told.records);
+    Object.assign(curve, { after: told.after, file: told.file });
+    if (!told.more) return;
+  }
 }
 
 function choose(name, is) {
@@ -62,8 +65,10 @@ function drawList(data) {
   find("runs").replaceChildren(
     ...rows.map(({ name, live, series }) => {
       const box = make("input", { type: "checkbox", checked: series > 0, "data-run": name });
-      box.addEventListener("change", () => {
+      box.addEventListener("change", async () => {
         choose(name, box.checked);
+        if (box.checked) await follow(name);
+        listed = "";
         look();
       });
       const parts = [box, make("span", { className: series ? `swatch s${series}` : "swatch" }), make("span", {}, name)];
@@ -92,7 +97,7 @@ function fields(id, options) {
   if (options.includes(wanted)) select.value = wanted;
 }
 
-const draw = beforePaint(() => {
+const draw = paced(() => {
   const [x, y] = [find("x").value, find("y").value];
   const amount = Number(find("smooth").value);
   find("smooth-told").value = amount ? amount.toFixed(2) : "none";
@@ -138,7 +143,10 @@ for (const id of ["x", "y"]) {
 }
 for (const id of ["smooth", "log-x", "log-y"]) find(id).addEventListener("input", draw);
 
-await look();
-setInterval(() => {
-  if (!document.hidden) look();
-}, EVERY);
+/** Look again, some time after the last look has ended. */
+async function watch() {
+  if (!document.hidden) await look();
+  setTimeout(watch, EVERY);
+}
+
+watch();

@@ -24,7 +24,7 @@ function add(chosen) {
   const figures = make("dl", { className: "figures" });
   const box = make("div", { className: "tokens", role: "group", "aria-label": "Tokens" });
   const told = make("p", { className: "told", role: "status" });
-  const ids = make("div", { className: "ids", tabIndex: 0, "aria-label": "Ids" });
+  const ids = make("div", { className: "ids", tabIndex: 0, role: "region", "aria-label": "Ids" });
   const card = make("section", { className: "card" }, make("header", {}, select, remove), figures, box, told, ids);
   const column = { select, figures, box, told, ids, card, asked: null };
   select.addEventListener("change", () => {
