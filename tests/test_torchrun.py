@@ -13,6 +13,8 @@ import torch
 
 from groundup.checkpoint import load_model
 
+_PATIENCE = 900  # seconds; other tests may have the processors meanwhile
+
 TINY = [
     "--budget=3e10",
     "--set=tokenizer.vocab_size=300",
@@ -38,7 +40,7 @@ def command(documents: Path, runs: Path, name: str, *options: str, processes: in
 
 
 def run(arguments: list[str]) -> dict[str, object]:
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=_PATIENCE)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -69,12 +71,13 @@ def test_a_killed_process_stops_the_others_and_the_run_goes_on(
         arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     checkpoints = tmp_path / "killed" / "pretrain" / "checkpoints"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + _PATIENCE
     while not [*checkpoints.glob("step-0000000[3-9]")] and time.monotonic() < deadline:
+        assert launcher.poll() is None, "it ended before it could be killed"
         time.sleep(0.05)
     children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
     os.kill(int(children[1]), signal.SIGKILL)
-    output, errors = launcher.communicate(timeout=120)
+    output, errors = launcher.communicate(timeout=_PATIENCE)
     assert launcher.returncode == 0, errors
     assert json.loads(output)["bits_per_byte"] == whole["bits_per_byte"]
     for name, weight in weights(tmp_path, "killed").items():

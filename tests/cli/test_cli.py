@@ -20,7 +20,7 @@ def groundup(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPr
     )
 
 
-COMMANDS = ["quickstart", "chat", "generate", "report", "import", "export", "bench train"]
+COMMANDS = ["quickstart", "chat", "generate", "serve", "report", "import", "export", "bench train"]
 COMMANDS += ["train", "watch", "profile", "coordinates", "ablate", "ladder", "bench models"]
 COMMANDS += ["bench ngram", "bench learn", "bench data", "bench optimizers", "bench tokenizer"]
 COMMANDS += ["tokenizer inspect", "tokenizer train", "tokenizer compare"]

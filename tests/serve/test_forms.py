@@ -99,6 +99,7 @@ for _ in range(300):
         (form({"const": "\ud800"}), ""),
         (form([]), "response_format"),
         (form(DEEP), "too large or too deep"),
+        (form({"enum": ["x" * 100_000]}), "more than 65,536 characters"),
         ({"type": "regex", "pattern": "(" * 3000}, "more than 64 groups"),
         ({"type": "regex", "pattern": ""}, "response_format"),
         ({"type": "regex"}, "response_format"),

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from groundup.bench.result import OURS, announce, machine_is_idle, row, versions
+from groundup.bench.trained import trained_rows
 from groundup.checkpoint.huggingface import read_model
 from groundup.core.device import Device, select_device, tune_cpu
 from groundup.core.errors import InputError
@@ -54,9 +55,10 @@ class _Request:
     wanted: int
 
 
-def bench_inference(*, quick: bool) -> dict[str, Any]:
+def bench_inference(run: Path | None = None, *, quick: bool) -> dict[str, Any]:
     """The result: tokens/s of each way at several batch sizes, of reading prompts, and of a load of
     mixed requests that arrive over time; and the share of the memory's rate that decoding reaches.
+    run: see `bench.trained`.
     """
     tune_cpu()
     try:
@@ -123,6 +125,10 @@ def bench_inference(*, quick: bool) -> dict[str, Any]:
         rates = [wanted / seconds for seconds in taken]
         rows.append(row(case, name, "rate", "tokens/s", rates, higher=True))
         announce(console, rows[-1])
+    if run is not None:
+        for one in trained_rows(run, device, rounds=rounds):
+            rows.append(one)
+            announce(console, one)
     return {
         "bench": "inference",
         "machine": machine_description(device),

@@ -1,6 +1,7 @@
 """`groundup serve`."""
 
 import ipaddress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,7 @@ def command(
     grpo; by default it is the last one.
     """
     from groundup.core.device import select_device, tune_cpu
-    from groundup.core.errors import MissingExtraError
+    from groundup.core.errors import InputError, MissingExtraError
 
     api_key = None if api_key is None else api_key.strip()
     if api_key is not None and not (api_key and api_key.isascii()):
@@ -118,16 +119,18 @@ def command(
     started = server.startup
 
     async def startup(sockets: list[Any] | None = None) -> None:
-        await started(sockets)
+        try:
+            await started(sockets)
+        except SystemExit as error:
+            raise InputError(f"{host}:{port} cannot be had: give another --port.") from error
         if server.started:  # the port is known, and bound
             name, bound = server.servers[0].sockets[0].getsockname()[:2]
             at = f"[{name}]:{bound}" if ":" in name else f"{name}:{bound}"
             click.echo(f"{', '.join(models)}: open http://{at}; Ctrl-C ends.", err=True)
 
     server.startup = startup
-    server.run()
-    if not server.started:
-        raise click.ClickException(f"{host}:{port} cannot be had: give another --port.")
+    with suppress(KeyboardInterrupt):  # after all has been brought to an end
+        server.run()
 
 
 def _split(model: str) -> tuple[Path, str | None]:

@@ -28,8 +28,7 @@ from groundup.infer.grammar.expression import (
 
 NOWHERE, _UNKNOWN = -1, -2
 _MOST_WAYS = 1 << 10  # to read the next byte
-# Of states and of the stacks in them: what is kept, and what
-# reading from one state may add.
+# Of states and of the stacks in them: what is kept, and what reading from one state may add.
 _KEPT_STATES, _KEPT_STACKS = 1 << 13, 1 << 17
 _MORE_STATES, _MORE_STACKS = 1 << 12, 1 << 16
 

@@ -49,6 +49,7 @@ Expression = Bytes | Concat | Either | Repeat | Rule
 
 _DEEPEST = 100  # choices within each other
 
+_EACH = [Bytes(1 << byte) for byte in range(256)]
 EMPTY = Concat(())
 NEVER = Either(())
 
@@ -64,7 +65,7 @@ class Grammar:
 def literal(text: str | bytes) -> Expression:
     """A text as it is."""
     raw = text.encode() if isinstance(text, str) else text
-    return concat(*(Bytes(1 << byte) for byte in raw))
+    return concat(*(_EACH[byte] for byte in raw))
 
 
 def one_of(texts: Iterable[bytes], depth: int = 0) -> Expression:

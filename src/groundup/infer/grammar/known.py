@@ -14,6 +14,7 @@ from groundup.infer.grammar.tokens import TokenBytes, TokenGrammar
 from groundup.tokenizers import Tokenizer
 
 _KEPT = 32
+_LONGEST = 1 << 16  # characters of a schema
 
 
 class Grammars:
@@ -42,6 +43,8 @@ class Grammars:
             key = "schema", json.dumps(schema)
         except RecursionError as error:
             raise InputError("the schema is nested too deeply: make it simpler.") from error
+        if len(key[1]) > _LONGEST:
+            raise InputError(f"the schema has more than {_LONGEST:,} characters: make it simpler.")
         return self._of(key, lambda: json_grammar(schema))
 
     @cached_property

@@ -1,0 +1,92 @@
+"""What a trained model loses by eight bits a weight, and gains by guesses of what comes next: what
+random weights cannot tell."""
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from groundup.bench.result import OURS, row
+from groundup.core.device import Device
+from groundup.core.errors import InputError
+from groundup.infer import Engine, Sampling
+from groundup.infer.draft import PromptLookup
+from groundup.infer.weights import Weights
+from groundup.loading import Served, load_served
+
+_WINDOWS, _PROMPTS, _NEW = 200, 8, 128
+
+
+def trained_rows(run: Path, device: Device, *, rounds: int) -> list[dict[str, Any]]:
+    """Of a run's base model, on its own validation text: bits per byte by the format of weights,
+    and tokens/s with guesses and without. Raises `InputError` where the run kept no such text."""
+    served = load_served(run, "base")
+    context = served.model.config.context
+    windows = _windows(run, served, context)
+    rows = []
+    case = f"bits per byte of {len(windows)} texts of {run.name}"
+    formats: dict[str, Weights] = {OURS: "compute", "groundup, int8 weights": "int8"}
+    for name, weights in formats.items():
+        engine = Engine(served.model, device, stop=[], weights=weights)
+        bits = _bits_per_byte(engine, served, windows)
+        rows.append(row(case, name, "bits per byte", "", [bits], higher=False))
+    prompts = [window[: context // 2] for window in windows[:_PROMPTS]]
+    new = min(_NEW, context - context // 2)
+    case = f"{new} more tokens behind {len(prompts)} texts, one after the other"
+    ways = {
+        OURS: Engine(served.model, device, stop=[]),
+        "groundup, prompt lookup": Engine(served.model, device, stop=[], drafter=PromptLookup()),
+    }
+    for temperature in (0.0, 0.8):
+        sampling = Sampling(max_tokens=new, temperature=temperature)
+        for name, engine in ways.items():
+            rates, passes = _rates(engine, prompts, sampling, rounds)
+            told = f"{case}, temperature {temperature}"
+            rows.append(row(told, name, "rate", "tokens/s", rates, higher=True))
+            rows.append(row(told, name, "tokens a pass", "", [passes], higher=True))
+    return rows
+
+
+def _windows(run: Path, served: Served, context: int) -> list[list[int]]:
+    """The beginnings of the texts that a run kept for validation."""
+    path = run / "corpus" / "validation.jsonl"
+    if not path.is_file():
+        raise InputError(f"{run} keeps no corpus/validation.jsonl: give a run of quickstart.")
+    found = []
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            tokens = served.prompt(json.loads(line)["text"])[:context]
+            if len(tokens) == context:
+                found.append(tokens)
+            if len(found) == _WINDOWS:
+                break
+    if not found:
+        raise InputError(f"{path} has no text of {context} tokens, as long as the context.")
+    return found
+
+
+def _bits_per_byte(engine: Engine, served: Served, windows: Sequence[Sequence[int]]) -> float:
+    told = engine.loglikelihood([(window[:1], window[1:]) for window in windows])
+    scored = [token for window in windows for token in window[1:]]
+    count = sum(len(served.tokenizer.token_bytes(token)) for token in scored)
+    return -sum(one.logprob for one in told) / math.log(2) / count
+
+
+def _rates(
+    engine: Engine, prompts: Sequence[Sequence[int]], sampling: Sampling, rounds: int
+) -> tuple[list[float], float]:
+    """Tokens a second, prompts included, of each round; and tokens for each pass behind them."""
+    rates, passes, written = [], 0, 0
+    for turn in range(rounds + 1):
+        start, passes, written = time.perf_counter(), 0, 0
+        for index, prompt in enumerate(prompts):
+            sequence = engine.submit(prompt, sampling, index)
+            while sequence.finish is None:
+                engine.step()
+                passes += 1
+            written += len(sequence.written)
+        if turn:
+            rates.append(written / (time.perf_counter() - start))
+    return rates, written / passes
