@@ -19,6 +19,7 @@ from groundup.tokenizers import Bytes
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
+# A browser is no package of Python: who has none tests the rest.
 browsing = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not on the PATH")
 
 
@@ -383,13 +384,14 @@ def test_markdown_takes_no_longer_than_the_text_is_long(page: Any) -> None:
         "*a " * 6000,
         "> " * 9000,
     ):
-        page.evaluate(
+        shown = page.evaluate(
             """async (text) => {
               const { markdown } = await import("/static/markdown.js");
               return markdown(text).textContent.length;
             }""",
             text,
         )
+        assert shown <= len(text)  # signs become elements, and nothing is added
 
 
 @browsing
