@@ -241,63 +241,95 @@ def losses_back(
     /,
 ) -> None: ...
 
-# Of a model that generates.
+# Of a model that generates. Numbers are addresses and sizes; see src/native/serving.h and block.h.
 
-def product(
-    threads: int,
-    narrow: bool,
-    x: int,
-    weights: int,
-    scales: int,
-    bias: int,
-    y: int,
-    rows: int,
-    inner: int,
-    outputs: int,
-    /,
-) -> None: ...
-def reach(
-    threads: int,
-    narrow: bool,
-    queries: int,
-    keys: int,
-    values: int,
-    tables: int,
-    first: int,
-    last: int,
-    sinks: int,
-    y: int,
-    tokens: int,
-    token_stride: int,
-    head_stride: int,
-    heads: int,
-    key_heads: int,
-    width: int,
-    value_width: int,
-    value_stride: int,
-    columns: int,
-    scale: float,
-    softcap: float,
-    /,
-) -> None: ...
+class Matrix:
+    def __init__(
+        self, weights: int, scales: int, bias: int, inner: int, outputs: int, /
+    ) -> None: ...
+
+class TokenHeads:
+    def __init__(
+        self,
+        heads: int,
+        key_heads: int,
+        width: int,
+        query_weight: int,
+        key_weight: int,
+        eps: float,
+        key_share: int,
+        value_share: int,
+        /,
+    ) -> None: ...
+
+class Places:
+    def __init__(
+        self, tokens: int, rotated: int, cos: int, sin: int, slots: int, before: int, /
+    ) -> None: ...
+
+class Kept:
+    def __init__(self, keys: int, values: int, newest: int, /) -> None: ...
+
+class Pages:
+    def __init__(self, tables: int, first: int, last: int, columns: int, /) -> None: ...
+
+class Reading:
+    def __init__(
+        self,
+        heads: int,
+        key_heads: int,
+        width: int,
+        value_width: int,
+        value_stride: int,
+        scale: float,
+        softcap: float,
+        sinks: int,
+        /,
+    ) -> None: ...
+
+class Branch:
+    def __init__(self, norm: int, post: int, inward: Matrix, outward: Matrix, /) -> None: ...
+
+class Block:
+    def __init__(
+        self, heads: TokenHeads, reading: Reading, eps: float, attention: Branch, mlp: Branch, /
+    ) -> None: ...
+
+def product(threads: int, narrow: bool, matrix: Matrix, x: int, y: int, rows: int, /) -> None: ...
 def take_in(
     threads: int,
     narrow: bool,
+    heads: TokenHeads,
+    places: Places,
+    kept: Kept,
     x: int,
-    query_weight: int,
-    key_weight: int,
-    cos: int,
-    sin: int,
-    slots: int,
     queries: int,
-    keys: int,
-    values: int,
-    tokens: int,
-    heads: int,
-    key_heads: int,
-    width: int,
-    rotated: int,
-    eps: float,
     /,
 ) -> None: ...
 def gate_rows(threads: int, narrow: bool, x: int, y: int, rows: int, width: int, /) -> None: ...
+def reach(
+    threads: int,
+    narrow: bool,
+    reading: Reading,
+    pages: Pages,
+    keys: int,
+    values: int,
+    queries: int,
+    tokens: int,
+    token_stride: int,
+    head_stride: int,
+    y: int,
+    /,
+) -> None: ...
+def block(
+    threads: int,
+    narrow: bool,
+    block: Block,
+    places: Places,
+    pages: Pages,
+    kept: Kept,
+    x: int,
+    projected: int,
+    y: int,
+    /,
+) -> None: ...

@@ -133,6 +133,7 @@ struct Heads {
     const i64 angles = own_angles ? sequence * positions * (rotated / 2) : 0;
     return {at<T>(x, x_of(i)),
             heads * width,
+            nullptr,
             positions,
             width,
             at<float>(share, which),

@@ -6,19 +6,19 @@
 namespace groundup {
 namespace WIDTH {
 
-// Whether nothing stands before a position.
-template <typename T> INLINE bool begins(const Head<T> &head, i64 position) {
-  return position == 0 || (head.first && head.first[position]);
+// What stands before a position; null for nothing.
+template <typename T> INLINE const T *before(const Head<T> &head, i64 position) {
+  if (head.first && head.first[position]) return nullptr;
+  return position ? head.x + (position - 1) * head.stride : head.before;
 }
 
 // x_t + s · (x_{t−1} − x_t), into `mixed`.
 template <typename T> INLINE void mix(const Head<T> &head, i64 position, float *mixed) {
-  const T *x = head.x + position * head.stride, *before = x - head.stride;
+  const T *x = head.x + position * head.stride, *earlier = head.share ? before(head, position) : nullptr;
   const float share = head.share ? *head.share : 0;
-  const bool alone = !head.share || begins(head, position);
   each_lanes(head.width, [&](i64 i, auto some) INLINE_HERE {
     const Floats now = load(x + i, some);
-    const Floats then = alone ? Floats{} : load(before + i, some);
+    const Floats then = earlier ? load(earlier + i, some) : Floats{};
     store(mixed + i, now + (then - now) * share, some);
   });
 }
@@ -42,7 +42,8 @@ template <typename T> void head(const Head<T> &head, T *y, float *scales) {
   }
 }
 
-// From the last position to the first, since a position's numbers also went into the next.
+// From the last position to the first, since a position's numbers also went into the next. What is
+// before the first gets no gradient.
 template <typename T>
 void head_back(const Head<T> &head, const float *scales, const T *dy, T *dx, float *dweight,
                float *dshare) {
@@ -68,13 +69,13 @@ void head_back(const Head<T> &head, const float *scales, const T *dy, T *dx, flo
       normalise_back(mixed, head.weight, head.width, scales[t], grads, grads, dweight);
     }
     T *dx_here = dx + t * head.stride;
-    const T *x = head.x + t * head.stride, *before = x - head.stride;
-    const bool alone = begins(head, t), last = t + 1 == head.positions || begins(head, t + 1);
+    const T *x = head.x + t * head.stride, *earlier = before(head, t);
+    const bool last = t + 1 == head.positions || !before(head, t + 1);
     each_lanes(head.width, [&](i64 i, auto some) INLINE_HERE {
       const Floats grad = load(grads + i, some);
       if (!head.share) return store(dx_here + i, grad, some);
       const Floats next = last ? Floats{} : load(later + i, some);
-      const Floats then = alone ? Floats{} : load(before + i, some);
+      const Floats then = earlier ? load(earlier + i, some) : Floats{};
       shares += grad * (then - load(x + i, some));
       store(dx_here + i, grad + (next - grad) * share, some);
       store(later + i, grad, some);

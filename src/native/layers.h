@@ -43,6 +43,7 @@ template <typename T> struct Head {
   static constexpr i64 WIDEST = 1024;
   const T *x;                // of the first position
   i64 stride;                // from a position of x to the next
+  const T *before;           // what is before the first position; null for nothing
   i64 positions, width;
   const float *share;        // of the position before; or null
   const std::uint8_t *first; // whether a document begins at a position; or null
@@ -99,6 +100,8 @@ template <typename T> struct Loops {
   // scales: ρ of each row. dweight: what these rows add up to.
   void (*norm)(const Norm<T> &, T *y, float *scales, i64 rows);
   void (*norm_back)(const Norm<T> &, const float *scales, const T *dy, T *dx, float *dweight, i64 rows);
+  // y = x + more, of which y may be either.
+  void (*add)(const T *x, const T *more, T *y, i64 count);
   // y = gate · σ(gate) · up.
   void (*gate)(const T *gate, const T *up, T *y, i64 count);
   void (*gate_back)(const T *gate, const T *up, const T *dy, T *dgate, T *dup, i64 count);

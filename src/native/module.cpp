@@ -11,10 +11,10 @@
 #include <utility>
 
 #include "batch.h"
+#include "block.h"
 #include "calls.h"
 #include "decoder.h"
 #include "memory.h"
-#include "serving.h"
 #include "trainer.h"
 #include "updates.h"
 
@@ -445,10 +445,8 @@ PYBIND11_MODULE(_native, module) {
   define_heads(module);
   define_softmax(module);
   define_losses(module);
-  define_product(module);
-  define_reach(module);
-  define_take_in(module);
-  define_gate_rows(module);
+  define_serving(module);
+  define_block(module);
 }
 
 } // namespace groundup

@@ -1,4 +1,4 @@
-// RMSNorm, the gate of an MLP, and dropout.
+// RMSNorm, sums, the gate of an MLP, and dropout.
 #pragma once
 
 #include "lanes.h"
@@ -52,6 +52,12 @@ void norm_back(const Norm<T> &norm, const float *scales, const T *dy, T *dx, flo
     const i64 at = row * norm.width;
     normalise_back(norm.x + at, norm.weight, norm.width, scales[row], dy + at, dx + at, dweight);
   }
+}
+
+template <typename T> void add(const T *x, const T *more, T *y, i64 count) {
+  each_lanes(count, [&](i64 i, auto some) INLINE_HERE {
+    store(y + i, load(x + i, some) + load(more + i, some), some);
+  });
 }
 
 INLINE Floats sigmoid(Floats x) { return 1.0F / (exp(-x) + 1.0F); }

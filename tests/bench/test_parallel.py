@@ -1,18 +1,23 @@
 """The benchmark of several processes has the promised form, and sends the formula's bytes."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from groundup.bench.curves import plot_curves
+from groundup.bench.exchanges import LIMIT, bench_exchanges, limits
 from groundup.bench.parallel import bench_parallel
 from groundup.bench.result import OURS
 from groundup.bench.sent import COUNTED
+from groundup.core.spawn import Workers
 
 
 @pytest.mark.slow
 def test_every_way_is_timed_beside_pytorch() -> None:
     result = bench_parallel(quick=True)
-    rows = {(row["case"], row["subject"], row["metric"]): row["value"] for row in result["rows"]}
+    steps_of = [row for row in result["rows"] if "size" not in row]
+    rows = {(row["case"], row["subject"], row["metric"]): row["value"] for row in steps_of}
     cases = {case.split(",")[0] for case, _, _ in rows}
     beside_torch = {"data parallel", "sharded optimizer", "sharded weights"}
     cut = {"rows", "tensor parallel", "pipeline", "context parallel", "expert parallel"}
@@ -28,3 +33,24 @@ def test_every_way_is_timed_beside_pytorch() -> None:
                 formula, rel=0.1 if case.startswith("expert") else 0.02
             )
     json.dumps(result)
+
+
+@pytest.mark.slow
+def test_exchanges_are_timed_over_sizes_beside_pytorch_and_sockets(tmp_path: Path) -> None:
+    with Workers(2) as workers:
+        rows = bench_exchanges(workers, quick=True)
+    found = {(row["operation"], row["size"], row["subject"]): row["value"] for row in rows}
+    operations = {"sums in each process", "parts of the sums", "parts from all", "to the next one"}
+    assert {operation for operation, _, _ in found} == operations
+    for operation in operations:
+        sizes = {size for name, size, subject in found if (name, subject) == (operation, OURS)}
+        assert len(sizes) == 3
+        for size in sizes:
+            assert found[operation, size, OURS] > 0
+            assert found[operation, size, LIMIT] > 0
+            assert ((operation, size, "torch") in found) == (operation != "to the next one")
+    (limit,) = limits(rows)
+    assert limit["value"] == max(found[o, size, s] for o, size, s in found if s == LIMIT)
+    plot_curves({"rows": rows, "limits": [limit]}, tmp_path / "exchanges.svg")
+    drawn = (tmp_path / "exchanges.svg").read_text()
+    assert all(operation in drawn for operation in operations)

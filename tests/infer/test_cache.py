@@ -42,7 +42,7 @@ def read(model: DecoderModel, cache: PagedCache, texts: dict[int, list[int]], pa
     return dict(zip((part.row for part in ahead.parts), logits.split(counts), strict=True))
 
 
-@pytest.mark.parametrize("kind", ["grouped", "windowed", "latent", "capped with sinks"])
+@pytest.mark.parametrize("kind", ["grouped", "shifted", "windowed", "latent", "capped with sinks"])
 # PyTorch's builds for CPUs bring no Triton, and there is none for some systems.
 @pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
 def test_a_gpu_s_kernels_read_the_pages(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The parts of a model as they serve: the same numbers as the layers whose place they take."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -8,8 +9,10 @@ from tests.families import CONFIG, KINDS, scrambled
 
 from groundup.core.device import Device
 from groundup.infer import Engine, Sampling
-from groundup.infer.fused import ServingAttention, ServingMLP, ServingNorm, serve
-from groundup.infer.weights import ServingLinear
+from groundup.infer.fused import ServingAttention, ServingBlock, ServingMLP, ServingNorm, serve
+from groundup.infer.passes import Pass
+from groundup.infer.weights import ServingLinear, Weights
+from groundup.kernels import cpu
 from groundup.layers import GLU, GroupedQuery, RMSNorm
 from groundup.models import Decoder, DecoderModel
 
@@ -26,32 +29,75 @@ SHAPES = {
     ),
     "other gate": replace(CONFIG, mlp=GLU(hidden=40, activation="gelu", bias=True)),
     "tied": replace(CONFIG, tied=True, logit_softcap=4.0),
+    "shifted": KINDS["shifted"],
+    "windowed": KINDS["windowed"],
+    "capped with sinks": KINDS["capped with sinks"],
+    "norms on both sides": replace(CONFIG, placement="sandwich"),
+    "norms behind": replace(CONFIG, placement="after"),
+    "no norms": replace(CONFIG, norm=None),
+    "no mlp": replace(CONFIG, mlp=(None, GLU(hidden=40))),
+    "shifted in turn": replace(CONFIG, attention=(replace(PLAIN, shift=True), PLAIN)),
 }
 
 
+@pytest.mark.parametrize("at_once", [2048, 7])
 @pytest.mark.parametrize("shape", SHAPES)
 @torch.no_grad()
-def test_likelihoods_are_the_model_s(shape: str) -> None:
-    """Against the model as it was trained, in prompts short and long."""
+def test_likelihoods_are_the_model_s(shape: str, at_once: int) -> None:
+    """Against the model as it was trained, in prompts short and long, read at once and in parts."""
     model = scrambled(SHAPES[shape])
     generator = torch.Generator().manual_seed(3)
     texts = [torch.randint(61, (n,), generator=generator).tolist() for n in (3, 40, 47)]
-    engine = Engine(model, FLOAT32, stop=[])
+    engine = Engine(model, FLOAT32, stop=[], at_once=at_once)
     found = engine.loglikelihood([(text[:1], text[1:]) for text in texts])
     for text, likelihood in zip(texts, found, strict=True):
         expected = float(model.logprobs(torch.tensor([text])).sum())
-        assert likelihood.logprob == pytest.approx(expected, abs=2e-3)
+        assert likelihood.logprob == pytest.approx(expected, rel=1e-6, abs=2e-3)
 
 
 def test_plain_decoders_are_served_by_joined_matrices() -> None:
     model = scrambled(CONFIG)
     serve(model, "compute")
-    block = model.blocks[0]
+    serving = model.blocks[0]
+    assert isinstance(serving, ServingBlock)
+    block = serving.block
     assert isinstance(block.attention, ServingAttention)
     assert isinstance(block.mlp, ServingMLP)
     assert isinstance(block.mlp_norm, ServingNorm)
     assert isinstance(model.readout.head, ServingLinear)
     assert block.attention.projection.weight.shape == (4 * 8 + 2 * 2 * 8, 32)
+
+
+ONE_CALL = [name for name in SHAPES if name != "other gate"]
+
+
+@pytest.mark.skipif(not cpu.HAS_LOOPS, reason="the compiled core has no loops here")
+@pytest.mark.parametrize("weights", ["compute", "int8"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_block_in_one_call_gives_the_same_bits(
+    shape: str, dtype: torch.dtype, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As its operations one by one, which have oracles of their own."""
+    device = Device(torch.device("cpu"), dtype)
+    engine = Engine(scrambled(SHAPES[shape]), device, stop=[], weights=weights)
+    calls = 0
+    through = cpu.FewTokensBlock.__call__
+
+    def counted(block: cpu.FewTokensBlock, *arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return through(block, *arguments)
+
+    monkeypatch.setattr(cpu.FewTokensBlock, "__call__", counted)
+    prompts = [[5, 6, 7], [8], [9, 10, 11, 12, 13]]
+    asked = Sampling(temperature=0, max_tokens=20, logprobs=2)
+    found = engine.generate(prompts, asked)
+    assert calls == (0 if shape not in ONE_CALL else 20 * CONFIG.depth)
+    monkeypatch.setattr(Pass, "few", False)
+    again = Engine(scrambled(SHAPES[shape]), device, stop=[], weights=weights)
+    assert again.generate(prompts, asked) == found
+    assert calls == (0 if shape not in ONE_CALL else 20 * CONFIG.depth)
 
 
 def with_rounded_matrices(model: DecoderModel) -> DecoderModel:

@@ -159,7 +159,7 @@ def test_reach(
 
 
 @FORMATS
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=40)
 @given(
     tokens=st.integers(1, 6),
     heads=st.integers(1, 4),
@@ -167,6 +167,7 @@ def test_reach(
     half=st.integers(1, 20),
     rotated=st.integers(0, 20),
     normed=st.booleans(),
+    shifted=st.booleans(),
 )
 def test_take_in(
     dtype: torch.dtype,
@@ -176,8 +177,10 @@ def test_take_in(
     half: int,
     rotated: int,
     normed: bool,
+    shifted: bool,
 ) -> None:
-    """Queries, keys and values of the formulas; and no other slot is written."""
+    """Queries, keys and values of the formulas; and no other slot is written. Of three tokens one
+    begins a text, one comes behind a row's last token, and one behind the token before it."""
     width, turned = 2 * half, 2 * min(half, rotated)
     x = normal(tokens, (heads + 2 * kv_heads) * width, dtype=dtype)
     weights = [normal(width, dtype=torch.float32, seed=s) + 1 if normed else None for s in (1, 2)]
@@ -185,9 +188,19 @@ def test_take_in(
     rotation = (angle.cos(), angle.sin()) if turned else None
     pools = [torch.full((3 * tokens, kv_heads, width), 7.0, dtype=dtype) for _ in range(2)]
     slots = torch.randperm(3 * tokens, generator=torch.Generator().manual_seed(4))[:tokens]
-    queries = cpu.take_in(
-        x, slots, *pools, heads=heads, weights=tuple(weights), eps=1e-6, rotation=rotation
+    newest = normal(5, 2 * kv_heads, width, dtype=dtype, seed=5)
+    before = torch.tensor([(-1, -2 - token % 2, token - 1)[token % 3] for token in range(tokens)])
+    shares = [normal(kv_heads, dtype=torch.float32, seed=s) for s in (6, 7)]
+    layer = cpu.TokenHeads(
+        heads,
+        kv_heads,
+        width,
+        weights=(weights[0], weights[1]),
+        eps=1e-6,
+        shares=(shares[0], shares[1]) if shifted else None,
     )
+    kept = cpu.Kept(pools[0], pools[1], newest)
+    queries = layer.take_in(x, cpu.Places(slots, rotation, before), kept)
 
     def exact(part: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
         if weight is not None:
@@ -198,13 +211,44 @@ def test_take_in(
         pairs = pairs * torch.polar(torch.ones_like(angle).double(), angle.double())[:, None]
         return torch.cat((pairs.real, pairs.imag, part[..., turned:]), -1)
 
-    parts = x.double().view(tokens, -1, width).split([heads, kv_heads, kv_heads], 1)
-    terms = 5 * (1 + x.double().abs().amax())
-    assert_near(queries, exact(parts[0], weights[0]), dtype, terms)
-    assert_near(pools[0][slots], exact(parts[1], weights[1]), dtype, terms)
-    assert torch.equal(pools[1][slots], x.view(tokens, -1, width)[:, heads + kv_heads :])
+    parts = x.double().view(tokens, -1, width)
+    made, pairs = parts.split([heads, 2 * kv_heads], 1)
+    if shifted:
+        nothing = torch.zeros_like(pairs[0])
+        there = [(nothing, newest[i % 2].double(), pairs[i - 1])[i % 3] for i in range(tokens)]
+        behind = torch.stack(there)
+        pairs = pairs + torch.cat(shares).double()[:, None] * (behind - pairs)
+    keys, values = pairs.chunk(2, 1)
+    terms = 20 * (1 + x.double().abs().amax() + newest.double().abs().amax())
+    assert_near(queries, exact(made, weights[0]), dtype, terms)
+    size = keys.square().mean(-1, keepdim=True).sqrt() if normed else torch.ones(1)
+    assert_near(pools[0][slots], exact(keys, weights[1]), dtype, terms * (1 + 1 / size))
+    assert_near(pools[1][slots], values, dtype, terms)
+    if not shifted:
+        assert torch.equal(pools[1][slots].double(), values)
     others = torch.ones(3 * tokens, dtype=torch.bool).index_fill(0, slots, False)
     assert all((pool[others] == 7).all() for pool in pools)
+
+
+def test_heads_that_do_not_fit_are_refused() -> None:
+    x, places, pool = torch.zeros(2, 4 * 8), cpu.Places(torch.tensor([0, 1])), torch.zeros(4, 1, 8)
+    kept = cpu.Kept(pool, pool.clone())
+    with pytest.raises(ValueError, match="width of all heads"):
+        cpu.TokenHeads(1, 1, 8).take_in(x, places, kept)
+    with pytest.raises(ValueError, match="the heads are others"):
+        cpu.TokenHeads(6, 1, 4).take_in(x, places, kept)
+    with pytest.raises(ValueError, match="formats differ"):
+        cpu.TokenHeads(2, 1, 8).take_in(x.bfloat16(), places, kept)
+    half = cpu.Kept(pool.half(), pool.half())
+    with pytest.raises(ValueError, match="formats differ"):
+        cpu.TokenHeads(2, 1, 8).take_in(x.half(), places, half)
+    shifts = cpu.TokenHeads(2, 1, 8, shares=(torch.zeros(1), torch.zeros(1)))
+    with pytest.raises(ValueError, match="what is before the tokens is needed"):
+        shifts.take_in(x, places, kept)
+    with pytest.raises(ValueError, match="a rotation does not fit"):
+        cpu.Places(torch.tensor([0, 1]), (torch.zeros(3, 4), torch.zeros(3, 4)))
+    with pytest.raises(ValueError, match="keys and values do not fit"):
+        cpu.Kept(pool, torch.zeros(4, 1, 4))
 
 
 @FORMATS

@@ -13,12 +13,8 @@ from groundup.models import Decoder, training_flops
 from groundup.models.families import PRESETS
 from groundup.models.memory import parameter_count
 from groundup.scaling.accelerators import ACCELERATORS, H100_500W
-from groundup.scaling.cluster import (
-    Composition,
-    estimate,
-    llama_of,
-    plan_cluster,
-)
+from groundup.scaling.cluster import Composition, estimate
+from groundup.scaling.cluster_plan import llama_of, plan_cluster
 
 
 def model_of(size: str) -> Decoder:

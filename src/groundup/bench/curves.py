@@ -1,4 +1,4 @@
-"""The rates of `groundup bench kernels` over sizes, as a drawing."""
+"""Rates over sizes, of `groundup bench kernels` and `groundup bench parallel`, as a drawing."""
 
 import itertools
 from pathlib import Path
@@ -24,7 +24,7 @@ def plot_curves(result: dict[str, Any], path: Path) -> None:
     the measured limit dashed; written as SVG."""
     panels: dict[str, list[dict[str, Any]]] = {}
     for row in result["rows"]:
-        if row["metric"] == "rate":
+        if row["metric"] == "rate" and "size" in row:
             panels.setdefault(row["operation"], []).append(row)
     panels = {name: rows for name, rows in panels.items() if len({r["size"] for r in rows}) > 1}
     limits = [limit["name"] for limit in result["limits"]]

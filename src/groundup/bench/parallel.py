@@ -17,6 +17,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from groundup.bench.cut_models import bench_cut_models
+from groundup.bench.exchanges import bench_exchanges, limits
 from groundup.bench.overlap import overlap
 from groundup.bench.race import race
 from groundup.bench.result import OURS, machine_is_idle, row, versions
@@ -59,17 +60,20 @@ class Measured:
 
 
 def bench_parallel(*, quick: bool) -> dict[str, Any]:
-    """The result. quick: two processes, a smaller model and fewer steps."""
+    """The result: steps, and exchanges over sizes. quick: two processes, a smaller model and fewer
+    steps."""
     tune_cpu()
     idle = machine_is_idle()
     size = 2 if quick else 5
     setting = Setting(
         decoder_of_size(size, 4096, context=256), 2 if quick else 4, 3 if quick else 11
     )
-    rows = []
+    rows, exchanges = [], []
     for count in _SIZES[: 1 if quick else None]:
         with Workers(count) as workers:
             of_processes = workers.run(_race, setting)
+            if count == _SIZES[0]:
+                exchanges = bench_exchanges(workers, quick=quick)
         by_subject = _by_subject(of_processes)
         # A step is over when the last process is through with it.
         last = {
@@ -98,8 +102,8 @@ def bench_parallel(*, quick: bool) -> dict[str, Any]:
         "machine": machine_description(Device(torch.device("cpu"), torch.float32)),
         "versions": versions("groundup", "torch"),
         "idle": idle,
-        "rows": rows,
-        "limits": [],
+        "rows": rows + exchanges,
+        "limits": limits(exchanges),
     }
 
 

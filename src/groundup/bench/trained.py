@@ -41,11 +41,15 @@ def trained_rows(run: Path, device: Device, *, rounds: int) -> list[dict[str, An
     }
     for temperature in (0.0, 0.8):
         sampling = Sampling(max_tokens=new, temperature=temperature)
+        told = f"{case}, temperature {temperature}"
+        plain: list[list[int]] = []  # what is written without guesses
         for name, engine in ways.items():
-            rates, passes = _rates(engine, prompts, sampling, rounds)
-            told = f"{case}, temperature {temperature}"
+            rates, passes, texts = _rates(engine, prompts, sampling, rounds)
+            plain = plain or texts
+            same = sum(a == b for a, b in zip(plain, texts, strict=True)) / len(texts)
             rows.append(row(told, name, "rate", "tokens/s", rates, higher=True))
             rows.append(row(told, name, "tokens a pass", "", [passes], higher=True))
+            rows.append(row(told, name, "texts that are the same", "", [same], higher=True))
     return rows
 
 
@@ -76,17 +80,18 @@ def _bits_per_byte(engine: Engine, served: Served, windows: Sequence[Sequence[in
 
 def _rates(
     engine: Engine, prompts: Sequence[Sequence[int]], sampling: Sampling, rounds: int
-) -> tuple[list[float], float]:
-    """Tokens a second, prompts included, of each round; and tokens for each pass behind them."""
-    rates, passes, written = [], 0, 0
+) -> tuple[list[float], float, list[list[int]]]:
+    """Tokens a second of each round, behind prompts that the round before has read; tokens for each
+    pass; and what was written."""
+    rates, passes, texts = [], 0, []
     for turn in range(rounds + 1):
-        start, passes, written = time.perf_counter(), 0, 0
+        start, passes, texts = time.perf_counter(), 0, []
         for index, prompt in enumerate(prompts):
             sequence = engine.submit(prompt, sampling, index)
             while sequence.finish is None:
                 engine.step()
                 passes += 1
-            written += len(sequence.written)
+            texts.append(sequence.written)
         if turn:
-            rates.append(written / (time.perf_counter() - start))
-    return rates, written / passes
+            rates.append(sum(map(len, texts)) / (time.perf_counter() - start))
+    return rates, sum(map(len, texts)) / passes, texts

@@ -250,17 +250,23 @@ def kernels(device: str, quick: bool, plot: Path | None, as_json: bool) -> None:
 
 @command.command(
     epilog="""\b
-Example:
-  groundup bench parallel --quick"""
+Examples:
+  groundup bench parallel --quick
+  groundup bench parallel --plot exchanges.svg"""
 )
 @click.option("--quick", is_flag=True, help="Two processes and a smaller model: some seconds.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw exchanges over sizes: an SVG.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def parallel(quick: bool, as_json: bool) -> None:
-    """Training steps of several processes beside PyTorch's, and what they send."""
+def parallel(quick: bool, plot: Path | None, as_json: bool) -> None:
+    """Training steps of several processes beside PyTorch's, what they send, and how fast."""
     from groundup.bench.parallel import bench_parallel
     from groundup.bench.result import print_result
 
     result = bench_parallel(quick=quick)
+    if plot is not None:
+        from groundup.bench.curves import plot_curves
+
+        plot_curves(result, plot)
     if as_json:
         click.echo(json.dumps(result))
     else:

@@ -50,7 +50,7 @@ def command(
     from groundup.models.families import PRESETS
     from groundup.report.cluster import print_plans
     from groundup.scaling.accelerators import ACCELERATORS
-    from groundup.scaling.cluster import llama_of, plan_cluster, summarize
+    from groundup.scaling.cluster_plan import llama_of, plan_cluster, summarize
 
     if (params is None) == (preset is None):
         raise InputError("give one of --params and --model.")

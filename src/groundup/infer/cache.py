@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from groundup.infer.pages import Pages
+from groundup.kernels import cpu
 from groundup.kernels.cpu.reach import PAGE
 from groundup.layers import GatedDelta, GroupedQuery, Mamba2
 from groundup.models import Decoder
@@ -81,6 +82,8 @@ class PagedCache:
         self.kind_of: dict[int, int] = {}
         self.keys: dict[int, Tensor] = {}
         self.values: dict[int, Tensor | None] = {}
+        # Of each row's last token, as projected, before any shift: [rows, 2 · heads, K].
+        self.newest: dict[int, Tensor] = {}
         for window, layers in layers_by_window(config).items():
             count = max(columns, -(-positions // PAGE))
             if window is not None:  # a row's window, and what a pass adds before any is given back
@@ -89,7 +92,8 @@ class PagedCache:
             table = np.zeros((rows, columns), dtype=np.int32)
             self.kinds.append(Kind(window, layers, Pages(count, frugal=frugal), table))
             for layer in layers:
-                cached = config.attention_of(layer).cached
+                attention = config.attention_of(layer)
+                cached = attention.cached
                 assert cached is not None
                 heads, *widths = cached
                 keys, values = (
@@ -98,19 +102,29 @@ class PagedCache:
                 )
                 self.kind_of[layer] = len(self.kinds) - 1
                 self.keys[layer] = keys
+                if isinstance(attention, GroupedQuery) and attention.shift:
+                    self.newest[layer] = keys.new_zeros(rows, 2 * heads, widths[0])
                 self.values[layer] = values if widths[1] else None
                 for pool in (keys, values):
                     pool[:PAGE] = 0  # what a mask hides is read from there, and must be finite
+        self._kept: dict[int, cpu.Kept] = {}
         self.owner = {layer: _owner(config, layer) for layer in range(config.depth)}
-        self.newest: dict[int, tuple[Tensor, Tensor]] = {}  # as projected, before any shift
         self.states: dict[int, tuple[Tensor, ...]] = {}  # of layers without keys, a row each
+        self.shifts = bool(self.newest)
         mixers = [config.attention_of(layer) for layer in range(config.depth)]
-        self.shifts = any(isinstance(m, GroupedQuery) and m.shift for m in mixers)
         # A state is known after a whole text alone, and not after each page of it.
         self.shares = not any(isinstance(m, Mamba2 | GatedDelta) for m in mixers)
         self._free_rows = list(range(rows - 1, -1, -1))
         self._rows: dict[int, _Row] = {}
         self._coming: set[bytes] = set()  # names of pages that are being computed
+
+    def kept(self, layer: int) -> cpu.Kept:
+        """A layer's keys and values, as the compiled core takes them."""
+        if layer not in self._kept:
+            values = self.values[layer]
+            assert values is not None
+            self._kept[layer] = cpu.Kept(self.keys[layer], values, self.newest.get(layer))
+        return self._kept[layer]
 
     @property
     def free_rows(self) -> int:

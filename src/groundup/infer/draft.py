@@ -4,9 +4,9 @@ via speculative decoding").
 A drafter guesses what comes next; the model computes the guesses together, in hardly more time than
 one token takes, and what it draws itself is compared with them. Every token is drawn by the model,
 from its own stream of uniform numbers, so a text is the same to the token with any drafter and with
-none; only how many passes it takes depends on the guesses. (That a sample is shared between both
-models in place of being refused is Daliri et al. 2025, "Coupling without communication and
-drafter-invariant speculative decoding".)
+none, as far as passes of other sizes round alike; only how many passes it takes depends on the
+guesses. (That a sample is shared between both models in place of being refused is Daliri et al.
+2025, "Coupling without communication and drafter-invariant speculative decoding".)
 """
 
 from collections.abc import Sequence as Tokens
@@ -74,7 +74,7 @@ class _Read:
     tokens: list[int] = field(default_factory=list)
     after: dict[tuple[int, ...], int] = field(default_factory=dict)
     guessed: list[int] = field(default_factory=list)
-    trust: int = 0
+    trust: int = 1
 
     def take(self, new: Tokens[int]) -> None:
         """Read on; and see how good the last guess was."""
@@ -83,8 +83,10 @@ class _Read:
             if guess != token:
                 break
             right += 1
-        wrong = right < len(self.guessed)
-        self.trust = right + 1 if wrong else min(self.longest, 2 * self.trust + 1)
+        if right < len(self.guessed):
+            self.trust = right + 1
+        elif self.guessed:
+            self.trust = min(self.longest, 2 * self.trust + 1)
         for token in new:
             for size in self.sizes:
                 if len(self.tokens) >= size:

@@ -5,15 +5,18 @@ Each part computes what the layer does whose place it takes, and is made of that
 Layers of other kinds stay as they are, but for their matrices.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from torch import Tensor, nn
 
+from groundup.infer.large_pages import LargePages
 from groundup.infer.passes import Pass
-from groundup.infer.weights import Serving, ServingLinear, Weights
+from groundup.infer.weights import MOST_ROWS, Serving, ServingLinear, Weights
 from groundup.kernels import cpu
-from groundup.layers import GroupedQuery
+from groundup.layers import GroupedQuery, RouterReport
 from groundup.layers.attention import GroupedQueryAttention, KeysValues
 from groundup.layers.heads import split_heads
 from groundup.layers.latent import LatentAttention
@@ -21,28 +24,38 @@ from groundup.layers.mlp import GatedMLP
 from groundup.layers.moe import MixtureOfExperts
 from groundup.layers.norm import RMSNormalization
 from groundup.layers.rope import RotaryEmbedding, Rotation
-from groundup.models.block import Block
+from groundup.models.block import Block, View
 
 
 def serve(model: nn.Module, weights: Weights) -> None:
     """Let the parts of a model serve. weights: in what matrices are held, the format that they have
     or eight bits."""
+    _serve(model, partial(ServingLinear, weights=weights, room=LargePages()))
+
+
+Joined = Callable[[Sequence[nn.Linear]], ServingLinear]
+
+
+def _serve(model: nn.Module, join: Joined) -> None:
     for name, child in list(model.named_children()):
         if isinstance(child, MixtureOfExperts):  # no text may lose an expert to those beside it
             child.config = replace(child.config, capacity=None)
-        serving = _serving(model, name, child, weights)
+        serving = _serving(model, name, child, join)
         if serving is None:
-            serve(child, weights)
+            _serve(child, join)
         else:
             setattr(model, name, serving)
 
 
-def _serving(parent: nn.Module, name: str, child: nn.Module, weights: Weights) -> nn.Module | None:
+def _serving(parent: nn.Module, name: str, child: nn.Module, join: Joined) -> nn.Module | None:
     """What takes a child's place; None where it stays."""
     if isinstance(child, GroupedQueryAttention) and isinstance(parent, Block) and _fits(parent):
-        return ServingAttention(child, weights)
+        return ServingAttention(child, join)
+    if isinstance(child, Block):
+        _serve(child, join)
+        return ServingBlock(child)
     if isinstance(child, GatedMLP):
-        return ServingMLP(child, weights)
+        return ServingMLP(child, join)
     if isinstance(child, RotaryEmbedding):
         return ServingRotation(child)
     if type(child) is RMSNormalization and child.bias is None:
@@ -50,7 +63,7 @@ def _serving(parent: nn.Module, name: str, child: nn.Module, weights: Weights) -
     if type(child) is nn.Linear:
         # What is taken apart at each pass (see `layers.latent`) stays as it is.
         apart = isinstance(parent, LatentAttention) and name == "up"
-        return None if apart else ServingLinear([child], weights)
+        return None if apart else join([child])
     return None
 
 
@@ -61,7 +74,11 @@ def _fits(block: Block) -> bool:
     norms = (attention.query_norm, attention.key_norm)
     plain = all(_plain(norm) for norm in norms) and not block.interleaved
     narrow = attention.config.head_width <= cpu.WIDEST
-    return plain and narrow and not (attention.config.borrow or attention.config.shift)
+    return plain and narrow and not attention.config.borrow
+
+
+def _factor(norm: nn.Module) -> Tensor | None:
+    return norm.factor().detach().float() if isinstance(norm, RMSNormalization) else None
 
 
 def _plain(norm: nn.Module) -> bool:
@@ -75,8 +92,8 @@ class ServingNorm(Serving):
     def __init__(self, norm: RMSNormalization):
         super().__init__()
         self.norm = norm
-        self._factor = norm.factor().detach()
-        self._in_core = cpu.NormOfRows(self._factor, norm.eps)
+        self.factor = norm.factor().detach().float()
+        self._in_core = cpu.NormOfRows(self.factor, norm.eps)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [..., width] → the same shape and format."""
@@ -103,10 +120,10 @@ class ServingRotation(Serving):
 class ServingMLP(Serving):
     """A gated MLP whose gate and up are one matrix."""
 
-    def __init__(self, mlp: GatedMLP, weights: Weights):
+    def __init__(self, mlp: GatedMLP, join: Joined):
         super().__init__()
-        self.inner = ServingLinear([mlp.gate, mlp.up], weights)
-        self.down = ServingLinear([mlp.down], weights)
+        self.inner = join([mlp.gate, mlp.up])
+        self.down = join([mlp.down])
         self.silu, self.activation = mlp.silu, mlp.activation
 
     def forward(self, x: Tensor) -> Tensor:
@@ -121,22 +138,38 @@ class ServingMLP(Serving):
 class ServingAttention(Serving):
     """Grouped-query attention whose queries, keys and values are one product."""
 
-    def __init__(self, attention: GroupedQueryAttention, weights: Weights):
+    def __init__(self, attention: GroupedQueryAttention, join: Joined):
         super().__init__()
         assert attention.key is not None
         assert attention.value is not None
-        layers = [attention.query, attention.key, attention.value]
         self.config: GroupedQuery = attention.config
-        self.projection = ServingLinear(layers, weights)
-        self.output = ServingLinear([attention.output], weights)
+        self.projection = join([attention.query, attention.key, attention.value])
+        self.output = join([attention.output])
         self.query_norm, self.key_norm = attention.query_norm, attention.key_norm
-        self.scale = attention.scale
-        self.sinks = None if attention.sinks is None else attention.sinks.detach().float()
-        norms = (attention.query_norm, attention.key_norm)
-        self._factors = tuple(
-            norm.factor().detach() if isinstance(norm, RMSNormalization) else None for norm in norms
+        self.key_shift, self.value_shift = attention.key_shift, attention.value_shift
+        sinks = attention.sinks
+        self.rules: dict[str, Any] = {
+            "scale": attention.scale,
+            "softcap": attention.config.softcap,
+            "sinks": None if sinks is None else sinks.detach().float(),
+        }
+        self.heads = self._heads() if cpu.HAS_LOOPS else None
+
+    def _heads(self) -> cpu.TokenHeads:
+        c, norms, shares = self.config, (self.query_norm, self.key_norm), None
+        if self.key_shift is not None and self.value_shift is not None:
+            shares = (
+                self.key_shift.share.detach().float(),
+                self.value_shift.share.detach().float(),
+            )
+        return cpu.TokenHeads(
+            c.heads,
+            c.kv_heads,
+            c.head_width,
+            weights=(_factor(self.query_norm), _factor(self.key_norm)),
+            eps=next((n.eps for n in norms if isinstance(n, RMSNormalization)), 0.0),
+            shares=shares,
         )
-        self._eps = next((n.eps for n in norms if isinstance(n, RMSNormalization)), 0.0)
 
     def forward(
         self,
@@ -149,31 +182,78 @@ class ServingAttention(Serving):
         **_: Any,
     ) -> tuple[Tensor, KeysValues | None]:
         """x: [1, N, D] → [1, N, D]. The rest: see `GroupedQueryAttention`."""
-        c = self.config
         projected = self.projection(x)
-        if bias is None and cache.in_core and cpu.takes(projected):
+        if bias is None and self.heads is not None and cache.in_core and cpu.takes(projected):
             attended = cache.attend_projected(
-                layer,
-                projected[0],
-                heads=c.heads,
-                weights=self._factors,
-                eps=self._eps,
-                rotation=rotation,
-                scale=self.scale,
-                softcap=c.softcap,
-                sinks=self.sinks,
+                layer, projected[0], self.heads, rotation, **self.rules
             )
             return self.output(attended), None
+        c = self.config
         widths = [c.heads * c.head_width, c.kv_heads * c.head_width, c.kv_heads * c.head_width]
-        parts = [part.unflatten(-1, (-1, c.head_width)) for part in projected.split(widths, -1)]
+        queries, keys, values = (
+            part.unflatten(-1, (-1, c.head_width)) for part in projected.split(widths, -1)
+        )
+        before: tuple[Tensor | None, Tensor | None] = (None, None)
+        if self.key_shift is not None:
+            before = cache.before(layer, keys, values)
         attended = cache.attend(
             layer,
-            split_heads(parts[0], self.query_norm, rotation=rotation),
-            split_heads(parts[1], self.key_norm, rotation=rotation),
-            split_heads(parts[2], nn.Identity()),
-            scale=self.scale,
+            split_heads(queries, self.query_norm, rotation=rotation),
+            split_heads(
+                keys, self.key_norm, rotation=rotation, shift=self.key_shift, before=before[0]
+            ),
+            split_heads(values, nn.Identity(), shift=self.value_shift, before=before[1]),
             bias=bias,
-            softcap=c.softcap,
-            sinks=self.sinks,
+            **self.rules,
         )
         return self.output(attended.transpose(1, 2).flatten(2)), None
+
+
+class ServingBlock(Serving):
+    """A block, which over few tokens is one operation of the compiled core, where its parts are
+    such as that has."""
+
+    def __init__(self, block: Block):
+        super().__init__()
+        self.block, self.window = block, block.window
+        self._few = _few_tokens_block(block)
+
+    def forward(
+        self, x: Tensor, *, view: View, cache: Pass, layer: int, **rest: Any
+    ) -> tuple[Tensor, KeysValues | None, RouterReport | None]:
+        """x: [1, N, D] → [1, N, D]. See `Block`."""
+        if self._few is not None and view[1] is None and cache.few and x.shape[1] <= MOST_ROWS:
+            return cache.through_block(layer, x, self._few, view[0]), None, None
+        return self.block(x, view=view, cache=cache, layer=layer, **rest)
+
+
+def _few_tokens_block(block: Block) -> cpu.FewTokensBlock | None:
+    """The block as one operation; None where a part of it is not of the kinds that this knows."""
+    attention, mlp = cast(nn.Module, block.attention), cast(nn.Module | None, block.mlp)
+    norms = (block.attention_norm, block.attention_post, block.mlp_norm, block.mlp_post)
+    if (
+        not isinstance(attention, ServingAttention)
+        or attention.heads is None
+        or not (mlp is None or (isinstance(mlp, ServingMLP) and mlp.silu))
+        or not all(isinstance(norm, ServingNorm | nn.Identity) for norm in norms)
+        or block.placement == "post"
+        or block.scale != 1
+    ):
+        return None
+    eps = {norm.norm.eps for norm in norms if isinstance(norm, ServingNorm)}
+    branches = [(attention.projection, attention.output)]
+    if isinstance(mlp, ServingMLP):
+        branches.append((mlp.inner, mlp.down))
+    made: list[cpu.Branch] = []
+    for (inward, outward), norm, post in zip(branches, norms[::2], norms[1::2], strict=False):
+        if inward.in_core is None or outward.in_core is None:
+            return None
+        factors = (n.factor if isinstance(n, ServingNorm) else None for n in (norm, post))
+        made.append(cpu.Branch(inward.in_core, outward.in_core, *factors))
+    return cpu.FewTokensBlock(
+        attention.heads,
+        made[0],
+        made[1] if made[1:] else None,
+        eps=eps.pop() if eps else 0.0,
+        **attention.rules,
+    )

@@ -7,6 +7,7 @@ those with many are prompts, and each is a product of matrices of its own.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from importlib.util import find_spec
 from typing import Any, cast
 
@@ -55,44 +56,41 @@ class Pass:
         self.positions = self._there(self._position)[None]
         self.last, self.ends = self._there(ends - 1), ends.tolist()
         self.rows = self._there(rows)
-        self._fresh = starts == 0
-        self._previous: Tensor | None = None
-        self._projected: dict[int, tuple[Tensor, Tensor]] = {}
+        self._fresh, self._starts = starts == 0, ends - counts
+        self._projected: dict[int, Tensor] = {}
         self._views = [_View(self, i) for i in range(len(cache.kinds))]
 
     def _there(self, array: NDArray[np.integer]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.cache.device)
 
+    @cached_property
+    def earlier(self) -> Tensor:
+        """Which token stands before each one: int64 [N], as `kernels.cpu.Places` names them."""
+        there = np.arange(self._position.size) - 1
+        rows = np.array([part.row for part in self.parts])
+        there[self._starts] = np.where(self._fresh, -1, -2 - rows)
+        return self._there(there)
+
+    @cached_property
+    def _first_tokens(self) -> tuple[Tensor, Tensor]:
+        """Of each part; and of those before which nothing stands."""
+        return self._there(self._starts), self._there(self._starts[self._fresh])
+
     def before(self, layer: int, keys: Tensor, values: Tensor) -> KeysValues:
-        newest = self.cache.newest
-        if layer not in newest:
-            rows = self.cache.rows
-            newest[layer] = (
-                keys.new_zeros(rows, *keys.shape[2:]),
-                values.new_zeros(rows, *values.shape[2:]),
-            )
-        if self._previous is None:  # behind the newest of each part stand the tokens
-            parts = len(self.parts)
-            ends = np.cumsum(self._counts)
-            previous = parts + np.arange(ends[-1]) - 1
-            previous[ends - self._counts] = np.arange(parts)
-            self._previous = self._there(previous)
-        shifted = []
-        for kept, projected in zip(newest[layer], (keys, values), strict=True):
-            first = kept[self.rows]
-            if self._fresh.any():
-                first[self._there(self._fresh)] = 0
-            shifted.append(torch.cat((first, projected[0]))[self._previous][None])
-        self._projected[layer] = keys, values
-        return shifted[0], shifted[1]
+        projected = torch.cat((keys[0], values[0]), dim=1)
+        self._projected[layer] = projected
+        starts, fresh = self._first_tokens
+        before = projected.roll(1, 0)
+        before[starts] = self.cache.newest[layer][self.rows]
+        before[fresh] = 0
+        return before[None, :, : keys.shape[2]], before[None, :, keys.shape[2] :]
 
     def settle(self, refused: Sequence[int]) -> None:
         """The pass is done; so many of the last tokens of each part were wrong guesses, and those
         before them are what the next pass goes on from."""
         last = self.last - self._there(np.array(refused)) if any(refused) else self.last
-        for layer, pair in self._projected.items():
-            for kept, projected in zip(self.cache.newest[layer], pair, strict=True):
-                kept[self.rows] = projected[0, last]
+        for layer, projected in self._projected.items():
+            self.cache.newest[layer].index_copy_(0, self.rows, projected[last])
 
     def attend(
         self,
@@ -142,39 +140,40 @@ class Pass:
             begin += self._counts[i]
         return found[0] if len(found) == 1 else torch.cat(found, dim=2)
 
+    @property
+    def few(self) -> bool:
+        """Whether all tokens are attended to together, by the core."""
+        return self.in_core and self._single == len(self._position)
+
     def attend_projected(
         self,
         layer: int,
         projected: Tensor,
-        *,
-        heads: int,
-        weights: tuple[Tensor | None, ...],
-        eps: float,
+        heads: cpu.TokenHeads,
         rotation: Rotation | None,
         **rules: Any,
     ) -> Tensor:
         """The same in fewer operations, where the core reads the pages: from the projections of N
-        tokens, [N, (H + 2·kv_heads)·K], to what they read, [1, N, H·K]. weights, eps, rotation:
-        see `kernels.cpu.take_in`."""
-        view = self._views[self.cache.kind_of[layer]]
-        keys, values = self.cache.keys[layer], self.cache.values[layer]
-        assert values is not None
-        if rotation is not None:
-            rotation = rotation[0][0], rotation[1][0]
-        queries = cpu.take_in(
-            projected,
-            view.slots,
-            keys,
-            values,
-            heads=heads,
-            weights=(weights[0], weights[1]),
-            eps=eps,
-            rotation=rotation,
-        )
-        if self._single == len(projected):
-            return view.read(queries, keys, values, **rules).flatten(1)[None]
+        tokens, [N, (H + 2·kv_heads)·K], to what they read, [1, N, H·K]."""
+        view, kept = self._views[self.cache.kind_of[layer]], self.cache.kept(layer)
+        queries = heads.take_in(projected, view.places(rotation), kept)
+        if heads.shifts:
+            self._projected[layer] = heads.keys_values(projected)
+        if self.few:
+            return view.read(queries, kept.keys, kept.values, **rules).flatten(1)[None]
         by_heads = queries.transpose(0, 1)[None]
-        return self._read(view, by_heads, keys, values, None, **rules).transpose(1, 2).flatten(2)
+        read = self._read(view, by_heads, kept.keys, kept.values, None, **rules)
+        return read.transpose(1, 2).flatten(2)
+
+    def through_block(
+        self, layer: int, x: Tensor, block: cpu.FewTokensBlock, rotation: Rotation | None
+    ) -> Tensor:
+        """A block over few tokens, in one operation: [1, N, D] → [1, N, D]."""
+        view = self._views[self.cache.kind_of[layer]]
+        y, projected = block(x[0], view.places(rotation), view.reach(), self.cache.kept(layer))
+        if block.heads.shifts:
+            self._projected[layer] = block.heads.keys_values(projected)
+        return y[None]
 
     def carry(
         self,
@@ -219,7 +218,8 @@ class _View:
         pages[of._position < shared] = 0  # computed once more, and not written
         self.slots = of._there(pages * PAGE + of._position % PAGE)
         self._together: tuple[Tensor, Tensor] | None = None
-        self._reached: Callable[..., Tensor] | None = None
+        self._reached: Any = None
+        self._places: dict[int, tuple[Rotation | None, cpu.Places]] = {}
         self._alone: dict[int, tuple[Tensor, Tensor]] = {}
 
     def together(self, queries: Tensor, keys: Tensor, values: Tensor, **rules: Any) -> Tensor:
@@ -241,14 +241,24 @@ class _View:
         )
         return read[:, :, 0].transpose(0, 1)[None]
 
+    def places(self, rotation: Rotation | None) -> cpu.Places:
+        """For the core. rotation: [1, N, R/2] each."""
+        key = id(rotation)
+        if key not in self._places:  # what has the key is kept, so that no other can have it
+            before = self._of.earlier if self._of.cache.shifts else None
+            turned = None if rotation is None else (rotation[0][0], rotation[1][0])
+            self._places[key] = rotation, cpu.Places(self.slots, turned, before)
+        return self._places[key][1]
+
     def read(self, queries: Tensor, keys: Tensor, values: Tensor, **rules: Any) -> Tensor:
         """The same by what reads pages: [N, H, K] → [N, H, K_v]."""
-        if self._reached is None:
-            self._reached = self._tables(len(queries))
-        return self._reached(queries, keys, values, **rules)
+        return self.reach()(queries, keys, values, **rules)
 
-    def _tables(self, tokens: int) -> Callable[..., Tensor]:
-        """Of the first tokens: their tables, [N, pages], and from where up to where they see."""
+    def reach(self) -> Any:
+        """What the tokens that are attended to together see, for the core or for a GPU."""
+        if self._reached is not None:
+            return self._reached
+        tokens = self._of._single
         position = self._of._position[:tokens]
         pages = position.max() // PAGE + 1
         first = np.zeros_like(position)
@@ -257,10 +267,12 @@ class _View:
         table = self._kind.table[self._of._row[:tokens], :pages]
         seen = [self._of._there(array) for array in (table, first, position + 1)]
         if self._of.in_core:
-            return cpu.Reach(*seen)
-        from groundup.kernels.paged_attention import PagedAttention
+            self._reached = cpu.Reach(*seen)
+        else:
+            from groundup.kernels.paged_attention import PagedAttention
 
-        return PagedAttention(*seen, impl="triton")
+            self._reached = PagedAttention(*seen, impl="triton")
+        return self._reached
 
     def _gathered(self, tokens: int) -> tuple[Tensor, Tensor]:
         """Where what each of the first tokens sees is kept, [N, S], and which of it there is."""

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from groundup.infer.large_pages import LargePages
 from groundup.kernels import cpu
 
 Weights = Literal["compute", "int8"]
 
 # Rows up to which the core's product is the faster one; see docs/benchmarks/inference.md.
-_FEW: dict[Weights, int] = {"compute": 64, "int8": 64}
+MOST_ROWS = 64
 
 
 class Serving(nn.Module):
@@ -32,7 +33,8 @@ class Serving(nn.Module):
 class ServingLinear(Serving):
     """y = x · Wᵀ + b, of one layer or of several that read the same x, one behind the other."""
 
-    def __init__(self, layers: Sequence[nn.Linear], weights: Weights):
+    def __init__(self, layers: Sequence[nn.Linear], *, weights: Weights, room: LargePages):
+        """room: where the weights are to stand."""
         super().__init__()
         first = layers[0]
         self.dtype = first.weight.dtype
@@ -51,10 +53,14 @@ class ServingLinear(Serving):
         self.bias32 = None if self.bias is None else self.bias.float()
         if weights == "int8":
             self.kept, self.scales = cpu.quantized(self.kept)
-        self._few = _FEW[weights] * self.kept.shape[1]
+        self.kept = room.keep(self.kept)
+        if weights == "compute" and len(layers) == 1:  # an embedding may have the same
+            first.weight.data = self.kept
+        self._few = MOST_ROWS * self.kept.shape[1]
         on_cpu = self.kept.device.type == "cpu" and self.dtype in (torch.float32, torch.bfloat16)
-        in_core = cpu.HAS_LOOPS and on_cpu
-        self._product = cpu.FewRows(self.kept, self.bias32, self.scales) if in_core else None
+        self.in_core: cpu.FewRows | None = None
+        if cpu.HAS_LOOPS and on_cpu:
+            self.in_core = cpu.FewRows(self.kept, self.bias32, self.scales)
 
     @property
     def weight(self) -> Tensor:
@@ -65,6 +71,6 @@ class ServingLinear(Serving):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [..., inner] → [..., outputs]."""
-        if self._product is not None and x.numel() <= self._few and x.dtype == self.dtype:
-            return self._product(x)
+        if self.in_core is not None and x.numel() <= self._few and x.dtype == self.dtype:
+            return self.in_core(x)
         return F.linear(x, self.weight, self.bias)

@@ -1,7 +1,7 @@
 """The residual stream of a decoder: from tokens, through its blocks."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -90,8 +90,8 @@ class CausalStack(nn.Module):
         views = [module(positions, cached=cached) for module in self.positions.views]
         masks: dict[int | None, Tensor | None] = {}
         lent: KeysValues | None = None
-        for layer, block in self.layers():
-            assert isinstance(block, Block)
+        for layer, module in self.layers():
+            block = cast(Block, module)  # or what serves in its place; see `infer.fused`
             if block.window not in masks:
                 seen = None if cached else self.visible(T, block.window, mask, documents)
                 masks[block.window] = seen

@@ -10,7 +10,7 @@ from groundup.report.formats import percent, quantity
 
 
 def print_plans(result: dict[str, Any]) -> None:
-    """Print what `scaling.cluster.summarize` returns to standard output."""
+    """Print what `scaling.cluster_plan.summarize` returns to standard output."""
     console = Console(highlight=False)
     best = result["plans"][0]
     console.print(

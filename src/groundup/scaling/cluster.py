@@ -24,26 +24,20 @@ Rings are as fast as a GPU's slowest link in them. Checked against published mea
 docs/benchmarks/cluster.md.
 """
 
-import itertools
 import math
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from groundup.core.errors import InputError
 from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder, training_flops
 from groundup.models.flops import matrix_parameters
-from groundup.models.llama import llama
 from groundup.scaling.accelerators import Accelerator
 
 Recomputed = Literal["nothing", "half", "blocks"]
 
 _BFLOAT16, _FLOAT32 = 2, 4
-_DAY = 86_400
 _ADAM_STEP = 28  # bytes read and written for a weight
-_SHORTEST_PIECE = 4096  # tokens of a sequence that a GPU has in context parallel
-_USABLE = 0.92  # of a GPU's memory: the rest is the driver's, the libraries' and fragments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +156,7 @@ def estimate(
         work["shard"] /= c.micro_batches
     stage = sum(work.values())
     idle = stage * (c.pipeline - 1) / (c.interleaved * c.micro_batches)
-    weights = _size(model) / (c.tensor * c.pipeline)
+    weights = size_of(model) / (c.tensor * c.pipeline)
     optimizer = weights / c.shard * _ADAM_STEP / gpu.bandwidth
     seconds = Seconds(**work, optimizer=optimizer, pipeline=idle)
     sequences = c.rows * c.micro_batches * c.shard * c.replicas
@@ -279,7 +273,7 @@ def _memory(model: Decoder, tokens: int, c: Composition) -> Bytes:
     D, own = model.width, c.rows * tokens / c.context / c.tensor
     mlp = model.mlp_of(0)
     assert isinstance(mlp, GLU)
-    everything = _size(model) / (c.tensor * c.pipeline)
+    everything = size_of(model) / (c.tensor * c.pipeline)
     share = everything / (c.shard * c.context)
     depth = math.ceil(model.depth / c.pipeline)
     block = (matrix_parameters(model) - D * model.vocab_size) / model.depth / c.tensor
@@ -301,117 +295,6 @@ def _memory(model: Decoder, tokens: int, c: Composition) -> Bytes:
     )
 
 
-def compositions(
-    model: Decoder, tokens: int, gpus: int, accelerator: Accelerator, sequences: int
-) -> Iterator[Composition]:
-    """The ways to lay a step of so many sequences over the GPUs, in powers of two. Tensor parallel
-    within a machine; context parallel down to pieces of a sequence that keep attention busy."""
-    for tensor, pipeline, context in itertools.product(
-        _powers(accelerator.per_machine), _powers(64), _powers(max(1, tokens // _SHORTEST_PIECE))
-    ):
-        shard, rest = divmod(gpus, tensor * pipeline * context)
-        if rest or not shard or sequences % shard:
-            continue
-        own = sequences // shard
-        for rows, recompute in itertools.product(_powers(16), ("nothing", "half", "blocks")):
-            micro_batches, rest = divmod(own, rows)
-            if rest or (pipeline > 1 and micro_batches < pipeline):
-                continue
-            for interleaved in (1, 2) if pipeline > 1 else (1,):
-                composition = Composition(
-                    shard=shard,
-                    tensor=tensor,
-                    pipeline=pipeline,
-                    context=context,
-                    interleaved=interleaved,
-                    micro_batches=micro_batches,
-                    rows=rows,
-                    recompute=recompute,
-                )
-                try:
-                    check(model, tokens, composition)
-                except InputError:
-                    continue
-                yield composition
-
-
-def plan_cluster(
-    model: Decoder,
-    tokens: int,
-    gpus: int,
-    accelerator: Accelerator,
-    *,
-    sequences: int,
-    eight_bits: bool = False,
-) -> list[Estimate]:
-    """All compositions that fit in memory, fastest first.
-
-    tokens: of a sequence. sequences: of a step. Raises `InputError` where none fits.
-    """
-    found = [
-        estimate(model, tokens, replace(c, eight_bits=eight_bits), accelerator)
-        for c in compositions(model, tokens, gpus, accelerator, sequences)
-    ]
-    fitting = [e for e in found if e.memory.total <= _USABLE * accelerator.memory]
-    if not fitting:
-        least = min((e.memory.total for e in found), default=math.inf)
-        raise InputError(
-            f"nothing fits: of {len(found)} ways to lay {sequences} sequences of {tokens} tokens "
-            f"over {gpus} GPUs the smallest takes {least / 1e9:.0f} GB of each, which has "
-            f"{accelerator.memory / 1e9:.0f}: give more GPUs, or another number of sequences."
-        )
-    return sorted(fitting, key=lambda e: e.seconds.total)
-
-
-def summarize(
-    model: Decoder, plans: list[Estimate], accelerator: Accelerator, tokens: float | None
-) -> dict[str, Any]:
-    """As JSON. tokens: of the whole training, where its days are asked for."""
-    return {
-        "weights": _size(model),
-        "layers": model.depth,
-        "width": model.width,
-        "gpu": asdict(accelerator),
-        "plans": [
-            {
-                **asdict(plan),
-                "gpus": plan.composition.gpus,
-                "step_seconds": plan.seconds.total,
-                "memory_bytes": plan.memory.total,
-                "tokens_per_second_per_gpu": plan.tokens_per_second,
-                "days": tokens and tokens / plan.tokens * plan.seconds.total / _DAY,
-            }
-            for plan in plans
-        ],
-    }
-
-
-def llama_of(parameters: float) -> Decoder:
-    """A decoder with about so many weights, at least 5e8, and nearly the proportions of Llama 3:
-    of the widths with a depth that gives that many, the one that is nearest to 115 times it."""
-    found = []
-    for width in range(512, 65_537, 256):
-        heads = width // 128
-        model = llama(
-            vocab_size=128_256,
-            context=8192,
-            width=width,
-            depth=1,
-            heads=heads,
-            kv_heads=math.gcd(heads, 8),
-            hidden=round(3.5 * width / 256) * 256,
-        )
-        outside = 2 * width * model.vocab_size
-        depth = round((parameters - outside) / (_size(model) - outside))
-        if depth >= 2:
-            found.append((abs(math.log(width / depth / 115)), replace(model, depth=depth)))
-    return min(found, key=lambda pair: pair[0])[1]
-
-
-def _size(model: Decoder) -> int:
+def size_of(model: Decoder) -> int:
     """Weights of matrices, the embedding's among them; the rest is nothing beside them."""
     return matrix_parameters(model) + (0 if model.tied else model.width * model.vocab_size)
-
-
-def _powers(most: int) -> Iterator[int]:
-    return (2**i for i in range(most.bit_length()) if 2**i <= most)

@@ -28,6 +28,7 @@ from groundup.infer.grammar.expression import (
 from groundup.infer.grammar.formats import format_of
 from groundup.infer.grammar.numbers import INTEGER, NUMBER, Bound, integers, numbers
 from groundup.infer.grammar.regex import parse_regex
+from groundup.infer.grammar.values import TYPES, disjoint, is_of, same
 
 Schema = Mapping[str, Any] | bool
 
@@ -49,7 +50,6 @@ _OF_TYPE = {
     "string": {"minLength", "maxLength", "pattern", "format"},
     "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"},
 }
-_TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
 _RULES = {
     "type",
     "enum",
@@ -62,6 +62,7 @@ _RULES = {
 }
 _DEEPEST = 64
 _MOST = 1 << 14  # parts of a schema, and what is counted in it
+_MOST_NAMED = 1 << 13  # bytes of names from which those of other properties must differ
 _LARGEST, _FINEST = 1e15, 12  # of bounds: the size, and the digits behind the point
 
 
@@ -91,7 +92,7 @@ class _Reader:
         self._whole = schema
         self._rules: dict[str, Expression] = dict(text.RULES)
         self._called: list[str] = []  # references whose rules are still to be read
-        self._parts = 0
+        self._parts = self._named = 0
 
     def grammar(self) -> Grammar:
         root = self._any(self._whole, "#", 0)
@@ -119,7 +120,7 @@ class _Reader:
         if not isinstance(schema, dict):
             raise InputError(f"{at} is no schema: give an object, or true or false.")
         for keyword in sorted(_REFUSED.keys() & schema.keys()):
-            if not any(_same(schema[keyword], nothing) for nothing in _REFUSED[keyword]):
+            if not any(same(schema[keyword], nothing) for nothing in _REFUSED[keyword]):
                 raise InputError(f"{at}/{keyword} cannot be kept to: leave it out.")
         rules = _RULES & schema.keys()
         if "$ref" in rules:
@@ -149,11 +150,9 @@ class _Reader:
             return meant or ["object", "array", "string", "number", "boolean", "null"]
         types = given if isinstance(given, list) else [given]
         for name in types:
-            if name not in _TYPES:
+            if name not in TYPES:
                 shown = str(name)[:40]
-                raise InputError(
-                    f"{at}/type: {shown!r} is no type: use one of {', '.join(_TYPES)}."
-                )
+                raise InputError(f"{at}/type: {shown!r} is no type: use one of {', '.join(TYPES)}.")
         return list(dict.fromkeys(types))
 
     def _of_type(self, name: str, schema: Mapping[str, Any], at: str, depth: int) -> Expression:
@@ -201,7 +200,7 @@ class _Reader:
 
     def _constants(self, values: list[Any], schema: Mapping[str, Any], at: str) -> Expression:
         types = self._types(schema, at) if "type" in schema else None
-        kept = [v for v in values if types is None or any(_is(v, name) for name in types)]
+        kept = [v for v in values if types is None or any(is_of(v, name) for name in types)]
         return text.constants(kept)
 
     def _several(self, keyword: str, schema: Mapping[str, Any], at: str, depth: int) -> Expression:
@@ -222,7 +221,7 @@ class _Reader:
         """`oneOf` is `anyOf` where no value fits two of the schemas."""
         resolved = [self._resolved(one, at) for one in schemas]
         for i, one in enumerate(resolved):
-            if not all(_disjoint(one, other) for other in resolved[:i]):
+            if not all(disjoint(one, other) for other in resolved[:i]):
                 raise InputError(
                     f"{at}/oneOf: a value may fit two of the schemas: give them different types, "
                     "or a required property with different constants; or write anyOf."
@@ -243,7 +242,7 @@ class _Reader:
             return {"type": types} if schema else False
         if not isinstance(schema, dict):
             return schema  # which is said where it is read
-        own = self._types(schema, at) if "type" in schema else list(_TYPES)
+        own = self._types(schema, at) if "type" in schema else list(TYPES)
         both = {name for name in own if name in types}
         if ("number" in own and "integer" in types) or ("integer" in own and "number" in types):
             both.add("integer")
@@ -295,6 +294,9 @@ class _Reader:
         required = _list(schema.get("required", []), f"{at}/required")
         if not isinstance(properties, dict):
             raise InputError(f"{at}/properties is no object.")
+        for name in required:
+            if not isinstance(name, str):
+                raise InputError(f"{at}/required: {name!r} is no name of a property.")
         others = schema.get("additionalProperties", not properties)
         members = {
             name: self._any(one, f"{at}/properties/{name[:40]}", depth + 1)
@@ -305,13 +307,21 @@ class _Reader:
             allowed = schema.get("additionalProperties", True)
             other = self._any(allowed, f"{at}/additionalProperties", depth + 1)
         for name in required:
-            if not isinstance(name, str):
-                raise InputError(f"{at}/required: {name!r} is no name of a property.")
             members.setdefault(name, other)
         more = NEVER
         if others is not False:
-            more = concat(text.other_string([*members]), text.SPACE_COLON, other)
+            more = concat(self._other_name([*members], at), text.SPACE_COLON, other)
         return self._members(members, set(required), more)
+
+    def _other_name(self, names: list[str], at: str) -> Expression:
+        """Of a property that is none of these. Each character of theirs is a choice."""
+        self._named += sum(len(name.encode("utf-8", "surrogatepass")) for name in names)
+        if self._named > _MOST_NAMED:
+            raise InputError(
+                f"{at}: names of properties have more than {_MOST_NAMED:,} bytes where others are "
+                "allowed: set additionalProperties to false."
+            )
+        return text.other_string(names)
 
     def _members(
         self, members: Mapping[str, Expression], required: set[str], more: Expression
@@ -337,7 +347,7 @@ def _bounds(schema: Mapping[str, Any], at: str) -> tuple[Bound | None, Bound | N
     found: dict[str, Decimal] = {}
     for name in _OF_TYPE["number"] & schema.keys():
         value = schema[name]
-        if not _is(value, "number") or not abs(value) <= _LARGEST:
+        if not is_of(value, "number") or not abs(value) <= _LARGEST:
             raise InputError(f"{at}/{name} is no number between -10^15 and 10^15.")
         found[name] = Decimal(str(value))
         if found[name] != round(found[name], _FINEST):
@@ -353,7 +363,7 @@ def _count(schema: Mapping[str, Any], name: str, at: str) -> int | None:
     value = schema.get(name)
     if value is None:
         return None
-    if not _is(value, "integer") or not 0 <= value <= _MOST:
+    if not is_of(value, "integer") or not 0 <= value <= _MOST:
         raise InputError(f"{at}/{name} is no whole number between 0 and {_MOST:,}.")
     return int(value)
 
@@ -362,64 +372,3 @@ def _list(value: Any, at: str) -> list[Any]:
     if not isinstance(value, list):
         raise InputError(f"{at} is no list.")
     return value
-
-
-def _is(value: Any, name: str) -> bool:
-    """Whether a value is of a type."""
-    match name:
-        case "object":
-            return isinstance(value, dict)
-        case "array":
-            return isinstance(value, list)
-        case "string":
-            return isinstance(value, str)
-        case "boolean":
-            return isinstance(value, bool)
-        case "null":
-            return value is None
-        case "integer":
-            return _is(value, "number") and value % 1 == 0  # of infinity that is no number
-        case _:
-            return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _disjoint(one: Any, other: Any) -> bool:
-    """Whether it is plain that no value fits both."""
-    if not (isinstance(one, dict) and isinstance(other, dict)):
-        return one is False or other is False
-    values, more = _values(one), _values(other)
-    if values is not None and more is not None:
-        return not any(_same(a, b) for a in values for b in more)
-    types, others = _type_set(one), _type_set(other)
-    if types and others and not types & others:
-        return True
-    lists = [schema.get("required", []) for schema in (one, other)]
-    properties, rest = one.get("properties", {}), other.get("properties", {})
-    if not all(isinstance(part, list) for part in lists):
-        return False
-    if not (isinstance(properties, dict) and isinstance(rest, dict)):
-        return False
-    both = {name for name in lists[0] if isinstance(name, str) and name in lists[1]}
-    return (types, others) == ({"object"}, {"object"}) and any(
-        _disjoint(properties[name], rest[name]) for name in both & properties.keys() & rest.keys()
-    )
-
-
-def _values(schema: Mapping[str, Any]) -> list[Any] | None:
-    if "const" in schema:
-        return [schema["const"]]
-    return schema["enum"] if isinstance(schema.get("enum"), list) else None
-
-
-def _same(one: Any, other: Any) -> bool:
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
-
-
-def _type_set(schema: Mapping[str, Any]) -> set[str]:
-    """Types that a value may have; every whole number is a number."""
-    given = schema.get("type")
-    if given is None:
-        values = _values(schema)
-        return {next(n for n in _TYPES if _is(v, n) and n != "integer") for v in values or []}
-    types = given if isinstance(given, list) else [given]
-    return {"number" if name == "integer" else str(name) for name in types}

@@ -6,6 +6,7 @@ calls it: for other formats and devices, for small tensors, and for the compiler
 Arithmetic is in float32; sums are taken in an order that the number of threads does not change.
 """
 
+from groundup.kernels.cpu.block import Branch, FewTokensBlock
 from groundup.kernels.cpu.call import HAS_LOOPS, takes, watched, without_core
 from groundup.kernels.cpu.cross_entropy import cross_entropies
 from groundup.kernels.cpu.dropout import dropout
@@ -15,14 +16,19 @@ from groundup.kernels.cpu.product import FewRows, quantized
 from groundup.kernels.cpu.reach import Reach
 from groundup.kernels.cpu.rms_norm import NormOfRows, rms_norm
 from groundup.kernels.cpu.softmax import softmax
-from groundup.kernels.cpu.take_in import silu_gate_of_rows, take_in
+from groundup.kernels.cpu.take_in import Kept, Places, TokenHeads, silu_gate_of_rows
 
 __all__ = [
     "HAS_LOOPS",
     "WIDEST",
+    "Branch",
     "FewRows",
+    "FewTokensBlock",
+    "Kept",
     "NormOfRows",
+    "Places",
     "Reach",
+    "TokenHeads",
     "cross_entropies",
     "dropout",
     "quantized",
@@ -31,7 +37,6 @@ __all__ = [
     "silu_gate_of_rows",
     "softmax",
     "split_heads",
-    "take_in",
     "takes",
     "watched",
     "without_core",

@@ -15,7 +15,7 @@ from groundup.core.native import core
 # Numbers of the smallest tensor for which a call, some 20 µs with its gradient's, pays; without a
 # gradient it always does.
 _LEAST = 1 << 13
-_FORMATS = (torch.float32, torch.bfloat16)
+FORMATS = (torch.float32, torch.bfloat16)
 # Whether there are loops for this processor; where none are, the formulas serve.
 HAS_LOOPS = core is not None and bool(core.loop_kinds())
 _used: ContextVar[bool] = ContextVar("used", default=True)
@@ -36,7 +36,7 @@ def takes(*tensors: Tensor) -> bool:
     return (
         HAS_LOOPS
         and first.device.type in ("cpu", "meta")
-        and first.dtype in _FORMATS
+        and first.dtype in FORMATS
         and (first.numel() >= _LEAST or not torch.is_grad_enabled())
         and all(tensor.dtype == first.dtype for tensor in tensors)
         and _used.get()
@@ -70,7 +70,7 @@ def call(function: Callable[..., None], like: Tensor, *arguments: Tensor | float
     Tensors are given by their addresses, None as zero; they must be dense. Nothing is done for
     tensors without numbers.
     """
-    if like.dtype not in _FORMATS:
+    if like.dtype not in FORMATS:
         raise TypeError(f"the compiled core takes float32 and bfloat16, not {like.dtype}")
     if like.is_meta or isinstance(like, FakeTensor):
         return
@@ -85,6 +85,14 @@ def call(function: Callable[..., None], like: Tensor, *arguments: Tensor | float
         else:
             addresses.append(0 if argument is None else argument)
     function(torch.get_num_threads(), like.dtype == torch.bfloat16, *addresses)
+
+
+def address(tensor: Tensor | None) -> int:
+    """Where a dense tensor's numbers stand, zero for none; they must stay while it is used."""
+    if tensor is None:
+        return 0
+    need(tensor.is_contiguous(), "the compiled core takes dense tensors")
+    return tensor.data_ptr()
 
 
 def need(fits: bool, what: str) -> None:

@@ -9,9 +9,7 @@ import torch
 from torch import Tensor
 
 from groundup.core.native import core
-from groundup.kernels.cpu.call import need
-
-_FORMATS = (torch.float32, torch.bfloat16)
+from groundup.kernels.cpu.call import FORMATS, address, need
 
 
 class FewRows:
@@ -22,39 +20,30 @@ class FewRows:
         """weight: [outputs, inner] in the format of x, or int8 with scales, float32 [outputs];
         bias: float32 [outputs]."""
         outputs, inner = weight.shape
-        wanted = _FORMATS if scales is None else (torch.int8,)
+        wanted = FORMATS if scales is None else (torch.int8,)
         need(weight.dtype in wanted, f"weights are {wanted}, not {weight.dtype}")
         need(weight.is_contiguous(), "weights are dense")
         for vector in (bias, scales):
             fits = vector is None or (vector.dtype == torch.float32 and vector.shape == (outputs,))
             need(fits, f"biases and scales are float32, {outputs} of them")
+        assert core is not None
         self._held = weight, bias, scales  # their addresses are given away
-        self._format = None if scales is not None else weight.dtype
-        self._weight = weight.data_ptr()
-        self._scales, self._bias = (0 if t is None else t.data_ptr() for t in (scales, bias))
-        self._sizes = inner, outputs
+        self.format = None if scales is not None else weight.dtype  # of x; None for any
+        self.inner, self.outputs = inner, outputs
+        weights, of_outputs, added = map(address, (weight, scales, bias))
+        self.matrix = core.Matrix(weights, of_outputs, added, inner, outputs)
 
     def __call__(self, x: Tensor) -> Tensor:
         """x: [..., inner] → [..., outputs] in the format of x. There is no gradient."""
         assert core is not None
-        inner, outputs = self._sizes
-        need(x.shape[-1] == inner, f"rows of {inner} are needed, not of {x.shape[-1]}")
-        need(x.dtype == self._format or self._format is None, "formats differ")
-        need(x.dtype in _FORMATS, "formats differ")
+        need(x.shape[-1] == self.inner, f"rows of {self.inner} are needed, not of {x.shape[-1]}")
+        need(x.dtype == self.format or self.format is None, "formats differ")
+        need(x.dtype in FORMATS, "formats differ")
         x = x.contiguous()
-        y = x.new_empty(*x.shape[:-1], outputs)
-        core.product(
-            torch.get_num_threads(),
-            x.dtype == torch.bfloat16,
-            x.data_ptr(),
-            self._weight,
-            self._scales,
-            self._bias,
-            y.data_ptr(),
-            x.numel() // inner,
-            inner,
-            outputs,
-        )
+        y = x.new_empty(*x.shape[:-1], self.outputs)
+        rows = x.numel() // self.inner
+        narrow = x.dtype == torch.bfloat16
+        core.product(torch.get_num_threads(), narrow, self.matrix, x.data_ptr(), y.data_ptr(), rows)
         return y
 
 

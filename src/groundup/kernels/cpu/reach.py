@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from groundup.core.native import core
-from groundup.kernels.cpu.call import need
+from groundup.kernels.cpu.call import address, need
 
 PAGE = 16  # positions of a page
-_MOST_HEADS = 256
+MOST_HEADS = 256
 
 
 class Reach:
@@ -21,12 +21,14 @@ class Reach:
         """tables: int32 [N, columns], the page of positions 0 … 15, 16 … 31, …; a page's slots
         stand together. first, last: int64 [N]; a token sees the positions from the one up to the
         other, and one at the least."""
-        self._tokens, self._columns = tables.shape
-        shape = first.shape == last.shape == (self._tokens,)
+        assert core is not None
+        self.tokens, columns = tables.shape
+        shape = first.shape == last.shape == (self.tokens,)
         need(shape and tables.dtype == torch.int32, "tables are int32, one of each token")
         need(first.dtype == last.dtype == torch.int64, "positions are int64, one of each token")
         self._held = [t.contiguous() for t in (tables, first, last)]
-        self._addresses = tuple(tensor.data_ptr() for tensor in self._held)
+        table, begin, end = map(address, self._held)
+        self.pages = core.Pages(table, begin, end, columns)
 
     def __call__(
         self,
@@ -49,34 +51,25 @@ class Reach:
         rows, numbers, one = values.stride()
         need(keys.shape == (slots, heads, K) and H % heads == 0, "keys and values do not fit")
         need(queries.dtype == keys.dtype == values.dtype, "formats differ")
-        need(self._tokens == N and H <= _MOST_HEADS, "tokens or heads are too many")
+        need(self.tokens == N and H <= MOST_HEADS, "tokens or heads are too many")
         dense = keys.is_contiguous() and rows == heads * numbers
         need(dense and queries.stride(2) == one == 1, "a head's numbers stand together")
         if sinks is not None:
             sinks = sinks.float().contiguous()
+        softcap = softcap or 0.0
+        reading = core.Reading(H, heads, K, value_width, numbers, scale, softcap, address(sinks))
         y = queries.new_empty(N, H, value_width)
-        tables, first, last = self._addresses
         core.reach(
             torch.get_num_threads(),
             queries.dtype == torch.bfloat16,
-            queries.data_ptr(),
+            reading,
+            self.pages,
             keys.data_ptr(),
             values.data_ptr(),
-            tables,
-            first,
-            last,
-            0 if sinks is None else sinks.data_ptr(),
-            y.data_ptr(),
+            queries.data_ptr(),
             N,
             queries.stride(0),
             queries.stride(1),
-            H,
-            heads,
-            K,
-            value_width,
-            numbers,
-            self._columns,
-            scale,
-            softcap or 0.0,
+            y.data_ptr(),
         )
         return y
