@@ -91,20 +91,23 @@ template <i64 COUNT> struct Sums {
   }
 };
 
-// ROWS × OUTPUTS products. fresh: the weights come from memory, and those of the next block are asked for
-// meanwhile.
+// ROWS × OUTPUTS products. fresh: the weights come from memory, and what stands behind them is asked for
+// meanwhile: line by line in the order of memory, which knows few rows at a time, whatever the order in which
+// the block reads.
 template <i64 OUTPUTS, i64 ROWS, typename W, typename T>
 INLINE Sums<ROWS * OUTPUTS> block(const W *w, const T *x, i64 inner, bool fresh) {
   using S = Step<W, T>;
+  constexpr i64 AHEAD = 12 << 10, LINE = 64; // bytes
   Floats total[ROWS * OUTPUTS] = {};
-  const auto add = [&](auto take_at, auto ahead) INLINE_HERE {
+  const char *next = reinterpret_cast<const char *>(w) + AHEAD;
+  const auto add = [&](auto take_at, bool ask) INLINE_HERE {
     typename S::Numbers numbers[ROWS];
 #pragma GCC unroll 8
     for (i64 row = 0; row < ROWS; row++) numbers[row] = take_at(x + row * inner);
 #pragma GCC unroll 8
     for (i64 output = 0; output < OUTPUTS; output++) {
       const auto weights = take_at(w + output * inner);
-      ahead(w + (OUTPUTS + output) * inner);
+      if (ask) __builtin_prefetch(next + output * LINE, 0, 3);
 #pragma GCC unroll 8
       for (i64 row = 0; row < ROWS; row++) {
         Floats &so_far = total[row * OUTPUTS + output];
@@ -113,13 +116,13 @@ INLINE Sums<ROWS * OUTPUTS> block(const W *w, const T *x, i64 inner, bool fresh)
     }
   };
   i64 i = 0;
-  for (; i + S::COUNT <= inner; i += S::COUNT)
-    add([&](const auto *from) INLINE_HERE { return S::take(from + i); },
-        [&](const W *from) INLINE_HERE {
-          if (fresh) __builtin_prefetch(from + i, 0, 2);
-        });
+  for (; i + S::COUNT <= inner; i += S::COUNT) {
+    const bool ask = fresh && i * i64(sizeof(W)) % LINE == 0;
+    add([&](const auto *from) INLINE_HERE { return S::take(from + i); }, ask);
+    if (ask) next += OUTPUTS * LINE;
+  }
   if (i < inner)
-    add([&](const auto *from) INLINE_HERE { return take_some<S>(from + i, inner - i); }, [](const W *) {});
+    add([&](const auto *from) INLINE_HERE { return take_some<S>(from + i, inner - i); }, false);
   return Sums<ROWS * OUTPUTS>(total);
 }
 

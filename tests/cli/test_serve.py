@@ -1,5 +1,6 @@
 """`groundup serve` and `generate` as people start them."""
 
+import asyncio
 import json
 import re
 import signal
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 from click.testing import CliRunner
 
 from groundup.align.chat import SPECIAL_TOKENS
 from groundup.checkpoint import save_model
 from groundup.cli import cli
+from groundup.cli import serve as command_of
 from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder
 from groundup.tokenizers import save_tokenizer, train_bpe
@@ -109,6 +112,23 @@ def test_a_model_that_is_not_there_is_one_sentence(run: Path, model: str, senten
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(0.0, 0), (0.2, 1)])
+def test_texts_are_ended_before_connections_are_closed(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, left: int
+) -> None:
+    """If they have not come to their ends by then."""
+    server, told = uvicorn.Server(uvicorn.Config("none")), []
+
+    async def closing(_: object) -> None:
+        await asyncio.sleep(seconds)
+
+    monkeypatch.setattr(server, "shutdown", closing)
+    monkeypatch.setattr(command_of, "_ENDED", 0.05)
+    command_of._end_in_time(server, lambda: told.append(1))
+    asyncio.run(server.shutdown())
+    assert len(told) == left
 
 
 def test_an_answer_of_a_form(run: Path, tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import torch
 from groundup.core.device import Device
 from groundup.core.errors import InputError
 from groundup.infer import Engine, Sampling
+from groundup.infer.batch import HOW as HOW_FILE
 from groundup.infer.batch import PARTIAL, Record, answer_file
+from groundup.infer.grammar import Grammars
 from groundup.layers import GLU, GroupedQuery
 from groundup.models import Decoder
 from groundup.tokenizers import BPE
@@ -40,6 +42,14 @@ def prompts(tmp_path: Path) -> Path:
     records = [{"prompt": "abé"[: 1 + i % 3] * (1 + i % 4), "id": i} for i in range(14)]
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     return path
+
+
+def begun(out: Path, written: bytes) -> Path:
+    """What a run that was killed has left of a file."""
+    partial = out.with_name(out.name + PARTIAL)
+    partial.write_bytes(written)
+    partial.with_name(partial.name + HOW_FILE).write_text(json.dumps(HOW))
+    return partial
 
 
 def test_answers_stand_in_the_order_of_the_prompts(
@@ -73,8 +83,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bytes(
     """After any number of bytes, half a line included."""
     answer_file(engine, TOKENIZER, prompts, tmp_path / "whole", encode, SAMPLING, how=HOW)
     whole = (tmp_path / "whole").read_bytes()
-    partial = tmp_path / f"cut{PARTIAL}"
-    partial.write_bytes(whole[:kept])
+    partial = begun(tmp_path / "cut", whole[:kept])
     done = answer_file(engine, TOKENIZER, prompts, tmp_path / "cut", encode, SAMPLING, how=HOW)
     assert done.resumed == whole[:kept].count(b"\n")
     assert (tmp_path / "cut").read_bytes() == whole
@@ -98,7 +107,8 @@ def test_a_stop_string_ends_an_answer(engine: Engine, prompts: Path, tmp_path: P
         (b"{", "line 15: Expecting"),
         (b"[1]", "line 15: it is no JSON object"),
         (b'{"prompt": ""}', "a prompt is empty"),
-        (b'{"prompt": "' + b"a" * 32 + b'"}', "has 32 tokens"),
+        (b'{"prompt": "' + b"a" * 32 + b'"}', "line 15: a prompt has 32 tokens"),
+        (b'{"prompt": "a", "error": 1}', "line 15: 'error' is what the answer is called"),
         (b"\xff", "line 15"),
     ],
 )
@@ -115,13 +125,45 @@ def test_other_prompts_and_files_that_exist_are_refused(
     engine: Engine, prompts: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    out.with_name(f"out{PARTIAL}").write_text('{"prompt": "zz", "id": 0, "completion": "x"}\n')
+    begun(out, b'{"prompt": "zz", "id": 0, "completion": "x"}\n')
     with pytest.raises(InputError, match=r"begun with other prompts \(line 1 differs\)"):
         answer_file(engine, TOKENIZER, prompts, out, encode, SAMPLING, how=HOW)
     out.write_text("precious")
     with pytest.raises(InputError, match="exists already"):
         answer_file(engine, TOKENIZER, prompts, out, encode, SAMPLING, how=HOW)
     assert out.read_text() == "precious"
+
+
+def test_what_does_not_say_how_it_was_begun_is_refused(
+    engine: Engine, prompts: Path, tmp_path: Path
+) -> None:
+    """Unless there is nothing in it."""
+    out = tmp_path / "out"
+    partial = begun(out, b'{"prompt": "a", "id": 0, "completion": "x"}\n')
+    partial.with_name(partial.name + HOW_FILE).unlink()
+    with pytest.raises(InputError, match="out.partial.how is gone"):
+        answer_file(engine, TOKENIZER, prompts, out, encode, SAMPLING, how=HOW)
+    partial.write_bytes(b"")
+    assert answer_file(engine, TOKENIZER, prompts, out, encode, SAMPLING, how=HOW).resumed == 0
+
+
+def test_a_form_that_turns_out_too_large_fails_its_own_answers(
+    engine: Engine, prompts: Path, tmp_path: Path
+) -> None:
+    """Those that begin with an x; and the file comes to an end."""
+    form = Grammars(TOKENIZER, 257, [256]).regex("y|x(a?b?){600}c")
+    sampling = replace(SAMPLING, grammar=form)
+    out = tmp_path / "out"
+    done = answer_file(engine, TOKENIZER, prompts, out, encode, sampling, how=HOW)
+    answers = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(answers) == done.prompts == 14
+    for answer in answers:
+        if answer["completion"] == "y":
+            assert answer["finish"] == "stop"
+        else:
+            assert answer["finish"] == "failed"
+            assert "make it simpler" in answer["error"]
+    assert {answer["finish"] for answer in answers} == {"stop", "failed"}
 
 
 def test_another_model_or_other_options_do_not_go_on(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 import uvicorn
+from fastapi import FastAPI
 
 from groundup.align.chat import CHAT_TEMPLATE, END_OF_TEXT, SPECIAL_TOKENS
 from groundup.core.device import Device
@@ -45,7 +46,13 @@ def small(context: int = 96, seed: int = 5) -> Served:
 def serving(served: Served | Sequence[Served], **options: Any) -> Iterator[str]:
     """The server's address."""
     models = [served] if isinstance(served, Served) else served
-    app = create_app(models, FLOAT32, **options)
+    with running(create_app(models, FLOAT32, **options)) as address:
+        yield address
+
+
+@contextmanager
+def running(app: FastAPI) -> Iterator[str]:
+    """The address of an app's server."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="on"))
     thread = threading.Thread(target=server.run)
     thread.start()

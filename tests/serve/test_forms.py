@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -9,6 +10,9 @@ import openai
 import pytest
 from pydantic import BaseModel
 from tests.serve.conftest import serving, small
+
+from groundup.serve import Served
+from groundup.tokenizers import BPE
 
 ASKED = {"model": "small", "seed": 1, "messages": [{"role": "user", "content": "a"}]}
 SCHEMA = {
@@ -97,6 +101,8 @@ for _ in range(300):
         (form({"$ref": "#/nowhere"}), "there is no #/nowhere"),
         (form({"type": "string", "pattern": "(?=a)"}), "look around"),
         (form({"const": "\ud800"}), ""),
+        (form({"$ref": "#/\ud800"}), "there is no #/\\ud800"),
+        (form({"type": "object", "required": [["a"]]}), "is no name of a property"),
         (form([]), "response_format"),
         (form(DEEP), "too large or too deep"),
         (form({"enum": ["x" * 100_000]}), "more than 65,536 characters"),
@@ -134,3 +140,15 @@ def test_a_form_that_turns_out_too_large_ends_its_own_answer(address: str) -> No
     assert told[-1] == "data: [DONE]"
     assert httpx.get(f"{address}/health").json() == {"status": "ok"}
     assert httpx.post(f"{address}/v1/chat/completions", json=ASKED).status_code == 200
+
+
+def test_what_no_token_spells_is_refused_before_a_stream_begins() -> None:
+    """The model has the half of all bytes that is ASCII."""
+    model = replace(small().model.config, vocab_size=128).build(0)
+    tokenizer = BPE.learned([], "gpt2")
+    with serving(Served("small", model, tokenizer, [0], [], None)) as address:
+        pattern = {"type": "regex", "pattern": "é"}
+        body = {"model": "small", "prompt": "a", "stream": True, "response_format": pattern}
+        answer = httpx.post(f"{address}/v1/completions", json=body)
+        assert answer.status_code == 400
+        assert "no token for what must come next" in answer.json()["error"]["message"]

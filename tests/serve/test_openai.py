@@ -142,9 +142,32 @@ def test_logprobs_are_told(client: openai.OpenAI, engine: Engine, served: Served
         assert [t.logprob for t in one.top_logprobs] == pytest.approx(
             [p for _, p in chosen.likeliest], abs=1e-4
         )
-    old = client.completions.create(model="small", prompt="a", logprobs=2, **GREEDY)
-    assert old.choices[0].logprobs is not None
-    assert len(old.choices[0].logprobs.token_logprobs or []) == 12
+
+
+def test_logprobs_of_a_completion_are_told(client: openai.OpenAI) -> None:
+    asked = {"model": "small", "prompt": "a", "logprobs": 2, **GREEDY}
+    whole = client.completions.create(**asked).choices[0]
+    assert whole.logprobs is not None
+    assert len(whole.logprobs.token_logprobs or []) == 12
+    offsets = whole.logprobs.text_offset
+    assert offsets is not None
+    assert (offsets[0], len(offsets)) == (0, 12)
+    told = zip(whole.logprobs.tokens or [], offsets, strict=True)
+    assert all(whole.text[at] == token for token, at in told if token.isascii() and len(token) == 1)
+    pieces = [
+        chunk.choices[0].logprobs for chunk in client.completions.create(**asked, stream=True)
+    ]
+    assert [at for one in pieces if one for at in one.text_offset or []] == offsets
+
+
+def test_tokens_that_are_no_text_are_told_by_their_bytes(client: openai.OpenAI) -> None:
+    done = client.completions.create(
+        model="small", prompt="a", logprobs=20, max_tokens=3, logit_bias={"195": 100}
+    )
+    logprobs = done.choices[0].logprobs
+    assert logprobs is not None
+    assert logprobs.tokens == ["bytes:\\xc3"] * 3
+    assert [len(one) for one in logprobs.top_logprobs or []] == [20] * 3
 
 
 def test_a_bias_decides(client: openai.OpenAI) -> None:
@@ -186,6 +209,73 @@ def test_what_cannot_be_is_one_sentence(
     assert sentence in error["message"]
     assert error["type"] == "invalid_request_error"
     assert client.completions.create(model="small", prompt="a", max_tokens=1)  # it lives on
+
+
+@pytest.mark.parametrize(
+    ("wrong", "param", "sentence"),
+    [
+        ({"prompt": [5, "a"]}, "prompt", "prompt[1]: Input should be a valid integer"),
+        ({"prompt": [[5], [5, "a"]]}, "prompt", "prompt[1][1]: Input should be a valid integer"),
+        ({"stop": ["a"] * 17}, "stop", "stop: at most 16"),
+        ({"suffix": "b"}, "suffix", "suffix: models here"),
+        ({"extra_body": {"guided_regex": "a"}}, "guided_regex", "guided_regex: there is no such"),
+        ({"extra_body": {"prompt": None}}, "prompt", "prompt: Field required"),
+        (
+            {"extra_body": {"response_format": {"type": "json_schema"}}},
+            "response_format",
+            "response_format.json_schema: Field required",
+        ),
+    ],
+    ids=str,
+)
+def test_the_field_that_is_wrong_is_named(
+    client: openai.OpenAI, wrong: dict[str, object], param: str, sentence: str
+) -> None:
+    asked = {"model": "small", "prompt": "a", **wrong}
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.completions.create(**asked)
+    assert caught.value.param == param
+    assert isinstance(caught.value.body, dict)
+    assert caught.value.body["message"].startswith(sentence)
+
+
+def test_a_message_that_is_wrong_is_named(client: openai.OpenAI) -> None:
+    messages = [{"role": "user", "content": "a"}, {"content": "b"}]
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(model="small", messages=messages)
+    assert caught.value.param == "messages"
+    assert "messages[1].role: Field required" in str(caught.value)
+
+
+def test_fields_that_change_nothing_are_passed_over(client: openai.OpenAI) -> None:
+    done = client.chat.completions.create(
+        model="small",
+        messages=[{"role": "user", "content": "a", "name": "me"}],
+        max_tokens=1,
+        user="me",
+        store=True,
+        metadata={"a": "b"},
+        service_tier="auto",
+        parallel_tool_calls=True,
+        safety_identifier="me",
+        prompt_cache_key="mine",
+        tool_choice="none",
+        modalities=["text"],
+    )
+    assert done.usage is not None
+    assert client.completions.create(
+        model="small", prompt="a", user="me", extra_body={"max_completion_tokens": 2}
+    )
+
+
+def test_a_prompt_that_is_too_long_has_a_code(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.completions.create(model="small", prompt="a" * 96)
+    assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "prompt")
+    messages = [{"role": "user", "content": "a" * 96}]
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(model="small", messages=messages)
+    assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "messages")
 
 
 def test_another_model_is_not_found(client: openai.OpenAI) -> None:

@@ -1,294 +1,20 @@
-"""The pages in a real browser: what people click, and what they see."""
+"""The pages in a real browser, but for the chat; and what the server does for all of them."""
 
 import base64
 import json
-import os
-import shutil
-from collections.abc import Iterator
+import re
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from tests.serve.conftest import serving, small
+from tests.serve.pages import browser, browsing, page, runs, two
 
-from groundup.serve import Limits, Offer, Served
+from groundup.serve import Limits
 from groundup.serve.runs import read_curve
-from groundup.tokenizers import Bytes
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-# A browser is no package of Python: who has none tests the rest.
-browsing = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not on the PATH")
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs")
-    for name, start in {"first/pretrain": 5.0, "first/sft": 2.0, "second/pretrain": 4.0}.items():
-        path = folder / name / "metrics.jsonl"
-        path.parent.mkdir(parents=True)
-        records = [
-            {
-                "step": i,
-                "loss": start / (1 + i / 40),
-                "lr": 0.01,
-                "tokens": 512 * i,
-                "seconds": i / 9,
-            }
-            for i in range(1, 200)
-        ]
-        records[100]["validation_loss"] = start / 3
-        path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def two(runs: Path) -> Iterator[str]:
-    """Two models, of which the second continues texts alone."""
-    first, second = small(), small(seed=6)
-    models = [
-        first,
-        Served("plain", second.model, second.tokenizer, second.begin, second.ends, None),
-    ]
-    offer = Offer(tokenizers={"bytes": Bytes()}, runs=runs)
-    with serving(models, offer=offer) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Any, two: str) -> Iterator[Any]:
-    """A page of a fresh profile. Whatever the browser complains of is a failure: scripts that fail,
-    and what the content security policy refuses."""
-    context = browser.new_context(base_url=two, viewport={"width": 1280, "height": 800})
-    page = context.new_page()
-    complaints: list[str] = []
-    refused = "the server responded with a status of 4"  # what the page itself tells of
-    page.on(
-        "console",
-        lambda said: (
-            said.type == "error" and refused not in said.text and complaints.append(said.text)
-        ),
-    )
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda asked: asked.url.startswith(two) or complaints.append(asked.url))
-    yield page
-    context.close()
-    assert complaints == []
-
-
-def settle(page: Any, **values: str) -> None:
-    for name, value in values.items():
-        page.locator(f"#option-{name}").fill(value)
-
-
-@browsing
-def test_a_conversation(page: Any) -> None:
-    page.goto("/")
-    settle(page, max_tokens="12", seed="3")
-    page.get_by_placeholder("Write a message").fill("Hello <b>there</b>")
-    page.get_by_role("button", name="Send").click()
-    note = page.locator(".message.assistant .note")
-    note.wait_for()
-    assert "token" in note.inner_text()
-    assert page.locator(".message.user .body").inner_text() == "Hello <b>there</b>"
-    answer = page.locator(".message.assistant .body")
-    first = answer.inner_text()
-    page.get_by_role("button", name="Regenerate").click()
-    note.wait_for()
-    assert answer.inner_text() == first  # the seed is the same
-    page.get_by_role("button", name="Edit").click()
-    page.get_by_label("The message, changed").fill("Good night")
-    page.get_by_role("button", name="Send again").click()
-    note.wait_for()
-    assert page.locator(".message").count() == 2
-    assert page.locator(".message.user .body").inner_text() == "Good night"
-    page.reload()  # kept in the browser
-    page.locator(".talks .open").first.click()
-    assert page.locator(".message.user .body").inner_text() == "Good night"
-    page.get_by_role("button", name="New conversation").click()
-    assert page.locator(".message").count() == 0
-    page.get_by_role("button", name="Delete: Good night").click()
-    assert page.locator(".talks li").count() == 0
-
-
-@browsing
-def test_the_page_says_what_the_api_says(page: Any, two: str) -> None:
-    """The same seed gives the same answer, and a second question is asked with the first."""
-    page.goto("/")
-    settle(page, max_tokens="10", seed="5", temperature="1", top_k="40")
-    said: list[dict[str, str]] = []
-    for question in ("one", "two"):
-        said.append({"role": "user", "content": question})
-        page.get_by_placeholder("Write a message").fill(question)
-        page.keyboard.press("Enter")
-        page.locator(".message.assistant .note").nth(len(said) // 2).wait_for()
-        asked = {"model": "small", "max_tokens": 10, "seed": 5, "temperature": 1, "top_k": 40}
-        done = httpx.post(f"{two}/v1/chat/completions", json={**asked, "messages": said}).json()
-        content = done["choices"][0]["message"]["content"]
-        kept = page.evaluate(
-            "JSON.parse(localStorage['groundup.talks'])[0].messages.at(-1).content"
-        )
-        assert kept == content
-        said.append({"role": "assistant", "content": content})
-
-
-@browsing
-def test_two_tabs_keep_what_both_said(page: Any) -> None:
-    page.goto("/")
-    other = page.context.new_page()
-    other.goto("/")
-    for tab, text in ((page, "from the first"), (other, "from the second"), (page, "once more")):
-        settle(tab, max_tokens="4")
-        tab.get_by_placeholder("Write a message").fill(text)
-        tab.keyboard.press("Enter")
-        tab.locator(".message.assistant .note").last.wait_for()
-    page.locator(".talks li").nth(1).wait_for()
-    titles = page.locator(".talks .open").all_inner_texts()
-    assert sorted(titles) == ["from the first", "from the second"]
-
-
-@browsing
-def test_an_answer_that_fails_takes_nothing_with_it(page: Any) -> None:
-    page.goto("/")
-    settle(page, max_tokens="6", seed="1")
-    for i, text in enumerate(("one", "two")):
-        page.get_by_placeholder("Write a message").fill(text)
-        page.keyboard.press("Enter")
-        page.locator(".message.assistant .note").nth(i).wait_for()
-    before = page.locator(".message .body").all_inner_texts()
-    refused = {"error": {"message": "512 requests are open already: try again later."}}
-    path = "**/v1/chat/completions"
-    page.route(path, lambda route: route.fulfill(status=429, json=refused))
-    page.get_by_role("button", name="Regenerate").first.click()
-    page.get_by_text("try again later").wait_for()
-    assert page.locator(".message .body").all_inner_texts() == before
-    page.unroute(path)
-    page.reload()
-    page.locator(".talks .open").first.click()
-    assert page.locator(".message .body").all_inner_texts() == before
-
-
-@browsing
-def test_settings_do_not_disturb_an_answer(page: Any) -> None:
-    """Neither does a message that is edited meanwhile lose what was typed."""
-    page.goto("/")
-    settle(page, max_tokens="40")
-    page.get_by_placeholder("Write a message").fill("Hello")
-    page.keyboard.press("Enter")
-    page.get_by_role("button", name="Edit").click()
-    page.get_by_label("The message, changed").fill("typed meanwhile")
-    settle(page, temperature="0.3")
-    page.locator(".message.assistant .note").wait_for()
-    assert page.get_by_label("The message, changed").input_value() == "typed meanwhile"
-    shown = page.locator(".message.assistant .body").evaluate("(box) => box.textContent.trim()")
-    assert shown != ""
-
-
-@browsing
-def test_an_answer_can_be_stopped(page: Any) -> None:
-    page.goto("/")
-    settle(page, max_tokens="60")
-    page.route("**/v1/chat/completions", lambda _: None)  # an answer that never comes
-    page.get_by_placeholder("Write a message").fill("Hello")
-    page.get_by_role("button", name="Send").click()
-    page.get_by_role("button", name="Stop").click()
-    page.get_by_text("stopped").wait_for()
-    assert page.get_by_role("button", name="Send").is_visible()
-
-
-@browsing
-def test_probabilities_are_shown_token_by_token(page: Any) -> None:
-    page.goto("/")
-    settle(page, max_tokens="8", seed="1")
-    page.get_by_label("Show how likely tokens were").check()
-    page.get_by_placeholder("Write a message").fill("Hello")
-    page.keyboard.press("Enter")
-    page.locator(".message.assistant .note").wait_for()
-    tokens = page.locator(".message.assistant .token")
-    assert tokens.count() >= 2
-    tokens.first.hover()
-    assert "Likeliest:" in page.locator("#status").inner_text()
-    tokens.first.focus()
-    page.keyboard.press("ArrowRight")
-    assert page.evaluate("document.activeElement.className") == "token"
-
-
-HOSTILE = """# A title with <script>alert(1)</script>
-
-<img src=x onerror=alert(2)> [a](javascript:alert(3)) [b](https://example.org/?q="x) ![c](http://e.org/p.png)
-[d](data:text/html,<script>alert(4)</script>) **bold *both* `co<d>e`** ~~gone~~ a_b_c
-
-1. one
-2. two
-   - deep
-
-| a | b |
-|---|---|
-| <i>1</i> | 2 |
-
-```html
-<script>alert(5)</script>
-```
-"""
-
-
-@browsing
-def test_what_a_model_writes_is_text(page: Any) -> None:
-    """Markdown becomes elements; HTML and links that run something do not."""
-    page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
-    page.goto("/")
-    shown = page.evaluate(
-        """async (text) => {
-          const { markdown } = await import("/static/markdown.js");
-          const box = document.createElement("div");
-          box.append(markdown(text));
-          document.querySelector("#messages").append(box);
-          const links = [...box.querySelectorAll("a")].map((a) => a.href);
-          const names = [...new Set([...box.querySelectorAll("*")].map((e) => e.tagName))].sort();
-          const code = box.querySelector("pre").textContent;
-          return { links, names, code, text: box.textContent };
-        }""",
-        HOSTILE,
-    )
-    assert shown["links"] == ["https://example.org/?q=%22x", "http://e.org/p.png"]
-    allowed = "A CODE DEL EM H2 LI OL P PRE SPAN STRONG TABLE TBODY TD TH THEAD TR UL"
-    assert shown["names"] == allowed.split()
-    assert "<img src=x onerror=alert(2)>" in shown["text"]
-    assert "a_b_c" in shown["text"]
-    assert shown["code"] == "<script>alert(5)</script>"
-
-
-@browsing
-def test_a_model_that_does_not_converse_continues(page: Any) -> None:
-    page.goto("/")
-    page.get_by_label("Model", exact=True).select_option("plain")
-    assert "continues your text" in page.locator(".welcome").inner_text()
-    settle(page, max_tokens="6")
-    page.get_by_placeholder("Write a message").fill("def ")
-    page.keyboard.press("Enter")
-    page.locator(".message.assistant .note").wait_for()
-
-
-@browsing
-def test_an_error_is_told_where_it_happens(page: Any) -> None:
-    page.goto("/")
-    page.get_by_placeholder("Write a message").fill("x" * 500)
-    with page.expect_response("**/v1/chat/completions"):
-        page.keyboard.press("Enter")
-    note = page.locator(".message.assistant .note")
-    note.wait_for()
-    assert "the model's context holds 96" in note.inner_text()
+__all__ = ["browser", "page", "runs", "two"]  # fixtures, which the tests below ask for
 
 
 @browsing
@@ -297,7 +23,7 @@ def test_tokens_as_they_are_typed(page: Any) -> None:
     page.locator("#text").fill("é<|user|> x\n")
     cards = page.locator(".card")
     assert cards.count() == 2
-    cards.nth(1).get_by_label("Tokenizer", exact=True).select_option("bytes")
+    cards.nth(1).get_by_label("Tokenizer, column 2").select_option("bytes")
     page.get_by_label("Read special tokens").check()
     page.get_by_label("Show ids").check()
     first = cards.first
@@ -312,8 +38,14 @@ def test_tokens_as_they_are_typed(page: Any) -> None:
     assert first.locator(".ids").inner_text().startswith("[195, 169, ")
     page.get_by_role("button", name="Add a tokenizer").click()
     assert cards.count() == 3
-    page.get_by_label("Remove this tokenizer").nth(2).click()
+    page.get_by_label("Remove column 3").click()
     assert cards.count() == 2
+    assert page.evaluate("document.activeElement.id") == "add"
+    mark = """async () => {
+      const { asText, visible } = await import("/static/tokens.js");
+      return visible(asText([0xef, 0xbb, 0xbf]));
+    }"""
+    assert page.evaluate(mark) == "‹BOM›"
 
 
 @browsing
@@ -329,6 +61,18 @@ def test_two_models_side_by_side(page: Any, two: str) -> None:
         text = httpx.post(f"{two}/v1/completions", json=asked).json()["choices"][0]["text"]
         shown = page.locator(".answer").nth(i).evaluate("(box) => box.textContent")
         assert shown == text
+    page.get_by_label("Seed").fill("")
+    page.get_by_label("Remove column 1").click()
+    assert page.evaluate("document.activeElement.id") == "add"
+    page.route("**/v1/completions", lambda _: None)  # an answer that never comes
+    with page.expect_request("**/v1/completions") as asked:
+        page.get_by_role("button", name="Write").click()
+    assert asked.value.post_data_json["model"] == "plain"
+    assert asked.value.post_data_json["max_tokens"] == 9
+    assert "seed" not in asked.value.post_data_json
+    page.get_by_role("button", name="Stop").press("Enter")
+    page.get_by_text("stopped").wait_for()
+    assert page.evaluate("document.activeElement.id") == "run"
 
 
 @browsing
@@ -344,6 +88,12 @@ def test_curves_that_grow(page: Any, runs: Path) -> None:
     page.locator('.chart[aria-label="loss against tokens"]').wait_for()
     page.locator(".chart").hover(position={"x": 400, "y": 100})
     assert " at " in page.locator(".legend").inner_text()
+    page.mouse.move(0, 0)
+    assert " at " not in page.locator(".legend").inner_text()
+    page.locator("#chart").press("Home")
+    page.locator(".legend", has_text=" at 512").wait_for()
+    page.keyboard.press("ArrowRight")
+    page.locator(".legend", has_text=" at 1536").wait_for()
     page.get_by_label("Logarithm up").check()
     page.locator("#smooth").fill("0.9")
     page.locator(".chart .faint").first.wait_for()
@@ -351,6 +101,38 @@ def test_curves_that_grow(page: Any, runs: Path) -> None:
     with path.open("a") as file:
         file.write(json.dumps({"step": 200, "loss": 0.5, "tokens": 512_000, "seconds": 30}) + "\n")
     page.locator(".values td", has_text="512 k").wait_for()
+    assert " at 1536" in page.locator(".legend").inner_text()  # the cross stays, and the focus
+    assert page.evaluate("document.activeElement.id") == "smooth"
+
+
+@browsing
+def test_a_curve_is_read_once(page: Any, two: str) -> None:
+    """However often its run is ticked while it is read; and the last run can be unticked."""
+    held: list[Any] = []
+    curve = re.compile(r"/curves/.+")
+    page.route(curve, lambda route: held.append(route))
+    page.goto("/runs")
+    box = page.locator("#runs input:checked")
+    name = box.get_attribute("data-run")
+    box = page.locator(f'[data-run="{name}"]')
+    for again in (box.uncheck, box.check):
+        with page.expect_response("**/curves"):
+            again()
+    assert len(held) == 1
+    held[0].continue_()
+    page.unroute(curve)
+    page.locator(".chart .line").wait_for()
+    records = httpx.get(f"{two}/curves/{name}").json()["records"]
+    assert page.locator(".chart .line").get_attribute("d").count("L") == len(records) - 1
+    box.uncheck()
+    page.locator(".chart .line").wait_for(state="detached")
+    with page.expect_response("**/curves"):
+        pass
+    assert page.locator("#runs input:checked").count() == 0
+    gone = {"error": {"message": "there is no such run here."}}
+    page.route(curve, lambda route: route.fulfill(status=404, json=gone))
+    box.check()
+    page.locator("#status", has_text="no such run").wait_for()
 
 
 @browsing
@@ -368,30 +150,6 @@ def test_a_curve_that_hardly_changes_is_drawn(page: Any) -> None:
         }"""
     )
     assert all(3 < count < 40 for count in marks)
-
-
-@browsing
-def test_markdown_takes_no_longer_than_the_text_is_long(page: Any) -> None:
-    """Signs that open and never close, by the ten thousand."""
-    page.goto("/")
-    page.set_default_timeout(20_000)
-    for text in (
-        "\\*" * 4000 + "[" * 9000,
-        "`a` " * 3000 + "[" * 9000,
-        "**a** " * 3000 + "[" * 9000,
-        "#" + " " * 9000 + "a" + " " * 9000 + "\rx",
-        "`" * 9000,
-        "*a " * 6000,
-        "> " * 9000,
-    ):
-        shown = page.evaluate(
-            """async (text) => {
-              const { markdown } = await import("/static/markdown.js");
-              return markdown(text).textContent.length;
-            }""",
-            text,
-        )
-        assert shown <= len(text)  # signs become elements, and nothing is added
 
 
 @browsing

@@ -4,16 +4,20 @@ import asyncio
 import json
 import time
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
-from tests.serve.conftest import serving, small
+from tests.serve.conftest import FLOAT32, running, serving, small
 
 from groundup.align.chat import CHAT_TEMPLATE
-from groundup.serve import Limits, Served
+from groundup.infer import Engine, Sampling
+from groundup.serve import Limits, Served, create_app
+from groundup.serve.guard import Guard
 
 ASKED = {"model": "small", "prompt": "abc", "max_tokens": 8, "seed": 1}
-COMPLETIONS = "/v1/completions"
+COMPLETIONS, CHAT = "/v1/completions", "/v1/chat/completions"
+ENDLESS = {"max_tokens": 19_000, "stream": True, "logit_bias": {"256": -100}}
 
 
 def figures(address: str) -> dict[str, float]:
@@ -69,6 +73,8 @@ def guarded(served: Served):
         (b"[]", 400, ""),
         (b"{}", 400, "model"),
         (b'{"model": "small", "prompt": "\\ud800"}', 400, "lone surrogate"),
+        (b'{"model": "\\ud800", "prompt": "a"}', 404, "there is no model"),
+        (b'{"model": "small", "prompt": "a", "\\ud800": 1}', 400, ""),
         (b'{"model": "small", "prompt": "a", "temperature": NaN}', 400, ""),
         (b'{"model": "small", "prompt": {"a": 1}}', 400, "prompt"),
         (b" " * (1 << 20) + b"{}", 413, "larger than 1,048,576 bytes"),
@@ -100,7 +106,8 @@ def test_a_body_in_pieces_that_grows_too_large_is_refused(address: str) -> None:
 
 def test_routes_that_are_not_there(address: str) -> None:
     assert httpx.get(f"{address}/v1/nothing").json()["error"]["type"] == "not_found_error"
-    assert httpx.get(address + COMPLETIONS).status_code == 405
+    answer = httpx.get(address + COMPLETIONS)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
 def test_text_to_tokens_and_back(address: str, served: Served) -> None:
@@ -144,6 +151,9 @@ def test_too_many_requests_are_told_to_come_again() -> None:
             next(lines)
             answer = httpx.post(address + COMPLETIONS, json=ASKED)
             assert answer.status_code == 429
+            assert answer.headers["retry-after"] == "1"
+            other = httpx.post(address + COMPLETIONS, json={**ASKED, "model": "large"})
+            assert other.status_code == 404
             assert "2 requests are open already" in answer.json()["error"]["message"]
         for _ in range(100):
             if httpx.post(address + COMPLETIONS, json=ASKED).status_code == 200:
@@ -151,6 +161,33 @@ def test_too_many_requests_are_told_to_come_again() -> None:
             time.sleep(0.1)
         else:
             pytest.fail("the places were not free again")
+
+
+def test_as_many_as_may_be_are_let_in_of_a_burst() -> None:
+    """And none of the others, however close together they come."""
+
+    async def burst(address: str) -> list[int]:
+        async with httpx.AsyncClient(timeout=60) as client:
+            asked = client.build_request("POST", address + COMPLETIONS, json={**ASKED, **ENDLESS})
+            answers = [client.send(asked, stream=True) for _ in range(12)]
+            answers = await asyncio.gather(*answers)
+            for answer in answers:
+                await answer.aclose()
+            return sorted(answer.status_code for answer in answers)
+
+    with serving(small(context=20_000), limits=Limits(requests=2)) as address:
+        assert asyncio.run(burst(address)) == [200] * 2 + [429] * 10
+
+
+def test_a_request_s_own_texts_are_counted(served: Served) -> None:
+    with serving(served, limits=Limits(texts=4)) as address:
+        for n, status in ((5, 429), (4, 200), (4, 200)):
+            answer = httpx.post(address + COMPLETIONS, json={**ASKED, "n": n})
+            assert answer.status_code == status
+        wrong = {**ASKED, "logit_bias": {"999": 1}, "n": 4}
+        for _ in range(3):  # what fails gives its place back
+            assert httpx.post(address + COMPLETIONS, json=wrong).status_code == 400
+        assert httpx.post(address + COMPLETIONS, json={**ASKED, "n": 4}).status_code == 200
 
 
 def test_many_clients_at_once(address: str) -> None:
@@ -190,6 +227,115 @@ def test_a_server_that_stops_ends_its_streams() -> None:
     answer.__exit__(None, None, None)
 
 
+def test_texts_end_before_the_connections_do() -> None:
+    """A server that stops tells of it, and does not only hang up."""
+    app = create_app([small(context=20_000)], FLOAT32)
+    with running(app) as address:
+        with httpx.stream("POST", address + COMPLETIONS, json={**ASKED, **ENDLESS}) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            app.state.leave()
+            told = [line for line in lines if line]
+        assert "the server is stopping" in told[-2]
+        assert told[-1] == "data: [DONE]"
+        answer = httpx.post(address + COMPLETIONS, json=ASKED)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert httpx.get(f"{address}/health").json()["status"] == "stopping"
+
+
+def test_what_nobody_has_foreseen_is_told_in_the_same_form(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one request, of which the others know nothing."""
+    submit = Engine.submit
+
+    def clumsy(self: Engine, prompt: Any, sampling: Sampling, stream: int = 0) -> Any:
+        if sampling.max_tokens == 7:
+            raise RuntimeError("a defect")
+        return submit(self, prompt, sampling, stream)
+
+    monkeypatch.setattr(Engine, "submit", clumsy)
+    with serving(served) as address:
+        for stream in (False, True):
+            wrong = {**ASKED, "max_tokens": 7, "stream": stream}
+            answer = httpx.post(address + COMPLETIONS, json=wrong)
+            assert answer.status_code == 500
+            assert answer.json()["error"]["type"] == "server_error"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert "defect" not in answer.text
+        assert httpx.post(address + COMPLETIONS, json=ASKED).status_code == 200
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_engine_that_has_failed_says_so(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: Engine) -> Any:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Engine, "step", fails)
+    with serving(served) as address:
+        for _ in range(2):
+            answer = httpx.post(address + COMPLETIONS, json=ASKED)
+            assert answer.status_code == 500
+            assert "the engine has failed" in answer.json()["error"]["message"]
+        answer = httpx.get(f"{address}/health")
+        assert (answer.status_code, answer.json()["status"]) == (503, "failed")
+
+
+def test_a_body_that_does_not_come_is_not_waited_for() -> None:
+    told: list[Any] = []
+
+    async def never(*_: Any) -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    guard = Guard(never, None, 100, patience=0.01)
+    scope = {"type": "http", "headers": [(b"content-length", b"5")]}
+    asyncio.run(guard(scope, never, send))
+    assert told[0]["status"] == 408
+    assert "after 0.01 seconds" in json.loads(told[1]["body"])["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:80", 200),
+        ("10.0.0.1:80", 200),
+        ("[::1]", 200),
+        ("evil.example", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("", 403),
+    ],
+)
+def test_names_of_strangers_lead_nowhere(named: str, host: str, status: int) -> None:
+    answer = httpx.get(f"{named}/health", headers={"host": host})
+    assert answer.status_code == status
+
+
+@pytest.fixture(scope="module")
+def named(served: Served):
+    with serving(served, hosts={"localhost"}) as address:
+        yield address
+
+
+def test_a_message_with_half_a_character_is_refused(address: str) -> None:
+    body = b'{"model": "small", "messages": [{"role": "user", "content": "\\ud800"}]}'
+    headers = {"content-type": "application/json"}
+    answer = httpx.post(address + CHAT, content=body, headers=headers)
+    assert answer.status_code == 400
+
+
+def test_usage_is_null_until_it_is_known(address: str) -> None:
+    said = [{"role": "user", "content": "a"}]
+    more = {"stream": True, "stream_options": {"include_usage": True}, "max_tokens": 3}
+    for path, asked in ((COMPLETIONS, ASKED), (CHAT, {"model": "small", "messages": said})):
+        answer = httpx.post(address + path, json={**asked, **more})
+        told = [json.loads(one[6:]) for one in answer.text.split("\n\n") if one[6:7] == "{"]
+        assert [one["usage"] for one in told[:-1]] == [None] * (len(told) - 1)
+        assert told[-1]["usage"]["completion_tokens"] == 3
+
+
 def test_a_base_model_does_not_converse(served: Served) -> None:
     assert served.template == CHAT_TEMPLATE
     with serving(replace(served, template=None)) as address:
@@ -208,4 +354,6 @@ def test_an_id_that_the_tokenizer_lacks_is_never_drawn(served: Served) -> None:
             answer = httpx.post(address + COMPLETIONS, json=asked)
             assert answer.status_code == 200
             assert len(answer.json()["choices"][0]["logprobs"]["tokens"]) > 0
+        asked = {**ASKED, "prompt": [5, 290], "echo": True}
+        assert httpx.post(address + COMPLETIONS, json=asked).status_code == 400
         assert httpx.get(f"{address}/health").status_code == 200

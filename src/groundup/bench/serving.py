@@ -17,7 +17,7 @@ from typing import Any
 
 from groundup.bench.result import OURS, announce, machine_is_idle, row, versions
 from groundup.core.device import Device, select_device, tune_cpu
-from groundup.core.errors import MissingExtraError
+from groundup.core.errors import GroundupError, MissingExtraError
 from groundup.core.memory import resident_bytes
 from groundup.core.progress import make_console
 from groundup.infer import Engine, Sampling
@@ -75,7 +75,7 @@ def bench_serving(*, quick: bool) -> dict[str, Any]:
     with _serving(small, device) as address, _clients() as pool:
         bodies = [_body(_prompt(i), 64) for i in range(_CLIENTS)]
         told = pool.submit(load, address, bodies, _CLIENTS).result()
-        first = sorted(one.first for one in told)
+        first = _answered(told)
         add(case, OURS, "first token, median", "s", [first[len(first) // 2]], higher=False)
         add(case, OURS, "first token, 99 %", "s", [first[len(first) * 99 // 100]], higher=False)
         add(case, OURS, "failed", "", [sum(one.status != 200 for one in told)], higher=False)
@@ -129,6 +129,14 @@ def _body(prompt: str, tokens: int) -> dict[str, Any]:
     return {**asked, "temperature": 0, "stream": True}
 
 
+def _answered(told: Sequence[Told]) -> list[float]:
+    """Seconds to the first piece of text, in order; a request that failed waits for none."""
+    first = sorted(one.first for one in told if one.status == 200)
+    if not first:
+        raise GroundupError("no request was answered: look at what the server has said above.")
+    return first
+
+
 @contextmanager
 def _serving(served: Served, device: Device) -> Iterator[str]:
     try:
@@ -142,6 +150,8 @@ def _serving(served: Served, device: Device) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
+        if not thread.is_alive():
+            raise GroundupError("the server did not start: look at what it has said above.")
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:

@@ -1,6 +1,8 @@
 """`groundup serve`."""
 
 import ipaddress
+import socket
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from groundup.infer.weights import Weights
     from groundup.loading import Served
     from groundup.tokenizers import Tokenizer
 
 _KEY = "GROUNDUP_API_KEY"
 _STAGES = ("base", "sft", "grpo")
+# Seconds after Ctrl-C: until texts that are being written are ended, which is told to who waits for
+# them; and until connections are closed, whatever is still on its way.
+_ENDED, _CLOSED = 25, 30
 
 
 @click.command(
@@ -106,16 +113,17 @@ def command(
         [_load(model) for model in models],
         select_device(),
         key=api_key,
-        hosts=None if api_key or not _loopback(host) else {"localhost", "127.0.0.1", "::1", host},
+        hosts=None if api_key else {"localhost", socket.gethostname().lower(), host.lower()},
         limits=Limits(rows=rows, requests=requests, memory=_bytes(memory)),
         offer=Offer(tokenizers=_named(tokenizers), runs=runs or _runs_of(models[0])),
         weights=weights,
         draft=draft,
     )
     config = uvicorn.Config(
-        app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=30
+        app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=_CLOSED
     )
     server = uvicorn.Server(config)
+    _end_in_time(server, app.state.leave)
     started = server.startup
 
     async def startup(sockets: list[Any] | None = None) -> None:
@@ -131,6 +139,20 @@ def command(
     server.startup = startup
     with suppress(KeyboardInterrupt):  # after all has been brought to an end
         server.run()
+
+
+def _end_in_time(server: "uvicorn.Server", leave: Callable[[], None]) -> None:
+    """Let a server that stops end its texts before it closes the connections."""
+    import asyncio
+
+    ended = server.shutdown
+
+    async def shutdown(sockets: list[socket.socket] | None = None) -> None:
+        timer = asyncio.get_running_loop().call_later(_ENDED, leave)
+        await ended(sockets)
+        timer.cancel()
+
+    server.shutdown = shutdown
 
 
 def _split(model: str) -> tuple[Path, str | None]:

@@ -4,6 +4,9 @@ Each line is an object. It comes back with what the model wrote:
 
     {"prompt": "def mean("}  →  {"prompt": "def mean(", "completion": "values):…", "finish": "stop"}
 
+Where the form that is asked for turns out too large in the middle of one, "finish" is "failed",
+"error" says why, and the others go on.
+
 Answers stand in OUT.partial until all are there, in the order of the prompts: prompt i draws from
 the stream (seed, i), so what has been written does not change what comes. OUT.partial.how says with
 which model and options they were written.
@@ -30,7 +33,7 @@ from groundup.tokenizers import Tokenizer
 
 Record = dict[str, Any]
 PARTIAL, HOW = ".partial", ".how"
-_WRITTEN = {"completion", "finish"}
+_WRITTEN = {"completion", "finish", "error"}
 _AHEAD = 2  # times the engine's rows: prompts that wait in memory
 _SYNC = 2.0  # seconds between answers that a loss of power could take back
 
@@ -79,14 +82,17 @@ def answer_file(
 
     All lines are read before any is answered, so that a wrong one costs nothing. Raises
     `InputError` for such a line, where `out` exists, and where it was begun with other prompts or
-    in another way.
+    in another way, or may have been.
     """
+
+    def checked(record: Record) -> list[int]:
+        tokens = encode(record)
+        engine.check([tokens])
+        return tokens
+
     if out.exists():
         raise InputError(f"{out} exists already: choose another file, or delete it.")
-    count = 0
-    for _, tokens in read_prompts(prompts, encode):
-        engine.check([tokens])
-        count += 1
+    count = sum(1 for _ in read_prompts(prompts, checked))
     partial = out.with_name(out.name + PARTIAL)
     partial.parent.mkdir(parents=True, exist_ok=True)
     _begun_alike(partial, how)
@@ -116,7 +122,13 @@ def _how(partial: Path) -> Path:
 def _begun_alike(partial: Path, how: Record) -> None:
     """Note how the answers are written, or see that it is as before."""
     how = json.loads(json.dumps(how))
-    if partial.exists() and _how(partial).exists():
+    begun = partial.exists() and partial.stat().st_size > 0
+    if begun and not _how(partial).exists():
+        raise InputError(
+            f"{_how(partial)} is gone, which says how {partial} was begun: delete that, too, or "
+            "choose another file."
+        )
+    if begun:
         before = read_json(_how(partial))
         for name in sorted(how.keys() | before.keys()):
             if how.get(name) != before.get(name):
@@ -191,8 +203,6 @@ class _Answering:
         for sequence, token in self._engine.step():
             self.tokens += 1
             writer, text = self._writers[sequence]
-            if sequence.error is not None:
-                raise sequence.error
             if token not in sequence.stop:
                 text.append(writer.push(token))
             if writer.stopped:
@@ -203,6 +213,8 @@ class _Answering:
             text.append(writer.finish())
             finish = "stop" if writer.stopped else sequence.finish
             answer = {**record, "completion": "".join(text), "finish": finish}
+            if finish == "failed":
+                answer["error"] = str(sequence.error)
             self._file.write(json.dumps(answer).encode() + b"\n")
             if self._advance is not None:
                 self._advance()

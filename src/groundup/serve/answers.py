@@ -14,9 +14,11 @@ from groundup.serve.worker import Delta
 
 @dataclass(frozen=True)
 class Asked:
-    """kind: what the answer's name begins with. n: texts of each prompt."""
+    """kind: what the answer's name begins with. field: of the request, in which the prompts are.
+    n: texts of each prompt."""
 
     kind: str
+    field: str
     prompts: Sequence[Sequence[int]]
     n: int
     sampling: Sampling

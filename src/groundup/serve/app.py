@@ -3,12 +3,21 @@
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Coroutine, Sequence
+import time
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Coroutine,
+    Sequence,
+)
 from contextlib import aclosing
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from groundup.core.device import Device
 from groundup.core.errors import GroundupError
@@ -17,7 +26,7 @@ from groundup.loading import Served
 from groundup.serve import chat, completions
 from groundup.serve.answers import Answer
 from groundup.serve.errors import ErrorBody, error_body, install_errors
-from groundup.serve.guard import Guard
+from groundup.serve.guard import HEADERS, Guard
 from groundup.serve.house import House, Limits, Offer, Room, build_house
 from groundup.serve.pages import install_pages
 from groundup.serve.schema import (
@@ -46,7 +55,11 @@ def create_app(
     draft: str | None = None,
 ) -> FastAPI:
     """The app of some models. key: what every request must show. hosts: names by which alone the
-    server may be called, where there is no key. weights: see `Engine`. draft: see `load_drafter`.
+    server may be called, beside addresses, where there is no key. weights: see `Engine`. draft: see
+    `load_drafter`.
+
+    `app.state.leave` ends what is still being written with an error that says so, which a server
+    that stops does before it closes its connections.
     """
     limits, offer = limits or Limits(), offer or Offer()
     house = build_house(models, device, limits=limits, offer=offer, weights=weights, draft=draft)
@@ -59,7 +72,8 @@ def create_app(
         responses={"4XX": {"model": ErrorBody}, "5XX": {"model": ErrorBody}},
     )
     app.add_middleware(Guard, key=key, most=limits.body, hosts=hosts)
-    install_errors(app)
+    app.state.leave = house.leave
+    install_errors(app, HEADERS)
     _routes(app, house)
     install_pages(app, house)
     return app
@@ -68,8 +82,11 @@ def create_app(
 def _routes(app: FastAPI, house: House) -> None:
     @app.get("/health")
     async def health() -> Response:
-        status = "ok" if house.alive else "failed"
-        return JSONResponse({"status": status}, 200 if house.alive else 503)
+        stopped = house.stopped
+        if stopped is None:
+            return JSONResponse({"status": "ok"})
+        status = "failed" if stopped.failed else "stopping"
+        return JSONResponse({"status": status, "message": str(stopped)}, 503)
 
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
@@ -86,11 +103,11 @@ def _routes(app: FastAPI, house: House) -> None:
 
     @app.post("/v1/completions", response_model=None, responses=_TOLD)
     async def completion(body: CompletionRequest, request: Request) -> Response:
-        return await _respond(house.welcome(body.model), request, body, completions)
+        return await _respond(house, request, body, completions)
 
     @app.post("/v1/chat/completions", response_model=None, responses=_TOLD)
     async def conversation(body: ChatRequest, request: Request) -> Response:
-        return await _respond(house.welcome(body.model), request, body, chat)
+        return await _respond(house, request, body, chat)
 
     @app.post("/tokenize")
     def tokenize(body: TokenizeRequest) -> dict[str, Any]:
@@ -107,16 +124,43 @@ def _routes(app: FastAPI, house: House) -> None:
         return {"text": house.tokenizer(body.model).decode(body.tokens)}
 
 
-async def _respond(room: Room, request: Request, body: Any, kind: Any) -> Response:
+async def _respond(house: House, request: Request, body: Any, kind: Any) -> Response:
     """kind: the module of the route, which knows the form of its answers."""
-    served = room.served
-    # Templates, long texts and schemas take their time, in which others are not to wait.
-    asked = await asyncio.to_thread(kind.asked, body, served, room.grammars, _seed())
-    deltas, of = room.begin(asked), Answer(asked, served.name)
+    since, room = time.perf_counter(), house.named(body.model)
+    served, place = room.served, house.welcome(room, body.texts)
+    try:
+        # Templates, long texts and schemas take their time, in which others are not to wait.
+        asked = await asyncio.to_thread(kind.asked, body, served, room.grammars, _seed())
+        running = await room.begin(asked, place)
+    except BaseException:  # cancelled, too
+        room.worker.release(place)
+        raise
+    deltas, of = room.follow(running, since), Answer(asked, served.name)
+
+    def done() -> None:
+        room.worker.give_up(running)
+
     if body.stream:
-        told = _events(kind.chunks(body, served, of, deltas))
-        return StreamingResponse(told, media_type="text/event-stream")
-    return await _whole(request, kind.answer(body, served, of, deltas))
+        return _Stream(_events(kind.chunks(body, served, of, deltas)), done)
+    try:
+        return await _whole(request, kind.answer(body, served, of, deltas))
+    finally:
+        done()
+
+
+class _Stream(StreamingResponse):
+    """done: is called at the end, whether the client is still there, or was gone before the first
+    of the events."""
+
+    def __init__(self, events: AsyncIterator[str], done: Callable[[], None]):
+        super().__init__(events, media_type="text/event-stream")
+        self._done = done
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._done()
 
 
 async def _events(chunks: AsyncGenerator[dict[str, Any]]) -> AsyncIterator[str]:
@@ -126,8 +170,8 @@ async def _events(chunks: AsyncGenerator[dict[str, Any]]) -> AsyncIterator[str]:
         async with aclosing(chunks):
             async for chunk in chunks:
                 yield f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n"
-    except StoppedError:
-        yield f"data: {json.dumps(error_body(503, 'the server is stopping.'))}\n\n"
+    except StoppedError as error:
+        yield f"data: {json.dumps(error_body(error.status, str(error)))}\n\n"
     except GroundupError as error:
         yield f"data: {json.dumps(error_body(400, str(error)))}\n\n"
     yield "data: [DONE]\n\n"

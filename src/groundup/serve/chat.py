@@ -16,7 +16,8 @@ def asked(request: ChatRequest, served: Served, grammars: Grammars, seed: int) -
     messages = [{"role": m.role, "content": m.text} for m in request.messages]
     logprobs = (request.top_logprobs or 0) if request.logprobs else None
     sampling = request.sampling(served.model.config.context, seed, logprobs, grammars)
-    return Asked("chatcmpl", [served.conversation(messages)], request.n, sampling, request.stops)
+    prompts = [served.conversation(messages)]
+    return Asked("chatcmpl", "messages", prompts, request.n, sampling, request.stops)
 
 
 async def answer(
@@ -41,7 +42,7 @@ async def chunks(
     request: ChatRequest, served: Served, of: Answer, deltas: AsyncIterator[Delta]
 ) -> AsyncGenerator[dict[str, Any]]:
     """Answers as they are written: who speaks, then the text, then why it ends."""
-    head, written = {**of.head, "object": "chat.completion.chunk"}, 0
+    head, written = {**of.head, "object": "chat.completion.chunk", **request.no_usage}, 0
     for index in range(request.n):
         yield {**head, "choices": [_choice(index, {"role": "assistant", "content": ""})]}
     async for delta in deltas:
@@ -51,7 +52,7 @@ async def chunks(
             yield {**head, "choices": [_choice(delta.index, {"content": delta.text}, logprobs)]}
         if delta.finish is not None:
             yield {**head, "choices": [_choice(delta.index, {}, finish=delta.finish)]}
-    if request.stream_options is not None and request.stream_options.include_usage:
+    if request.tells_usage:
         yield {**head, "choices": [], "usage": of.usage(written)}
 
 

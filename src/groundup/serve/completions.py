@@ -6,18 +6,21 @@ from typing import Any
 from groundup.infer.grammar import Grammars
 from groundup.infer.sequence import Chosen
 from groundup.loading import Served
-from groundup.serve.answers import Answer, Asked, collect, token_text
+from groundup.serve.answers import Answer, Asked, collect
 from groundup.serve.errors import ApiError
 from groundup.serve.schema import CompletionRequest
 from groundup.serve.worker import Delta
+from groundup.tokenizers import StreamDecoder
 
 
 def asked(request: CompletionRequest, served: Served, grammars: Grammars, seed: int) -> Asked:
     """What the engine is asked for. Raises `ApiError` for tokens that the model has not, and
-    `InputError` for what it cannot do."""
+    `InputError` for what it cannot do, or tell."""
     prompts = [_tokens(prompt, served) for prompt in request.prompts]
+    for index in range(len(prompts)):  # the tokenizer may have fewer tokens than the model
+        _echo(request, served, index * request.n)
     sampling = request.sampling(16, seed, request.logprobs, grammars)
-    return Asked("cmpl", prompts, request.n, sampling, request.stops)
+    return Asked("cmpl", "prompt", prompts, request.n, sampling, request.stops)
 
 
 def _tokens(prompt: str | Sequence[int], served: Served) -> list[int]:
@@ -33,12 +36,12 @@ async def answer(
     request: CompletionRequest, served: Served, of: Answer, deltas: AsyncIterator[Delta]
 ) -> dict[str, Any]:
     """All texts at once."""
-    texts = await collect(deltas, len(of.asked.prompts) * request.n)
+    texts = await collect(deltas, request.texts)
     choices = [
         {
             "index": index,
             "text": _echo(request, served, index) + text.text,
-            "logprobs": _told(text.chosen, served) if request.logprobs is not None else None,
+            "logprobs": _Told(served)(text.chosen) if request.logprobs is not None else None,
             "finish_reason": text.finish,
         }
         for index, text in enumerate(texts)
@@ -51,16 +54,18 @@ async def chunks(
 ) -> AsyncGenerator[dict[str, Any]]:
     """Texts as they are written."""
     written, told = 0, set()
+    head = {**_head(of), **request.no_usage}
+    tells = [_Told(served) for _ in range(request.texts)]
     async for delta in deltas:
         written += delta.tokens
         text = delta.text
         if request.echo and delta.index not in told:
             text = _echo(request, served, delta.index) + text
         told.add(delta.index)
-        logprobs = _told(delta.chosen, served) if request.logprobs is not None else None
+        logprobs = tells[delta.index](delta.chosen) if request.logprobs is not None else None
         choice = {"index": delta.index, "text": text, "logprobs": logprobs}
-        yield {**_head(of), "choices": [{**choice, "finish_reason": delta.finish}]}
-    if request.stream_options is not None and request.stream_options.include_usage:
+        yield {**head, "choices": [{**choice, "finish_reason": delta.finish}]}
+    if request.tells_usage:
         yield {**_head(of), "choices": [], "usage": of.usage(written)}
 
 
@@ -75,14 +80,47 @@ def _echo(request: CompletionRequest, served: Served, index: int) -> str:
     return prompt if isinstance(prompt, str) else served.tokenizer.decode(prompt)
 
 
-def _told(chosen: Sequence[Chosen], served: Served) -> dict[str, Any]:
-    texts = [token_text(served, one.token) for one in chosen]
-    return {
-        "tokens": texts,
-        "token_logprobs": [one.logprob for one in chosen],
-        "top_logprobs": [
-            {token_text(served, token): logprob for token, logprob in one.likeliest}
-            for one in chosen
-        ],
-        "bytes": [list(served.tokenizer.token_bytes(one.token)) for one in chosen],
-    }
+class _Told:
+    """The tokens of one text, piece by piece, and where in what is written each of them begins, in
+    characters: one that several tokens make up is there with the last of them."""
+
+    def __init__(self, served: Served):
+        self._tokenizer = served.tokenizer
+        self._decoder, self._at = StreamDecoder(served.tokenizer), 0
+
+    def __call__(self, chosen: Sequence[Chosen]) -> dict[str, Any]:
+        return {
+            "tokens": [self._text(one.token) for one in chosen],
+            "token_logprobs": [one.logprob for one in chosen],
+            "top_logprobs": [self._likeliest(one) for one in chosen],
+            "text_offset": [self._offset(one.token) for one in chosen],
+            # Not OpenAI's: the pages put characters together of several tokens.
+            "bytes": [list(self._tokenizer.token_bytes(one.token)) for one in chosen],
+        }
+
+    def _offset(self, token: int) -> int:
+        before, whole = self._at, _whole(self._tokenizer.token_bytes(token))
+        self._at += len(self._decoder.push(token))
+        # What was left unfinished before it becomes U+FFFD, behind which the token begins.
+        return before if whole is None else self._at - len(whole)
+
+    def _likeliest(self, one: Chosen) -> dict[str, float]:
+        """By their texts; of tokens that look the same the likeliest."""
+        found: dict[str, float] = {}
+        for token, logprob in one.likeliest:
+            found.setdefault(self._text(token), logprob)
+        return found
+
+    def _text(self, token: int) -> str:
+        """As OpenAI spells it: what is no UTF-8 by its bytes."""
+        raw = self._tokenizer.token_bytes(token)
+        whole = _whole(raw)
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw) if whole is None else whole
+
+
+def _whole(raw: bytes) -> str | None:
+    """The text of bytes; None for halves of characters."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None

@@ -1,9 +1,11 @@
 """What stands before every route: a key, the size of a body, and headers that keep pages to
 themselves."""
 
+import asyncio
 import base64
 import binascii
 import hmac
+import ipaddress
 from collections.abc import Awaitable, Callable, Collection
 from urllib.parse import urlsplit
 
@@ -11,10 +13,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from groundup.serve.errors import error_body
+from groundup.serve.errors import refusal
 
 # Pages load what this server has and nothing else, and no page of others can put them into a frame.
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -23,17 +25,24 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_PATIENCE = 30.0  # seconds in which a body must be there
 
 
 class Guard:
     """key: what a client must show, or None: as a bearer of OpenAI's clients, or as the password
-    for which a browser asks. most: bytes of a body. hosts: names by which alone the server may be
-    called, so that no name of a stranger's leads a browser here (DNS rebinding); None for any."""
+    for which a browser asks. most: bytes of a body. hosts: names by which alone, beside addresses,
+    the server may be called, so that no name of a stranger's leads a browser here (DNS rebinding);
+    None for any. patience: seconds in which a body must be there."""
 
     def __init__(
-        self, app: ASGIApp, key: str | None, most: int, hosts: Collection[str] | None = None
+        self,
+        app: ASGIApp,
+        key: str | None,
+        most: int,
+        hosts: Collection[str] | None = None,
+        patience: float = _PATIENCE,
     ):
-        self.app, self.key, self.most, self.hosts = app, key, most, hosts
+        self.app, self.key, self.most, self.hosts, self.patience = app, key, most, hosts, patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,33 +50,57 @@ class Guard:
             return
         send = _adding(send)
         headers = Headers(scope=scope)
-        if self.key is not None and not _shown(headers, self.key):
-            message = "the API key is missing or wrong: send it as 'Authorization: Bearer KEY'."
-            asking = {"WWW-Authenticate": 'Basic realm="groundup, any name and the API key"'}
-            asked = asking if "text/html" in headers.get("accept", "") else {}
-            await _refuse(401, message, scope, receive, send, asked)
-            return
-        if reason := self._strange(headers):
-            await _refuse(403, reason, scope, receive, send)
-            return
-        said = headers.get("content-length", "0")
-        too_large = said.isdecimal() and int(said) > self.most
-        body = None if too_large else await _read(receive, self.most)
-        if body is None:
-            message = f"the body is larger than {self.most:,} bytes: send less."
-            await _refuse(413, message, scope, receive, send)
-            return
-        await self.app(scope, _again(body, receive), send)
+        let_in = (
+            self._locked(headers) or self._strange(headers) or await self._body(headers, receive)
+        )
+        if isinstance(let_in, JSONResponse):
+            await let_in(scope, receive, send)
+        else:
+            await self.app(scope, _again(let_in, receive), send)
 
-    def _strange(self, headers: Headers) -> str:
-        """Why a request is some other page's, or empty."""
+    def _locked(self, headers: Headers) -> JSONResponse | None:
+        """The refusal of a request that does not show the key."""
+        if self.key is None or _shown(headers, self.key):
+            return None
+        message = "the API key is missing or wrong: send it as 'Authorization: Bearer KEY'."
+        asking = {"WWW-Authenticate": 'Basic realm="groundup, any name and the API key"'}
+        asked = asking if "text/html" in headers.get("accept", "") else {}
+        return refusal(401, message, headers=asked)
+
+    def _strange(self, headers: Headers) -> JSONResponse | None:
+        """The refusal of a request that is some other page's."""
         host = headers.get("host", "")
-        if self.hosts is not None and _name(host) not in self.hosts:
-            return f"{host!r} is no name of this server: call it by the one it was started with."
+        name = _name(host)
+        if not (self.hosts is None or name in self.hosts or _is_address(name)):
+            message = f"{host!r} is no name of this server: call it by the one it was started with."
+            return refusal(403, message)
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2] != host:
-            return "pages of other servers cannot ask this one."
-        return ""
+            return refusal(403, "pages of other servers cannot ask this one.")
+        return None
+
+    async def _body(self, headers: Headers, receive: Receive) -> bytes | JSONResponse:
+        """The whole body, or the refusal of one that is too large or too slow."""
+        said = headers.get("content-length", "0")
+        too_large = said.isdecimal() and int(said) > self.most
+        try:
+            async with asyncio.timeout(self.patience):
+                body = None if too_large else await _read(receive, self.most)
+        except TimeoutError:
+            message = f"the body was not there after {self.patience:g} seconds: send it faster."
+            return refusal(408, message, headers={"Connection": "close"})
+        if body is None:
+            return refusal(413, f"the body is larger than {self.most:,} bytes: send less.")
+        return body
+
+
+def _is_address(host: str) -> bool:
+    """Whether it is no name, which somebody could let lead elsewhere."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _name(host: str) -> str:
@@ -124,19 +157,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
 def _adding(send: Send) -> Callable[[Message], Awaitable[None]]:
     async def adding(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(_HEADERS)
+            MutableHeaders(scope=message).update(HEADERS)
         await send(message)
 
     return adding
-
-
-async def _refuse(
-    status: int,
-    message: str,
-    scope: Scope,
-    receive: Receive,
-    send: Send,
-    headers: dict[str, str] | None = None,
-) -> None:
-    answer = JSONResponse(error_body(status, message), status, headers)
-    await answer(scope, receive, send)

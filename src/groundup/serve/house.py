@@ -1,8 +1,9 @@
 """What a server holds: its models, each with an engine and the thread in which that runs."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from groundup.loading import Served, load_drafter
 from groundup.serve.answers import Asked
 from groundup.serve.errors import ApiError
 from groundup.serve.metrics import Metrics, ModelMetrics
-from groundup.serve.worker import Delta, Worker
+from groundup.serve.worker import Delta, Place, Request, StoppedError, Worker
 from groundup.tokenizers import Tokenizer
 
 
@@ -52,31 +53,46 @@ class Room:
         self.served, self.engine, self.metrics = served, engine, metrics
         self.size = served.model.config.vocab_size
         self.grammars = Grammars(served.tokenizer, self.size, served.ends)
-        self.worker: Worker | None = None
+        self._worker: Worker | None = None
 
-    def begin(self, asked: Asked) -> AsyncGenerator[Delta]:
-        """Let the engine write; when the deltas are given up, so is the work.
+    @property
+    def worker(self) -> Worker:
+        """There is one while the server runs."""
+        assert self._worker is not None
+        return self._worker
+
+    def open(self) -> None:
+        """Let the engine run."""
+        self._worker = Worker(self.engine, self.served.tokenizer, self.metrics)
+        self._worker.start()
+
+    async def begin(self, asked: Asked, place: Place) -> Request:
+        """Let the engine write, until the worker is told to give up.
 
         Raises `ApiError`, `InputError` or `StoppedError` for what cannot be begun.
         """
-        assert self.worker is not None
         if any(token >= self.size for token, _ in asked.sampling.logit_bias):
             message = f"logit_bias: tokens are below {self.size:,}."
             raise ApiError(400, message, param="logit_bias")
-        request = self.worker.begin(asked.prompts, asked.n, asked.sampling, asked.stop)
+        try:
+            self.engine.check(asked.prompts)
+        except InputError as error:
+            code = "context_length_exceeded" if all(asked.prompts) else None  # or one is empty
+            raise ApiError(400, str(error), param=asked.field, code=code) from error
+        request = await self.worker.begin(place, asked.prompts, asked.n, asked.sampling, asked.stop)
         self.metrics.requests.inc()
         self.metrics.prompt_tokens.inc(sum(map(len, asked.prompts)))
-        return self._timed(self.worker.follow(request))
+        return request
 
-    async def _timed(self, deltas: AsyncGenerator[Delta]) -> AsyncGenerator[Delta]:
-        start, first = time.perf_counter(), True
-        async with aclosing(deltas):
-            async for delta in deltas:
-                if first:
-                    self.metrics.first_token.observe(time.perf_counter() - start)
-                    first = False
-                yield delta
-        self.metrics.whole.observe(time.perf_counter() - start)
+    async def follow(self, request: Request, since: float) -> AsyncGenerator[Delta]:
+        """What its texts become. since: when it was read, by `time.perf_counter`."""
+        first = True
+        async for delta in self.worker.follow(request):
+            if first:
+                self.metrics.first_token.observe(time.perf_counter() - since)
+                first = False
+            yield delta
+        self.metrics.whole.observe(time.perf_counter() - since)
 
 
 class House:
@@ -97,21 +113,25 @@ class House:
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         """The workers live as long as the server."""
         for room in self.rooms.values():
-            room.worker = Worker(room.engine, room.served.tokenizer, room.metrics)
-            room.worker.start()
+            room.open()
         try:
             yield
         finally:
+            self.leave()
             for room in self.rooms.values():
-                if room.worker is not None:
-                    room.worker.stop()
+                await asyncio.to_thread(room.worker.join)
+
+    def leave(self) -> None:
+        """Let requests that are open end with an error that says so; others are refused from now
+        on. Any thread may call this."""
+        for room in self.rooms.values():
+            room.worker.leave()
 
     @property
-    def alive(self) -> bool:
-        """Whether every engine runs."""
-        return all(
-            room.worker is not None and room.worker.is_alive() for room in self.rooms.values()
-        )
+    def stopped(self) -> StoppedError | None:
+        """Why one of the engines writes nothing more, if that is so."""
+        found = (room.worker.stopped for room in self.rooms.values())
+        return next((error for error in found if error is not None), None)
 
     def named(self, model: str | None) -> Room:
         """The model that a client asks for; the first where it names none."""
@@ -128,17 +148,17 @@ class House:
             return self.named(name).served.tokenizer
         return self.tokenizers[name]
 
-    def welcome(self, model: str | None) -> Room:
-        """The model that is asked for, before any work on the request; `ApiError` where too many
+    def welcome(self, room: Room, texts: int) -> Place:
+        """A place for a request of so many texts, before any work on it; `ApiError` where too many
         are open."""
-        workers = [room.worker for room in self.rooms.values() if room.worker is not None]
+        workers = [room.worker for room in self.rooms.values()]
         if sum(worker.open for worker in workers) >= self.limits.requests:
             message = f"{self.limits.requests} requests are open already: try again later."
             raise ApiError(429, message, code="too_many_requests")
-        if sum(worker.texts for worker in workers) >= self.limits.texts:
-            message = f"{self.limits.texts} texts are being written already: try again later."
+        if sum(worker.texts for worker in workers) + texts > self.limits.texts:
+            message = f"more than {self.limits.texts} texts would be open: try again later."
             raise ApiError(429, message, code="too_many_requests")
-        return self.named(model)
+        return room.worker.reserve(texts)
 
 
 def build_house(

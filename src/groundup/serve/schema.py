@@ -1,12 +1,13 @@
 """What a client may ask for: the fields of OpenAI's API that there are here, and their bounds.
 
 Fields that change nothing here (`user`, `store`, `metadata` …) are passed over, as clients send
-them; those that would change the answer and are not there are refused.
+them; all others that are not there are refused, as they would change the answer.
 """
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from groundup.infer import Sampling
 from groundup.infer.grammar import Grammars, TokenGrammar
@@ -15,6 +16,19 @@ MOST_TEXTS = 128
 MOST_STOPS = 16
 MOST_BIASES = 1024
 MOST_MESSAGES = 4096
+# Of who asks, of what is kept of it, and of how it is worked at: no text hangs on them.
+_HARMLESS = {
+    "metadata",
+    "parallel_tool_calls",
+    "prediction",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "user",
+}
 
 Stop = Annotated[str, Field(min_length=1, max_length=256)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
@@ -75,13 +89,19 @@ class Regex(BaseModel):
 ResponseFormat = Annotated[AnyText | JsonObject | JsonSchema | Regex, Field(discriminator="type")]
 
 
+def _wrong(field: str, sentence: str) -> PydanticCustomError:
+    """A mistake that is seen when all fields are there."""
+    return PydanticCustomError("field", "{sentence}", {"param": field, "sentence": sentence})
+
+
 class _Asked(BaseModel):
     """What both ways of asking share."""
 
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 
     model: str
     max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
     temperature: float = Field(1.0, ge=0, le=2)
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int | None = Field(None, ge=1)
@@ -99,21 +119,22 @@ class _Asked(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_nulls(cls, data: Any) -> Any:
+    def _that_count(cls, data: Any) -> Any:
         """A null is a field that was not given."""
         if isinstance(data, dict):
-            return {key: value for key, value in data.items() if value is not None}
+            kept = data.keys() - _HARMLESS
+            return {key: data[key] for key in data if key in kept and data[key] is not None}
         return data
 
     @model_validator(mode="after")
     def _fits(self) -> "_Asked":
         if self.stream_options is not None and not self.stream:
-            raise ValueError("stream_options are for a stream: set stream to true")
+            raise _wrong("stream_options", "only a stream has them: set stream to true.")
         if isinstance(self.stop, list) and len(self.stop) > MOST_STOPS:
-            raise ValueError(f"at most {MOST_STOPS} stop strings can be given")
+            raise _wrong("stop", f"at most {MOST_STOPS} stop strings can be given.")
         for token in self.logit_bias or ():
             if not (token.isdecimal() and token.isascii() and len(token) <= 10):
-                raise ValueError(f"logit_bias: {token!r} is not the id of a token")
+                raise _wrong("logit_bias", f"{token!r} is not the id of a token.")
         return self
 
     @property
@@ -145,7 +166,22 @@ class _Asked(BaseModel):
     @property
     def limit(self) -> int | None:
         """The most tokens of a text, where one is given."""
-        return self.max_tokens
+        return self.max_completion_tokens or self.max_tokens
+
+    @property
+    def texts(self) -> int:
+        """How many are to be written."""
+        return self.n
+
+    @property
+    def tells_usage(self) -> bool:
+        """Whether a stream's last chunk tells how many tokens there were."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
+    @property
+    def no_usage(self) -> dict[str, None]:
+        """What the chunks before that one have of it."""
+        return {"usage": None} if self.tells_usage else {}
 
 
 class StreamOptions(BaseModel):
@@ -166,16 +202,20 @@ class CompletionRequest(_Asked):
     @model_validator(mode="after")
     def _is_there(self) -> "CompletionRequest":
         if self.suffix is not None:
-            raise ValueError("suffix: models here write to the end of a text, and not into it")
+            raise _wrong("suffix", "models here write to the end of a text, and not into it.")
         if self.best_of is not None and self.best_of != self.n:
-            raise ValueError("best_of: give n alone, and choose among the texts yourself")
+            raise _wrong("best_of", "give n alone, and choose among the texts yourself.")
         if self.echo and self.logprobs is not None:
-            raise ValueError("echo: log-probabilities of prompts are not told")
+            raise _wrong("echo", "log-probabilities of prompts are not told.")
         if isinstance(self.prompt, list) and not self.prompt:
-            raise ValueError("prompt: the list is empty")
-        if len(self.prompts) * self.n > MOST_TEXTS:
-            raise ValueError(f"prompt: at most {MOST_TEXTS} texts in a request, n of each counted")
+            raise _wrong("prompt", "the list is empty.")
+        if self.texts > MOST_TEXTS:
+            raise _wrong("prompt", f"at most {MOST_TEXTS} texts in a request, n of each counted.")
         return self
+
+    @property
+    def texts(self) -> int:
+        return len(self.prompts) * self.n
 
     @property
     def prompts(self) -> list[str] | list[list[int]]:
@@ -212,21 +252,19 @@ class ChatRequest(_Asked):
     """`/v1/chat/completions`: a conversation, to be answered."""
 
     messages: list[Message] = Field(..., min_length=1, max_length=MOST_MESSAGES)
-    max_completion_tokens: int | None = Field(None, ge=1)
     logprobs: bool = False
     top_logprobs: int | None = Field(None, ge=0, le=20)
+    modalities: list[Literal["text"]] | None = None
     tools: Annotated[list[Any], Field(max_length=0)] | None = None
     functions: Annotated[list[Any], Field(max_length=0)] | None = None
+    tool_choice: Literal["none", "auto"] | None = None
+    function_call: Literal["none", "auto"] | None = None
 
     @model_validator(mode="after")
     def _belongs(self) -> "ChatRequest":
         if self.top_logprobs is not None and not self.logprobs:
-            raise ValueError("top_logprobs: set logprobs to true")
+            raise _wrong("top_logprobs", "set logprobs to true.")
         return self
-
-    @property
-    def limit(self) -> int | None:
-        return self.max_completion_tokens or self.max_tokens
 
 
 class TokenizeRequest(BaseModel):

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Literal
 
-from groundup.core.errors import InputError
 from groundup.infer import Engine, Sampling
 from groundup.infer.sequence import Chosen
 from groundup.infer.sequence import Sequence as Running
@@ -25,7 +24,15 @@ Reason = Literal["stop", "length"]
 
 
 class StoppedError(Exception):
-    """The server is shutting down, or the engine has failed."""
+    """The server is shutting down, or the engine has failed. status: of HTTP."""
+
+    def __init__(self, *, failed: bool):
+        super().__init__(
+            "the engine has failed: restart the server."
+            if failed
+            else "the server is stopping: try again later."
+        )
+        self.failed, self.status = failed, 500 if failed else 503
 
 
 @dataclass(frozen=True)
@@ -41,100 +48,136 @@ class Delta:
 
 
 @dataclass(eq=False)
-class Request:
-    """prompts: of the texts, one each. streams: of draws. told: deltas, or an error at the end.
-    left: texts that have not ended, as far as the client was told."""
+class Place:
+    """Of a request among those that are open. left: texts that have not ended, as far as the client
+    was told."""
 
+    left: int
+
+
+@dataclass(eq=False)
+class Request:
+    """prompts: of the texts, one each. streams: of draws. told: an empty list when the engine has
+    taken it in, then deltas; or an error at the end."""
+
+    place: Place
     prompts: Sequence[Sequence[int]]
     streams: Sequence[int]
     sampling: Sampling
     writers: list[Writer]
-    left: int
     told: asyncio.Queue[list[Delta] | Exception] = field(default_factory=asyncio.Queue)
     running: list[Running] = field(default_factory=list)
 
 
 class Worker(threading.Thread):
-    """One for each model that is served. open: requests that have not ended; texts: of them."""
+    """One for each model that is served. open: requests that have not ended; texts: of them.
+    stopped: why nothing more can be written, if that is so."""
 
     def __init__(self, engine: Engine, tokenizer: Tokenizer, metrics: ModelMetrics):
         super().__init__(name="engine", daemon=True)
         self.engine, self.tokenizer, self.metrics = engine, tokenizer, metrics
         self.open = self.texts = 0
+        self.stopped: StoppedError | None = None
+        self._followed: set[Request] = set()  # in the event loop; the rest is the thread's
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._places: dict[Running, tuple[Request, int]] = {}
-        self._leaving = False
 
-    def begin(
-        self, prompts: Sequence[Sequence[int]], n: int, sampling: Sampling, stop: Sequence[str]
+    def reserve(self, texts: int) -> Place:
+        """A place for a request of so many texts, before any work on it. As all that is not `run`,
+        this is called in the event loop."""
+        self.open += 1
+        self.texts += texts
+        return Place(texts)
+
+    def release(self, place: Place, texts: int | None = None) -> None:
+        """So many texts have ended; by default all that are left were given up."""
+        ended = place.left if texts is None else min(texts, place.left)
+        self.open -= 0 < place.left == ended
+        self.texts -= ended
+        place.left -= ended
+
+    async def begin(
+        self,
+        place: Place,
+        prompts: Sequence[Sequence[int]],
+        n: int,
+        sampling: Sampling,
+        stop: Sequence[str],
     ) -> Request:
         """Let n texts be written for each prompt; those of the first have the first numbers.
+        Returns when the engine has taken them in; they are written until `give_up` is called.
 
-        Raises `InputError` for a prompt that does not fit, `StoppedError` where the engine stops.
+        Raises `StoppedError` where the engine stops, and what the engine raises.
         """
-        self.engine.check(prompts)
-        count = len(prompts) * n
         request = Request(
+            place,
             [prompt for prompt in prompts for _ in range(n)],
             [stream for _ in prompts for stream in range(n)],
             sampling,
-            [Writer(self.tokenizer, stop) for _ in range(count)],
-            count,
+            [Writer(self.tokenizer, stop) for _ in range(len(prompts) * n)],
         )
+        self._followed.add(request)
         self._inbox.put(lambda: self._submit(request))
-        if self._leaving or not self.is_alive():  # it may not have seen the request any more
-            raise StoppedError
-        self.open += 1
-        self.texts += count
+        try:
+            if self.stopped is not None:  # it may not have seen the request any more
+                raise self.stopped
+            await self._told(request)
+        except BaseException:  # cancelled, too
+            self.give_up(request)
+            raise
         return request
 
     async def follow(self, request: Request) -> AsyncGenerator[Delta]:
-        """What its texts become, as it is written; who stops listening gives them up.
+        """What its texts become, as it is written.
 
         Raises `StoppedError` where the engine stops before they have ended.
         """
-        try:
-            while request.left or not request.told.empty():
-                told = await request.told.get()
-                if isinstance(told, Exception):
-                    raise told
-                for delta in told:
-                    yield delta
-        finally:
-            if request.left:
-                self._ended(request, request.left)
-                self._inbox.put(lambda: self._cancel(request))
+        while request.place.left or not request.told.empty():
+            for delta in await self._told(request):
+                yield delta
 
-    def _ended(self, request: Request, texts: int) -> None:
-        """In the event loop: so many of a request's texts have ended, or were given up."""
-        self.open -= 0 < request.left <= texts
-        ended = min(texts, request.left)
-        self.texts -= ended
-        request.left -= ended
+    async def _told(self, request: Request) -> list[Delta]:
+        told = await request.told.get()
+        if isinstance(told, Exception):
+            raise told
+        return told
 
-    def stop(self) -> None:
-        """End all texts, and the thread."""
+    def give_up(self, request: Request) -> None:
+        """Nobody listens any more; where its texts have ended, that changes nothing."""
+        self._followed.discard(request)
+        if request.place.left:
+            self.release(request.place)
+            self._inbox.put(lambda: self._cancel(request))
+
+    def leave(self) -> None:
+        """End all texts, and then the thread, for which this does not wait."""
         self._inbox.put(self._leave)
-        self.join()
 
     def run(self) -> None:
         """Step while there is work; wait for it where there is none."""
         try:
-            while not self._leaving:
+            while self.stopped is None:
                 self._take_in(wait=not self._places)
                 told = self.engine.step()
                 if told:
                     self._tell(told)
                 self.metrics.stepped(self.engine, len(told))
+        except BaseException:
+            self.stopped = StoppedError(failed=True)
+            raise
         finally:  # whatever it was: no request may wait for a thread that is gone
-            self._leaving = True
-            self._take_in(wait=False)
-            error = StoppedError()
-            for request in {request for request, _ in self._places.values()}:
-                self._loop.call_soon_threadsafe(request.told.put_nowait, error)
+            self._loop.call_soon_threadsafe(self._tell_all)
             for running in self._places:
                 self.engine.cancel(running)
+
+    def _tell_all(self) -> None:
+        """In the event loop: nothing more comes, which every request is to know, also one that the
+        thread has never seen."""
+        assert self.stopped is not None
+        for request in self._followed:
+            if request.place.left:
+                request.told.put_nowait(self.stopped)
 
     def _take_in(self, *, wait: bool) -> None:
         """Do what has been asked for meanwhile."""
@@ -146,7 +189,7 @@ class Worker(threading.Thread):
             return
 
     def _leave(self) -> None:
-        self._leaving = True
+        self.stopped = StoppedError(failed=False)
 
     def _submit(self, request: Request) -> None:
         for index, (prompt, stream) in enumerate(
@@ -154,11 +197,12 @@ class Worker(threading.Thread):
         ):
             try:
                 running = self.engine.submit(prompt, request.sampling, stream)
-            except InputError as error:  # a grammar that the model's tokens cannot spell
+            except Exception as error:  # such as a grammar that the model's tokens cannot spell
                 self._fail(request, error)
                 return
             request.running.append(running)
             self._places[running] = request, index
+        self._loop.call_soon_threadsafe(request.told.put_nowait, [])
 
     def _fail(self, request: Request, error: Exception) -> None:
         """Nothing more can be written for a request; its other texts end, too."""
@@ -193,7 +237,7 @@ class Worker(threading.Thread):
     def _deliver(self, told: Sequence[tuple[Request, list[Delta]]]) -> None:
         for request, deltas in told:
             request.told.put_nowait(deltas)
-            self._ended(request, sum(delta.finish is not None for delta in deltas))
+            self.release(request.place, sum(delta.finish is not None for delta in deltas))
 
     def _delta(self, running: Running, new: Sequence[int], writer: Writer, index: int) -> Delta:
         text, count, kept = "", 0, 0

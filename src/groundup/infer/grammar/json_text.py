@@ -6,6 +6,7 @@ white space does not write it for ever.
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from groundup.core.errors import InputError
@@ -27,6 +28,7 @@ from groundup.infer.grammar.numbers import NUMBER
 _DEEPEST_INDENT = 24
 _LONGEST_NAME = 64  # characters of a property that the schema does not name
 _PLAIN = (of('"\\') | characters([(0, 0x1F)])).others
+_ESCAPED = _PLAIN.others & ALL
 _SHORT = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _HEX = either([byte_range(0x30, 0x39), byte_range(0x41, 0x46), byte_range(0x61, 0x66)])
 _NOT_D = either(byte_range(*map(ord, ends)) for ends in ("09", "AC", "EF", "ac", "ef"))
@@ -53,11 +55,17 @@ def quoted(inside: Expression) -> Expression:
 
 def spelled(some: Characters) -> Expression:
     """One of the characters as it stands in a string: as itself, or else in its shortest form."""
-    options = [(some & _PLAIN).utf8]
-    for first, last in (some & _PLAIN.others & ALL).ranges:
-        for code in range(first, last + 1):
-            options.append(literal(_SHORT.get(chr(code), f"\\u{code:04x}")))
-    return either(options)
+    return either([(some & _PLAIN).utf8, _escaped(some & _ESCAPED)])
+
+
+@lru_cache(maxsize=1 << 6)
+def _escaped(some: Characters) -> Expression:
+    """Those that cannot stand as themselves; most often all of them."""
+    return either(
+        literal(_SHORT.get(chr(code), f"\\u{code:04x}"))
+        for first, last in some.ranges
+        for code in range(first, last + 1)
+    )
 
 
 def other_string(names: list[str]) -> Expression:
@@ -68,7 +76,7 @@ def other_string(names: list[str]) -> Expression:
 def _apart(names: list[str], longest: int) -> Expression:
     """What differs from each of the names: it ends earlier, goes on, or turns elsewhere."""
     if not names:
-        return Repeat(spelled(ALL), 0, longest)
+        return _anything(longest)
     ends = [] if "" in names else [EMPTY]
     if longest == 0:
         return either(ends)
@@ -76,9 +84,28 @@ def _apart(names: list[str], longest: int) -> Expression:
     for name in names:
         if name:
             following.setdefault(name[0], []).append(name[1:])
-    turned = concat(spelled(of("".join(following)).others), Repeat(spelled(ALL), 0, longest - 1))
-    along = [concat(spelled(of(c)), _apart(rest, longest - 1)) for c, rest in following.items()]
-    return either([*ends, turned, *along])
+    known = "".join(following)
+    turned = _is_not(known) if len(known) < 2 else spelled(of(known).others)
+    along = [concat(_is(c), _apart(rest, longest - 1)) for c, rest in following.items()]
+    return either([*ends, concat(turned, _anything(longest - 1)), *along])
+
+
+# Names have thousands of characters, and most of what may stand in their places is the same.
+
+
+@lru_cache(maxsize=_LONGEST_NAME + 1)
+def _anything(longest: int) -> Expression:
+    return Repeat(spelled(ALL), 0, longest)
+
+
+@lru_cache(maxsize=1 << 8)
+def _is(character: str) -> Expression:
+    return spelled(of(character))
+
+
+@lru_cache(maxsize=1 << 8)
+def _is_not(character: str) -> Expression:
+    return spelled(of(character).others)
 
 
 def constants(values: Iterable[Any]) -> Expression:

@@ -3,6 +3,7 @@
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
 from functools import cached_property
 from threading import Lock
 
@@ -20,13 +21,14 @@ _LONGEST = 1 << 16  # characters of a schema
 class Grammars:
     """Keeps those that were asked for last, with what is known of their states.
 
-    May be asked by several threads; a `TokenGrammar` is for the engine's thread alone.
+    May be asked by several threads: each makes another grammar, and those that ask for one that is
+    being made wait for it. A `TokenGrammar` is for the engine's thread alone.
     """
 
     def __init__(self, tokenizer: Tokenizer, size: int, ends: Sequence[int]):
         """size: of the model's vocabulary. ends: tokens that end a text."""
         self._tokenizer, self._size, self._ends = tokenizer, size, ends
-        self._known: OrderedDict[Hashable, TokenGrammar] = OrderedDict()
+        self._known: OrderedDict[Hashable, Future[TokenGrammar]] = OrderedDict()
         self._lock = Lock()
 
     def regex(self, pattern: str) -> TokenGrammar:
@@ -53,10 +55,21 @@ class Grammars:
 
     def _of(self, key: Hashable, make: Callable[[], Grammar]) -> TokenGrammar:
         with self._lock:
-            if key in self._known:
-                self._known.move_to_end(key)
-                return self._known[key]
-            found = self._known[key] = TokenGrammar(make(), self._tokens)
+            tokens = self._tokens  # which every grammar needs, and which are made once
+            known = key in self._known
+            found = self._known.setdefault(key, Future())
+            self._known.move_to_end(key)
             if len(self._known) > _KEPT:
                 self._known.popitem(last=False)
-            return found
+        if not known:
+            try:
+                found.set_result(TokenGrammar(make(), tokens))
+            except BaseException as error:
+                self._forget(key, found)
+                found.set_exception(error)
+        return found.result()
+
+    def _forget(self, key: Hashable, failed: Future[TokenGrammar]) -> None:
+        with self._lock:
+            if self._known.get(key) is failed:
+                del self._known[key]

@@ -114,6 +114,9 @@ function alike({ tokens, token_logprobs: logprobs, top_logprobs: tops, bytes }) 
     token,
     logprob: logprobs[i],
     bytes: bytes[i],
-    top_logprobs: Object.entries(tops[i]).map(([other, logprob]) => ({ token: other, logprob })),
+    // An object gives names that are whole numbers first: the likeliest come first by their value.
+    top_logprobs: Object.entries(tops[i])
+      .map(([other, logprob]) => ({ token: other, logprob }))
+      .sort((a, b) => b.logprob - a.logprob),
   }));
 }

@@ -1,4 +1,4 @@
-// Curves in one plot: axes with round numbers, and what stands where the pointer is.
+// Curves in one plot: axes with round numbers, and a cross that reads their values.
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 860;
@@ -80,14 +80,18 @@ const path = (points, x, y) => points.map(([a, b], i) => `${i ? "L" : "M"}${x.at
 
 /**
  * A plot. curves: `{name, series, points: [[x, y], …], faint}`, with x in order.
- * tell: is given, for where the pointer is, x and the nearest value of each curve.
+ * at: the x where the cross stands; null where there is none. The pointer moves it.
+ * tell: is given this x, and the nearest value of each curve.
  */
-export function chart(curves, { xName, yName, logX, logY, tell }) {
+export function chart(curves, { xName, yName, logX, logY, at = null, tell }) {
   const all = curves.flatMap((curve) => curve.points);
   const fits = ([a, b]) => (!logX || a > 0) && (!logY || b > 0);
   const seen = all.filter(fits);
   const svg = draw("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${yName} against ${xName}` });
-  if (!seen.length) return svg;
+  if (!seen.length) {
+    tell(null, []);
+    return svg;
+  }
   const range = (i) => seen.reduce(([low, high], point) => [Math.min(low, point[i]), Math.max(high, point[i])], [Infinity, -Infinity]);
   const x = scale(...range(0), EDGE.left, WIDTH - EDGE.right, logX);
   const y = scale(...range(1), HEIGHT - EDGE.bottom, EDGE.top, logY);
@@ -104,37 +108,52 @@ export function chart(curves, { xName, yName, logX, logY, tell }) {
     const some = points.filter(fits);
     if (some.length) svg.append(draw("path", { class: `line s${series}${faint ? " faint" : ""}`, d: path(some, x, y) }));
   }
-  pointed(svg, curves.filter((curve) => !curve.faint), x, y, tell);
+  const stand = crossed(svg, curves.filter((curve) => !curve.faint), x, y, tell);
+  svg.addEventListener("pointermove", (event) => {
+    const box = svg.getBoundingClientRect();
+    stand(x.back(((event.clientX - box.left) / box.width) * WIDTH));
+  });
+  svg.addEventListener("pointerleave", () => stand(null));
+  stand(at);
   return svg;
 }
 
-function pointed(svg, curves, x, y, tell) {
+/** Draw a cross. Returns what lets it stand at an x, or, where null is given or no curve is there, go. */
+function crossed(svg, curves, x, y, tell) {
   const cross = draw("line", { class: "cross", y1: EDGE.top, y2: HEIGHT - EDGE.bottom, visibility: "hidden" });
   const dots = draw("g", {});
   svg.append(cross, dots);
-  const leave = () => {
-    cross.setAttribute("visibility", "hidden");
+  return (value) => {
+    const at = value === null ? NaN : x.at(value);
+    // The ends themselves are inside, however they are rounded.
+    const inside = at > EDGE.left - 1 && at < WIDTH - EDGE.right + 1;
+    cross.setAttribute("visibility", inside ? "visible" : "hidden");
     dots.replaceChildren();
-    tell(null);
-  };
-  svg.addEventListener("pointermove", (event) => {
-    const box = svg.getBoundingClientRect();
-    const at = ((event.clientX - box.left) / box.width) * WIDTH;
-    if (at < EDGE.left || at > WIDTH - EDGE.right) return leave();
-    const value = x.back(at);
+    if (!inside) {
+      tell(null, []);
+      return;
+    }
     const near = curves.map((curve) => ({ curve, point: nearest(curve.points, value) })).filter((one) => one.point);
-    cross.setAttribute("visibility", "visible");
     cross.setAttribute("x1", at);
     cross.setAttribute("x2", at);
-    dots.replaceChildren(
+    dots.append(
       ...near
-        .filter(({ point }) => Number.isFinite(y.at(point[1])))
+        .filter(({ point }) => Number.isFinite(x.at(point[0])) && Number.isFinite(y.at(point[1])))
         .map(({ curve, point }) => draw("circle", { class: `dot s${curve.series}`, cx: x.at(point[0]), cy: y.at(point[1]), r: 4 })),
     );
     tell(value, near);
-    return undefined;
-  });
-  svg.addEventListener("pointerleave", leave);
+  };
+}
+
+/** Where a key leads the cross: a hundredth of the curves' points on, and at least to the next. Null for other keys. */
+export function led(curves, { at, logX }, key) {
+  const steps = { ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity };
+  if (!(key in steps)) return null;
+  const known = curves.flatMap(({ points }) => points.map(([x]) => x)).filter((x) => !logX || x > 0);
+  const all = [...new Set(known)].sort((a, b) => a - b);
+  const before = all.findLastIndex((x) => x <= (at ?? -Infinity));
+  const to = before + steps[key] * Math.ceil(all.length / 100);
+  return all[Math.min(all.length - 1, Math.max(0, to))] ?? null;
 }
 
 function nearest(points, value) {

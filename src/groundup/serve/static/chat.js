@@ -8,6 +8,8 @@ import * as talks from "./talks.js";
 import { describe, explorable, likely } from "./tokens.js";
 
 const EVERY = 1000; // milliseconds between two times that an answer is kept while it is written
+const UNDO = 10_000; // milliseconds for which what was deleted can be brought back
+const SAID = 3000; // milliseconds for which an answer stands where screen readers hear of it
 
 let models = [];
 let talk = talks.fresh(); // {id, title, model, messages: [{role, content, note, tokens}]}
@@ -16,7 +18,8 @@ let writing = null; // the AbortController of the answer that is being written
 const messages = find("messages");
 const input = find("input");
 const articles = new WeakMap(); // message → the element that shows it
-const current = settings(find("settings"), () => talk.messages.forEach(redraw));
+const deleted = new Set(); // the ids of conversations that are not to be kept again
+const { current, converse } = settings(find("settings"), () => talk.messages.forEach(redraw));
 
 const model = () => models.find((one) => one.id === find("model").value) ?? models[0];
 const tell = (text) => {
@@ -24,6 +27,7 @@ const tell = (text) => {
 };
 
 function keep(one) {
+  if (deleted.has(one.id)) return; // its answer was being written
   if (one.messages.length && !talks.keep(one)) tell("This browser has no room to keep the conversation.");
   drawTalks();
 }
@@ -32,38 +36,79 @@ function open(other) {
   if (other?.id === talk.id) return;
   writing?.abort();
   talk = other ?? talks.fresh();
+  deleted.delete(talk.id); // another tab may have kept it again
   if (models.some((one) => one.id === talk.model)) find("model").value = talk.model;
+  converse(model()?.converses ?? true);
   drawTalks();
   drawMessages();
   input.focus();
 }
 
+let listed = "";
+
 function drawTalks() {
-  const focused = document.activeElement?.closest?.("li")?.dataset.id;
-  const rows = talks.all().map((one) => {
-    const title = one.title || "Untitled";
-    const here = one.id === talk.id ? { "aria-current": "true" } : {};
-    const go = make("button", { type: "button", className: "open", title, ...here }, title);
-    go.addEventListener("click", () => {
-      open(one);
-      show("talks-panel", false);
-    });
-    const remove = make("button", { type: "button", className: "quiet", "aria-label": `Delete: ${title}` }, "✕");
-    remove.addEventListener("click", () => {
-      talks.forget(one.id);
-      if (one.id === talk.id) open(null);
-      drawTalks();
-      find("new").focus();
-    });
-    return make("li", { "data-id": one.id }, go, remove);
+  const rows = talks.all().map(({ id, title }) => ({ id, title: title || "Untitled", here: id === talk.id }));
+  if (JSON.stringify(rows) === listed) return; // it is asked for each second while an answer is written
+  listed = JSON.stringify(rows);
+  const focused = document.activeElement;
+  const row = focused?.closest("#talks li")?.dataset.id;
+  find("talks").replaceChildren(...rows.map(drawTalk));
+  if (row) (find("talks").querySelector(`[data-id="${CSS.escape(row)}"] .${focused.className}`) ?? find("new")).focus();
+}
+
+function drawTalk({ id, title, here }) {
+  const go = make("button", { type: "button", className: "open", title, "aria-current": here ? "true" : null }, title);
+  go.addEventListener("click", () => {
+    close();
+    open(talks.get(id));
   });
-  find("talks").replaceChildren(...rows);
-  if (focused) find("talks").querySelector(`[data-id="${CSS.escape(focused)}"] .open`)?.focus();
+  const remove = make("button", { type: "button", className: "quiet", "aria-label": `Delete: ${title}` }, "✕");
+  remove.addEventListener("click", () => forget(id));
+  return make("li", { "data-id": id }, go, remove);
+}
+
+function forget(id) {
+  const lost = id === talk.id ? talk : talks.get(id);
+  deleted.add(id);
+  talks.forget(id);
+  if (lost === talk) open(null);
+  drawTalks();
+  find("new").focus();
+  if (lost) offer(lost);
+}
+
+let undoing; // the timer at whose end the offer goes
+
+/** Offer to bring back a conversation that was deleted. */
+function offer(lost) {
+  const end = () => {
+    if (find("deleted").contains(document.activeElement)) find("new").focus();
+    find("deleted").replaceChildren();
+  };
+  const undo = make("button", { type: "button", className: "quiet" }, "Undo");
+  undo.addEventListener("click", () => {
+    end();
+    deleted.delete(lost.id);
+    keep(lost);
+  });
+  find("deleted").replaceChildren("Deleted. ", undo);
+  clearTimeout(undoing);
+  undoing = setTimeout(end, UNDO);
+}
+
+/** Draw messages. What stands in the place of what had the keyboard's focus has it then. */
+function holding(draw) {
+  const focused = document.activeElement;
+  const index = [...messages.children].indexOf(focused?.closest(".message"));
+  const alike = () => [...(messages.children[index]?.querySelectorAll(focused.localName) ?? [])];
+  const place = alike().indexOf(focused);
+  draw();
+  if (place >= 0 && !focused.isConnected) (alike()[place] ?? input).focus({ preventScroll: true });
 }
 
 function drawMessages() {
   if (talk.messages.length) {
-    messages.replaceChildren(...talk.messages.map(drawMessage));
+    holding(() => messages.replaceChildren(...talk.messages.map(drawMessage)));
     messages.scrollTop = messages.scrollHeight;
     return;
   }
@@ -101,7 +146,7 @@ function redraw(message) {
   const was = box.classList.contains("writing");
   const drawn = drawMessage(message);
   drawn.classList.toggle("writing", was);
-  box.replaceWith(drawn);
+  holding(() => box.replaceWith(drawn));
 }
 
 /** What a message says: an answer as Markdown, or as tokens in colours. */
@@ -140,8 +185,9 @@ function edit(message) {
     if (!area.value.trim() || !model()) return;
     if (index === 0) talk.title = titled(area.value);
     answer(index + 1, { ...message, content: area.value });
+    input.focus();
   });
-  leave.addEventListener("click", () => box.replaceWith(drawMessage(message)));
+  leave.addEventListener("click", () => holding(() => box.replaceWith(drawMessage(message))));
   box.replaceChildren(box.firstChild, area, make("div", { className: "actions" }, again, leave));
   area.focus();
 }
@@ -179,7 +225,7 @@ async function answer(index, said = null) {
     const body = articles.get(message)?.querySelector(".body");
     if (!body?.isConnected || writing !== stop) return;
     const low = messages.scrollHeight - messages.scrollTop - messages.clientHeight < 80;
-    fill(body, message);
+    holding(() => fill(body, message));
     if (low) messages.scrollTop = messages.scrollHeight;
   });
   const { usage, ended, seconds, failed } = await follow(message, by, request(asked, by, system), options, stop, () => {
@@ -197,6 +243,18 @@ async function answer(index, said = null) {
   keep(at);
   if (at === talk && at.messages === before) drawMessages();
   else redraw(message);
+  if (at === talk && at.messages.includes(message)) announce(articles.get(message).querySelector(".body").textContent);
+}
+
+let announcing; // the timer at whose end nothing stands there
+
+/** Let screen readers say an answer. It goes soon, as it would be found twice. */
+function announce(text) {
+  find("said").textContent = text;
+  clearTimeout(announcing);
+  announcing = setTimeout(() => {
+    find("said").textContent = "";
+  }, SAID);
 }
 
 /** What the model is told: all that was said, but for answers that never came. */
@@ -265,45 +323,63 @@ function send() {
   answer(talk.messages.length);
 }
 
-function show(panel, shown) {
-  const was = find(panel).classList.contains("shown");
-  find(panel).classList.toggle("shown", shown);
-  const button = document.querySelector(`[aria-controls="${panel}"]`);
-  button.setAttribute("aria-expanded", String(shown));
-  if (shown) find(panel).querySelector("button, textarea, input").focus();
-  else if (was && find(panel).contains(document.activeElement)) button.focus();
+const drawer = () => document.querySelector("aside.shown");
+const opener = (panel) => document.querySelector(`[aria-controls="${panel.id}"]`);
+
+/** Lay a panel over the page, where a narrow window has no other place for it: the rest waits behind it. */
+function show(panel) {
+  panel.classList.add("shown");
+  panel.setAttribute("role", "dialog");
+  panel.setAttribute("aria-modal", "true");
+  opener(panel).setAttribute("aria-expanded", "true");
+  for (const part of document.querySelectorAll(".skip, .bar, .column, aside")) part.inert = part !== panel;
+  panel.querySelector(".close").focus();
 }
 
-for (const panel of ["talks-panel", "settings-panel"]) {
-  const button = document.querySelector(`[aria-controls="${panel}"]`);
-  button.addEventListener("click", () => show(panel, !find(panel).classList.contains("shown")));
-  document.addEventListener("click", (event) => {
-    const path = event.composedPath();
-    if (!path.includes(find(panel)) && !path.includes(button)) show(panel, false);
-  });
+/** Close the drawer that is open, if there is one. */
+function close() {
+  const panel = drawer();
+  if (!panel) return;
+  panel.classList.remove("shown");
+  panel.removeAttribute("role");
+  panel.removeAttribute("aria-modal");
+  opener(panel).setAttribute("aria-expanded", "false");
+  for (const part of document.querySelectorAll(".skip, .bar, .column, aside")) part.inert = false;
+  opener(panel).focus();
 }
+
+for (const panel of document.querySelectorAll("aside")) {
+  opener(panel).addEventListener("click", () => show(panel));
+  panel.querySelector(".close").addEventListener("click", close);
+}
+document.addEventListener("click", (event) => {
+  const panel = drawer();
+  const path = event.composedPath();
+  if (panel && !path.includes(panel) && !path.includes(opener(panel))) close(); // the shadow beside it
+});
+matchMedia("(max-width: 60rem)").addEventListener("change", close); // as in the sheet of styles
 find("composer").addEventListener("submit", (event) => {
   event.preventDefault();
   send();
 });
+const composing = (event) => event.isComposing || event.keyCode === 229; // Safari's way to say it
 input.addEventListener("keydown", (event) => {
-  const composing = event.isComposing || event.keyCode === 229; // Safari's way to say it
-  if (event.key !== "Enter" || event.shiftKey || composing || writing) return;
+  if (event.key !== "Enter" || event.shiftKey || composing(event) || writing) return;
   event.preventDefault();
   send();
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape") return;
-  writing?.abort();
-  show("talks-panel", false);
-  show("settings-panel", false);
+  if (event.key !== "Escape" || composing(event)) return;
+  if (drawer()) close();
+  else writing?.abort();
 });
 find("new").addEventListener("click", () => {
+  close();
   open(null);
-  show("talks-panel", false);
 });
 find("model").addEventListener("change", () => {
   kept.set("model", find("model").value);
+  converse(model().converses);
   if (!talk.messages.length) drawMessages();
 });
 explorable(messages, (token) => {
@@ -321,6 +397,7 @@ try {
   tell(error.message);
   find("status").className = "error";
 }
+converse(model()?.converses ?? true);
 drawTalks();
 drawMessages();
 input.focus();

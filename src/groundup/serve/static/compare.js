@@ -4,31 +4,38 @@ import { get, write } from "./api.js";
 import { find, make, paced } from "./dom.js";
 
 const MOST = 6;
+const FIELDS = { temperature: "temperature", max_tokens: "most", seed: "seed" }; // the API's name → the field's id
 
 let models = [];
 let columns = [];
 
 function add(chosen) {
-  const select = make("select", { "aria-label": "Model" }, ...models.map((one) => make("option", { value: one.id }, one.id)));
+  const select = make("select", {}, ...models.map((one) => make("option", { value: one.id }, one.id)));
   select.value = chosen ?? models[columns.length % models.length].id;
-  const remove = make("button", { type: "button", className: "quiet end", "aria-label": "Remove this column" }, "✕");
+  const remove = make("button", { type: "button", className: "quiet end" }, "✕");
   const figures = make("dl", { className: "figures" });
-  const answer = make("div", { className: "answer mono", role: "log", tabIndex: 0, "aria-label": "Answer" });
+  const answer = make("div", { className: "answer mono", role: "log", tabIndex: 0 });
   const card = make("section", { className: "card" }, make("header", {}, select, remove), figures, answer);
-  const column = { select, figures, answer, card, stop: null };
+  const column = { select, remove, figures, answer, card, stop: null };
   remove.addEventListener("click", () => {
     column.stop?.abort();
     columns = columns.filter((one) => one !== column);
     card.remove();
-    limits();
+    arrange();
     find("add").focus();
   });
   columns.push(column);
   find("columns").append(card);
-  limits();
+  arrange();
 }
 
-function limits() {
+/** Name what stands in each column by its number, and offer what is possible. */
+function arrange() {
+  columns.forEach(({ select, remove, answer }, i) => {
+    select.setAttribute("aria-label", `Model, column ${i + 1}`);
+    remove.setAttribute("aria-label", `Remove column ${i + 1}`);
+    answer.setAttribute("aria-label", `Answer, column ${i + 1}`);
+  });
   find("add").disabled = columns.length >= MOST || !models.length;
   find("run").disabled = !columns.length;
 }
@@ -39,12 +46,11 @@ async function run(column) {
   column.stop = stop;
   const { select, figures, answer } = column;
   const model = models.find((one) => one.id === select.value);
-  const options = {
-    temperature: Number(find("temperature").value),
-    max_tokens: Number(find("most").value),
-    seed: Number(find("seed").value),
-    asChat: find("as-chat").checked,
-  };
+  const options = { asChat: find("as-chat").checked };
+  for (const [name, id] of Object.entries(FIELDS)) {
+    const { value } = find(id);
+    if (value !== "") options[name] = Number(value); // of an empty one the server decides
+  }
   answer.textContent = "";
   answer.classList.remove("error");
   answer.setAttribute("aria-busy", "true");
@@ -98,11 +104,15 @@ find("form").addEventListener("submit", async (event) => {
   find("status").textContent = "Writing…";
   await Promise.all(columns.map(run));
   if (turn !== turns) return; // it was asked again meanwhile
+  if (document.activeElement === find("stop")) find("run").focus(); // what is disabled has no focus
   find("stop").disabled = true;
   find("status").textContent = "";
 });
 find("stop").addEventListener("click", () => columns.forEach((column) => column.stop?.abort()));
-find("add").addEventListener("click", () => add());
+find("add").addEventListener("click", () => {
+  add();
+  if (find("add").disabled) columns.at(-1).select.focus(); // it was the last that has room
+});
 
 try {
   models = (await get("/v1/models")).data;
@@ -111,5 +121,5 @@ try {
 } catch (error) {
   find("status").textContent = error.message;
   find("status").className = "error";
-  limits();
+  arrange();
 }

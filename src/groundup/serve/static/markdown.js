@@ -11,7 +11,7 @@ export function markdown(text) {
   return fragment;
 }
 
-const FENCE = /^ {0,3}(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^`]*$/;
+const FENCE = /^ {0,3}(`{3,}|~{3,})/;
 const HEADING = /^ {0,3}(#{1,6})[ \t]+(.*)$/;
 const RULE = /^ {0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})$/;
 const QUOTE = /^ {0,3}>[ \t]?/;
@@ -20,11 +20,20 @@ const ROW = /^\s*\|.*\|\s*$/;
 const DIVIDER = /^\s*\|(?:[ \t]*:?-+:?[ \t]*\|)+\s*$/;
 const DEEPEST = 8;
 
+/** The fence with which a line opens a block of code, and the code's language; null for other lines. */
+function opened(line) {
+  const match = FENCE.exec(line);
+  if (!match) return null;
+  const behind = line.slice(match[0].length);
+  if (match[1][0] === "`" && behind.includes("`")) return null; // code within a line
+  return { fence: match[1], language: /^[ \t]*([\w+#.-]*)/.exec(behind)[1] };
+}
+
 /** Whether a line ends the paragraph before it. Of numbered lists only one that begins with 1 does. */
 function interrupts(line) {
   const item = ITEM.exec(line);
   const list = item && (!/\d/.test(item[2]) || parseInt(item[2], 10) === 1);
-  return list || FENCE.test(line) || HEADING.test(line) || RULE.test(line) || QUOTE.test(line);
+  return list || opened(line) || HEADING.test(line) || RULE.test(line) || QUOTE.test(line);
 }
 
 function blocks(lines, depth = 0) {
@@ -35,8 +44,8 @@ function blocks(lines, depth = 0) {
     let match;
     if (!line.trim()) {
       at += 1;
-    } else if ((match = FENCE.exec(line))) {
-      const [, fence, language] = match;
+    } else if ((match = opened(line))) {
+      const { fence, language } = match;
       const inside = [];
       const closes = new RegExp(`^ {0,3}${fence[0]}{${fence.length},}[ \\t]*$`);
       for (at += 1; at < lines.length && !closes.test(lines[at]); at += 1) inside.push(lines[at]);
@@ -105,8 +114,13 @@ function items(lines, from, depth) {
   return [list, at];
 }
 
+/** The cells of a row. Neither a bar behind a backslash divides them nor one within code. */
+function cells(row) {
+  const hidden = row.trim().slice(1, -1).replace(/`[^`]*`/g, (code) => code.replaceAll("|", "\0"));
+  return hidden.split(/(?<!\\)\|/).map((cell) => cell.replaceAll("\0", "|").trim());
+}
+
 function table(rows) {
-  const cells = (row) => row.trim().slice(1, -1).split(/(?<!\\)\|/).map((cell) => cell.trim());
   const line = (row, tag) => make("tr", {}, ...cells(row).map((cell) => make(tag, {}, ...inline(cell))));
   const body = rows.slice(2).map((row) => line(row, "td"));
   return make("table", {}, make("thead", {}, line(rows[0], "th")), make("tbody", {}, ...body));

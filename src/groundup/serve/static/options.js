@@ -9,12 +9,15 @@ const FIELDS = [
   { name: "top_k", label: "Top-k", type: "number", min: 1, step: 1, start: "", help: "Only so many of the likeliest. Empty: all." },
   { name: "max_tokens", label: "Most tokens", type: "number", min: 1, step: 1, start: 512, help: "Where an answer ends at the latest." },
   { name: "frequency_penalty", label: "Against repetition", type: "range", min: 0, max: 2, step: 0.1, start: 0, help: "Taken from a token each time that it was written." },
+  { name: "presence_penalty", label: "Towards new words", type: "range", min: 0, max: 2, step: 0.1, start: 0, help: "Taken once from every token that was written." },
+  { name: "repetition_penalty", label: "Against all that was said", type: "range", min: 1, max: 2, step: 0.05, start: 1, help: "Divides tokens that were read or written. 1: none." },
   { name: "seed", label: "Seed", type: "number", step: 1, start: "", help: "The same seed, the same answer. Empty: a new one each time." },
   { name: "stop", label: "Stop at", type: "text", start: "", help: "A text before which the answer ends." },
 ];
 
 /**
- * Fill a box with the settings. Returns what they are at the moment, as the API names them.
+ * Fill a box with the settings. Returns `current`, what they are at the moment, as the API names them;
+ * and `converse`, to be called with whether the model that is chosen was taught to.
  * coloured: is called when tokens are to be shown in another way.
  */
 export function settings(box, coloured) {
@@ -29,10 +32,13 @@ export function settings(box, coloured) {
     for (const [name, input] of inputs) told[name] = input.value;
     kept.set("options", told);
   };
-  const field = (label, input, help, told) =>
-    make("div", { className: "field" }, make("label", { for: input.id }, label, ...(told ? [told] : [])), input, make("small", {}, help));
+  const field = (label, input, help, told) => {
+    const hint = make("small", { id: `${input.id}-help` }, help);
+    input.setAttribute("aria-describedby", hint.id);
+    return make("div", { className: "field" }, make("label", { for: input.id }, label, ...(told ? [told] : [])), input, hint);
+  };
 
-  box.append(field("System", system, "What the model is told before the conversation."));
+  box.append(field("System", system, ""));
   for (const { name, label, start, help, ...rest } of FIELDS) {
     const input = make("input", { id: `option-${name}`, ...Object.fromEntries(Object.entries(rest).map(([k, v]) => [k, String(v)])) });
     input.value = values[name] ?? start;
@@ -59,7 +65,13 @@ export function settings(box, coloured) {
     coloured();
   });
 
-  return () => {
+  const converse = (can) => {
+    system.disabled = !can;
+    box.querySelector("#system-help").textContent = can
+      ? "What the model is told before the conversation."
+      : "This model was not taught to converse: it is told nothing before your text.";
+  };
+  const current = () => {
     const options = { logprobs: colours.checked };
     for (const { name, type } of FIELDS) {
       const { value } = inputs.get(name);
@@ -67,4 +79,5 @@ export function settings(box, coloured) {
     }
     return { system: system.value.trim(), options };
   };
+  return { current, converse };
 }

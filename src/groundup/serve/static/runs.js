@@ -1,44 +1,62 @@
 // The curves of all runs in a folder, while they grow.
 
 import { get } from "./api.js";
-import { chart, short, smoothed } from "./chart.js";
+import { chart, led, short, smoothed } from "./chart.js";
 import { find, kept, make, paced } from "./dom.js";
 
 const SERIES = 8;
 const EVERY = 2000; // milliseconds
 const LIVE = 30; // seconds since a run went on, up to which it is called live
 
-const curves = new Map(); // name → {name, records, after, file, series}
+const curves = new Map(); // name → {name, records, after, file, series, following}
 const chosen = new Set(kept.get("curves", []));
 const names = { x: "", y: "" };
+let begun = false; // whether there has been a run to show
+let changed = true; // whether the chart does not show yet what is known
+let plotted = []; // what the chart shows
+let at = null; // where along it the cross stands
 
 const shown = () => [...chosen].map((name) => curves.get(name)).filter((curve) => curve?.records.length);
 
 async function look() {
+  let told = "";
   try {
     const { data } = await get("/curves");
     for (const { name } of data) {
-      if (!curves.has(name)) curves.set(name, { name, records: [], after: 0, file: "", series: 0 });
+      if (!curves.has(name)) curves.set(name, { name, records: [], after: 0, file: "", series: 0, following: null });
     }
-    for (const name of curves.keys()) if (!data.some((one) => one.name === name)) curves.delete(name);
-    if (data.length && ![...chosen].some((name) => curves.has(name))) choose(data[0].name, true);
-    find("status").textContent = data.length ? "" : "No run has written a curve here yet. Start the server with --runs FOLDER to show another folder.";
+    for (const name of curves.keys()) if (!data.some((one) => one.name === name)) changed = curves.delete(name);
+    // The newest to begin with; later nothing is shown where nothing is ticked.
+    if (!begun && data.length && ![...chosen].some((name) => curves.has(name))) choose(data[0].name, true);
+    begun ||= data.length > 0;
+    if (!data.length) told = "No run has written a curve here yet. Start the server with --runs FOLDER to show another folder.";
     drawList(data);
-    await Promise.all([...chosen].filter((name) => curves.has(name)).map(follow));
-    drawFields();
-    draw();
+    await Promise.all([...chosen].filter((name) => curves.has(name)).map((name) => follow(curves.get(name))));
   } catch (error) {
-    find("status").textContent = error.message;
+    told = error.message;
   }
+  if (find("status").textContent !== told) find("status").textContent = told;
+  if (!changed) return;
+  changed = false;
+  drawFields();
+  draw();
 }
 
-async function follow(name) {
-  const curve = curves.get(name);
-  const path = name.split("/").map(encodeURIComponent).join("/");
+/** Read what a curve has got since. Who asks meanwhile waits for the same reading: two would take it twice. */
+function follow(curve) {
+  curve.following ??= read(curve).finally(() => {
+    curve.following = null;
+  });
+  return curve.following;
+}
+
+async function read(curve) {
+  const path = curve.name.split("/").map(encodeURIComponent).join("/");
   for (;;) {
     const told = await get(`/curves/${path}?after=${curve.after}&file=${curve.file}`);
     if (told.fresh) curve.records = [];
     curve.records.push(...told.records);
+    if (told.fresh || told.records.length) changed = true;
     Object.assign(curve, { after: told.after, file: told.file });
     if (!told.more) return;
   }
@@ -50,6 +68,7 @@ function choose(name, is) {
   const taken = new Set([...chosen].map((one) => curves.get(one)?.series));
   const curve = curves.get(name);
   if (is && curve) curve.series = [...Array(SERIES).keys()].map((i) => i + 1).find((i) => !taken.has(i)) ?? 1 + (chosen.size % SERIES);
+  changed = true;
   kept.set("curves", [...chosen]);
 }
 
@@ -65,10 +84,8 @@ function drawList(data) {
   find("runs").replaceChildren(
     ...rows.map(({ name, live, series }) => {
       const box = make("input", { type: "checkbox", checked: series > 0, "data-run": name });
-      box.addEventListener("change", async () => {
+      box.addEventListener("change", () => {
         choose(name, box.checked);
-        if (box.checked) await follow(name);
-        listed = "";
         look();
       });
       const parts = [box, make("span", { className: series ? `swatch s${series}` : "swatch" }), make("span", {}, name)];
@@ -101,29 +118,29 @@ const draw = paced(() => {
   const [x, y] = [find("x").value, find("y").value];
   const amount = Number(find("smooth").value);
   find("smooth-told").value = amount ? amount.toFixed(2) : "none";
-  const plotted = [];
+  plotted = [];
   for (const { name, series, records } of shown()) {
     const points = records.filter((one) => typeof one[x] === "number" && typeof one[y] === "number").map((one) => [one[x], one[y]]);
     if (amount) plotted.push({ name, series, points, faint: true });
     plotted.push({ name, series, points: smoothed(points, amount) });
   }
+  const all = plotted.filter((curve) => !curve.faint);
   const tell = (value, near) => {
-    const all = plotted.filter((curve) => !curve.faint);
-    legend(all.map((curve) => [curve, near?.find((one) => one.curve === curve)?.point]));
+    at = value;
+    legend(all.map((curve) => [curve, near.find((one) => one.curve === curve)?.point]));
   };
-  const options = { xName: x, yName: y.replaceAll("_", " "), logX: find("log-x").checked, logY: find("log-y").checked, tell };
+  const options = { xName: x, yName: y.replaceAll("_", " "), logX: find("log-x").checked, logY: find("log-y").checked, at, tell };
   find("chart").replaceChildren(chart(plotted, options));
-  tell(null);
-  last(plotted.filter((curve) => !curve.faint));
+  last(all);
 });
 
-function legend(rows) {
-  find("legend").replaceChildren(
-    ...rows.map(([{ name, series }, point]) => {
-      const value = point ? `: ${short(point[1])} at ${short(point[0])}` : "";
-      return make("li", {}, make("span", { className: `swatch s${series}` }), name + value);
-    }),
-  );
+let legended = "";
+
+function legend(curves) {
+  const rows = curves.map(([{ name, series }, point]) => ({ series, text: name + (point ? `: ${short(point[1])} at ${short(point[0])}` : "") }));
+  if (JSON.stringify(rows) === legended) return; // so that a screen reader does not say it again
+  legended = JSON.stringify(rows);
+  find("legend").replaceChildren(...rows.map(({ series, text }) => make("li", {}, make("span", { className: `swatch s${series}` }), text)));
 }
 
 function last(plotted) {
@@ -138,9 +155,17 @@ for (const id of ["x", "y"]) {
   find(id).addEventListener("change", () => {
     names[id] = find(id).value;
     kept.set(`axis-${id}`, names[id]);
+    at = null;
     draw();
   });
 }
+find("chart").addEventListener("keydown", (event) => {
+  const to = led(plotted, { at, logX: find("log-x").checked }, event.key);
+  if (to === null || event.altKey || event.ctrlKey || event.metaKey) return; // these lead elsewhere: back, for one
+  event.preventDefault();
+  at = to;
+  draw();
+});
 for (const id of ["smooth", "log-x", "log-y"]) find(id).addEventListener("input", draw);
 
 /** Look again, some time after the last look has ended. */

@@ -9,6 +9,8 @@ export const fresh = () => ({ id: crypto.randomUUID?.() ?? String(Math.random())
 
 export const all = () => kept.get("talks", []);
 
+export const get = (id) => all().find((one) => one.id === id);
+
 /** Keep one as it is now; where there is no room, in place of the oldest. Whether it is kept. */
 export function keep(talk) {
   const messages = talk.messages.map(({ tokens, ...rest }) => rest);

@@ -18,15 +18,15 @@ const encoder = new TextEncoder();
 
 function add(chosen) {
   const options = tokenizers.map((one) => make("option", { value: one.id }, `${one.id} (${one.vocab_size.toLocaleString("en")})`));
-  const select = make("select", { "aria-label": "Tokenizer" }, ...options);
+  const select = make("select", {}, ...options);
   select.value = chosen ?? tokenizers[columns.length % tokenizers.length].id;
-  const remove = make("button", { type: "button", className: "quiet end", "aria-label": "Remove this tokenizer" }, "✕");
+  const remove = make("button", { type: "button", className: "quiet end" }, "✕");
   const figures = make("dl", { className: "figures" });
   const box = make("div", { className: "tokens", role: "group", "aria-label": "Tokens" });
   const told = make("p", { className: "told", role: "status" });
   const ids = make("div", { className: "ids", tabIndex: 0, role: "region", "aria-label": "Ids" });
   const card = make("section", { className: "card" }, make("header", {}, select, remove), figures, box, told, ids);
-  const column = { select, figures, box, told, ids, card, asked: null };
+  const column = { select, remove, figures, box, told, ids, card, asked: null };
   select.addEventListener("change", () => {
     remember();
     read(column);
@@ -35,6 +35,7 @@ function add(chosen) {
     columns = columns.filter((one) => one !== column);
     card.remove();
     remember();
+    find("add").focus();
   });
   explorable(box, (token) => {
     told.textContent = token.title;
@@ -45,7 +46,12 @@ function add(chosen) {
   read(column);
 }
 
+/** Keep which ones are shown, name what stands in each column by its number, and offer what is possible. */
 function remember() {
+  columns.forEach(({ select, remove }, i) => {
+    select.setAttribute("aria-label", `Tokenizer, column ${i + 1}`);
+    remove.setAttribute("aria-label", `Remove column ${i + 1}`);
+  });
   kept.set("tokenizers", columns.map((column) => column.select.value));
   find("add").disabled = columns.length >= MOST;
 }
@@ -104,7 +110,10 @@ function readAll() {
 text.value = kept.get("text", EXAMPLE);
 text.addEventListener("input", soon(readAll, 80));
 for (const id of ["special", "ids", "spaces"]) find(id).addEventListener("change", readAll);
-find("add").addEventListener("click", () => add());
+find("add").addEventListener("click", () => {
+  add();
+  if (find("add").disabled) columns.at(-1).select.focus(); // it was the last that has room
+});
 
 try {
   tokenizers = (await get("/tokenizers")).data;

@@ -2,7 +2,8 @@
 
 import { make } from "./dom.js";
 
-const strict = new TextDecoder("utf-8", { fatal: true });
+const BOM = "\ufeff"; // a mark at the beginning of files, which has no width
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }); // it is left where it stands
 
 /** The bytes as text, or null where they are no whole characters. */
 export function asText(bytes) {
@@ -17,7 +18,7 @@ export const hex = (bytes) => bytes.map((byte) => byte.toString(16).padStart(2, 
 
 /** White space that can be seen. */
 export const visible = (text) =>
-  text.replaceAll(" ", "·").replaceAll("\t", "→\t").replace(/\r\n|\n|\r/g, (end) => `↵${end}`);
+  text.replaceAll(BOM, "‹BOM›").replaceAll(" ", "·").replaceAll("\t", "→\t").replace(/\r\n|\n|\r/g, (end) => `↵${end}`);
 
 /** Let the arrow keys lead from one token to the next, and tell of the one that is looked at. */
 export function explorable(box, tell) {
