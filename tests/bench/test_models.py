@@ -7,6 +7,7 @@ from groundup.bench.result import OURS
 from groundup.core.errors import InputError
 
 
+@pytest.mark.slow
 def test_a_family_is_timed_beside_transformers_once_the_logits_agree() -> None:
     pytest.importorskip("transformers")
     result = bench_models(["Qwen3"], quick=True)

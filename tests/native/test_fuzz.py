@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SECONDS = os.environ.get("GROUNDUP_FUZZ_SECONDS", "5")
+SECONDS = os.environ.get("GROUNDUP_FUZZ_SECONDS", "2")
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 
 
