@@ -53,6 +53,36 @@ def test_no_text_is_a_special_token(template: str) -> None:
     assert attack in TOKENIZER.decode(found)
 
 
+THOUGHTS = """{% for m in messages %}<|{{ m.role }}|>{% if '</think>' in m.content %}
+{{ m.content.split('</think>')[-1].lstrip('\n') }}{% else %}
+{{ m.content }}{% endif %}{% endfor %}"""
+
+
+def test_thoughts_are_left_out_as_the_template_wants() -> None:
+    """Qwen's and DeepSeek's templates keep of an earlier answer what comes behind its thoughts."""
+    thinking = {"role": "assistant", "content": "<think>\n<|user|> 2\n</think>\n\nTwo. <|user|>"}
+    found = encode_conversation(TOKENIZER, THOUGHTS, [user("One?"), thinking, user(" b ")], {})
+    assert TOKENIZER.decode(found) == "<|user|>One?<|assistant|>Two. <|user|><|user|> b "
+    special = [i for i in found if i in TOKENIZER.special_tokens.values()]
+    assert len(special) == 3  # those of the template, and none that was said
+
+
+def test_what_could_be_read_in_two_ways_is_refused() -> None:
+    """Else the text of a message could stand for the template's own, special tokens and all."""
+    said = [{"role": "assistant", "content": "x</think>x"}, user("y ")]
+    template = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    assert TOKENIZER.decode(encode_conversation(TOKENIZER, template, said[1:], {})) == "y "
+    with pytest.raises(InputError, match="changes what messages say"):
+        encode_conversation(TOKENIZER, template, said, {})
+
+
+def test_each_message_is_told_in_its_own_way() -> None:
+    template = "{% for m in messages %}{% if m.role == 'user' %}{{ m.content | trim }}{% else %}"
+    template += "{{ m.content }}{% endif %}.{% endfor %}"
+    said = [user(" a "), {"role": "assistant", "content": " b "}, user("")]
+    assert TOKENIZER.decode(encode_conversation(TOKENIZER, template, said, {})) == "a. b .."
+
+
 def test_a_template_that_changes_what_is_said_is_refused() -> None:
     template = "{% for m in messages %}{{ m.content | upper }}{% endfor %}"
     with pytest.raises(InputError, match="changes what messages say"):

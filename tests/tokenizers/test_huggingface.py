@@ -193,7 +193,7 @@ def test_published_arrangements_give_the_same_ids(
         (lambda raw: raw["model"]["vocab"].update({"中": 300}), "alphabet of bytes"),
         (lambda raw: raw.update(normalizer={"type": "Lowercase"}), "normalizer Lowercase is not"),
         (lambda raw: raw.update(post_processor={"type": "Bert"}), "post_processor Bert is not"),
-        (lambda raw: raw["model"].update(byte_fallback=True), "byte_fallback is of a kind"),
+        (lambda raw: raw["model"].update(byte_fallback=True), "has no <0x00>, which byte_fallback"),
         (lambda raw: raw["model"].update(dropout=0.1), "dropout is of a kind"),
         (lambda raw: raw["added_tokens"][0].update(lstrip=True), "has lstrip"),
         (lambda raw: raw["added_tokens"][0].update(content=7), "not a tokenizer of a known kind"),

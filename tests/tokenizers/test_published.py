@@ -9,11 +9,19 @@ from groundup.core.errors import ArtifactError, InputError
 from groundup.tokenizers import BPE, train_bpe
 from groundup.tokenizers.patterns import PATTERNS
 from groundup.tokenizers.published import (
+    load_encoding,
     load_ranks,
     load_vocab_and_merges,
     save_ranks,
     save_vocab_and_merges,
 )
+
+
+@pytest.fixture(autouse=True)
+def no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of tiktoken's, by the files' names alone."""
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", "")
+
 
 TEXTS = ["naïve 北京 🙂\n\n  x 12345", "it's 'S aaaaaaa", "", " "]
 
@@ -124,3 +132,29 @@ def test_two_damaged_files_are_one_sentence(
     (tmp_path / "merges.txt").write_text(merges)
     with pytest.raises(ArtifactError, match=sentence):
         load_vocab_and_merges(tmp_path / "vocab.json", tmp_path / "merges.txt")
+
+
+@pytest.mark.parametrize("name", ["r50k_base", "p50k_base", "cl100k_base", "o200k_base"])
+def test_encodings_are_tiktoken_s_by_their_names(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its own pattern and special tokens, over a file of ranks that is made here."""
+    tiktoken = pytest.importorskip("tiktoken")
+    from tiktoken_ext import openai_public
+
+    trained = train_bpe([Path(__file__).read_text(encoding="utf-8")], vocab_size=400)
+    path = tmp_path / f"{name}.tiktoken"
+    save_ranks(path, trained)
+    ranks = tiktoken.load.load_tiktoken_bpe(str(path))
+    monkeypatch.setattr(openai_public, "load_tiktoken_bpe", lambda *_, **__: ranks)
+    theirs = getattr(openai_public, name)()
+    theirs.pop("explicit_n_vocab", None)
+    oracle, ours = tiktoken.Encoding(**theirs), load_encoding(path)
+    assert ours.special_tokens == theirs["special_tokens"]
+    text = Path(__file__).read_text(encoding="utf-8") + "It'S 12345\r\n\n  日本<|endoftext|> x"
+    assert ours.encode(text, allowed_special="all") == oracle.encode(text, allowed_special="all")
+
+
+def test_a_file_of_another_name_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="named after none of tiktoken's encodings: r50k_base"):
+        load_encoding(tmp_path / "mine.tiktoken")

@@ -6,12 +6,20 @@ from hypothesis import strategies as st
 
 from groundup.core.errors import InputError
 from groundup.tokenizers import BPE, Bytes, Tokenizer, TokenSpan, token_spans, train_pieces
+from groundup.tokenizers.sentence_pieces import Prefix, SentencePieces
 
 SPECIAL = ["<|a|>", "<|é|>"]
 KINDS: dict[str, Tokenizer] = {
     "bytes": Bytes(SPECIAL),
     "characters": train_pieces(["ab <|>é"], pattern="character", special_tokens=SPECIAL)[0],
     "words": train_pieces(["ab <|>é", " a|b"], pattern="gpt2", special_tokens=SPECIAL)[0],
+    "sentence pieces": SentencePieces(
+        {256 + i: name for i, name in enumerate(["▁", "a", "b", "ab", "é", "▁ab", "▁▁"])},
+        range(256),
+        [(257, 258), (256, 259), (256, 256)],
+        {name: 300 + i for i, name in enumerate(SPECIAL)},
+        prefix="never",
+    ),
     "BPE": BPE.learned([(97, 98), (0xC3, 0xA9), (0xE5, 0x8C)], "gpt2", SPECIAL),
 }
 TEXTS = st.one_of(
@@ -39,6 +47,20 @@ def test_spans_cover_the_text_in_order_and_have_the_ids_of_encode(
         at = span.end
         if span.token != 0 or kind in ("bytes", "BPE"):  # 0 is the <unk> of the other kinds
             assert span.content == tokenizer.token_bytes(span.token)
+
+
+@pytest.mark.parametrize("prefix", ["every", "missing", "first"])
+@settings(deadline=None)
+@given(text=TEXTS)
+def test_a_space_that_was_put_before_a_text_is_not_of_it(prefix: Prefix, text: str) -> None:
+    kind = KINDS["sentence pieces"]
+    assert isinstance(kind, SentencePieces)
+    tokenizer = SentencePieces(
+        kind.names, kind.byte_ids, kind.merges, kind.special_tokens, prefix=prefix
+    )
+    spans = token_spans(tokenizer, text, allowed_special="all")
+    assert [span.token for span in spans] == tokenizer.encode(text, allowed_special="all")
+    assert b"".join(span.content for span in spans) == text.encode()
 
 
 def test_a_character_may_be_more_than_one_token() -> None:

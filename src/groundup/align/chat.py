@@ -36,11 +36,11 @@ class Example:
 def encode_request(tokenizer: Tokenizer, request: str) -> list[int]:
     """The tokens after which a model is to answer."""
     special = tokenizer.special_tokens
-    return [special[USER], *tokenizer.encode_ordinary(request), special[ASSISTANT]]
+    return [special[USER], *tokenizer.encode_behind(request), special[ASSISTANT]]
 
 
 def encode_example(tokenizer: Tokenizer, request: str, answer: str) -> Example:
     """A request with its answer; the answer and the end of text are to be learned."""
     head = encode_request(tokenizer, request)
-    tail = [*tokenizer.encode_ordinary(answer), tokenizer.special_tokens[END_OF_TEXT]]
+    tail = [*tokenizer.encode_behind(answer), tokenizer.special_tokens[END_OF_TEXT]]
     return Example(tokens=head + tail, answer=len(head))

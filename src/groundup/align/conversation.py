@@ -9,10 +9,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
-from jinja2 import TemplateError
+from jinja2 import Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from groundup.core.errors import InputError
@@ -20,6 +20,11 @@ from groundup.tokenizers import Tokenizer
 from groundup.tokenizers.special import cut_special
 
 Messages = Sequence[Mapping[str, str]]  # each with its role and its content
+
+_CHANGED = (
+    "the chat template changes what messages say, so that special tokens in them could not be told "
+    "from its own: send the text to /v1/completions."
+)
 
 # Characters of Unicode's private use, which stand for a message's content.
 _MARK = "\ue000{}\ue001"
@@ -40,11 +45,15 @@ def encode_conversation(
     ordinary = ""
     for is_special, part in _parts(tokenizer, template, messages, roles):
         if is_special:
-            ids += [*tokenizer.encode_ordinary(ordinary), special[part]]
+            ids += [*_stretch(tokenizer, ordinary, ids), special[part]]
             ordinary = ""
         else:
             ordinary += part
-    return [*ids, *tokenizer.encode_ordinary(ordinary)]
+    return [*ids, *_stretch(tokenizer, ordinary, ids)]
+
+
+def _stretch(tokenizer: Tokenizer, text: str, before: Sequence[int]) -> list[int]:
+    return tokenizer.encode_behind(text) if before else tokenizer.encode_ordinary(text)
 
 
 def _parts(
@@ -56,15 +65,21 @@ def _parts(
     text = _render(template, messages, roles)
     marked = [{**m, "content": _MARK.format(i)} for i, m in enumerate(messages)]
     pieces = _MARKS.split(_render(template, marked, roles))  # text, number, text, number, …
-    for whose in (contents, [content.strip() for content in contents]):
-        filled = [whose[int(p)] if i % 2 else p for i, p in enumerate(pieces)]
-        if "".join(filled) == text:
-            break
-    else:
-        raise InputError(
-            "the chat template changes what messages say, so that special tokens in them could not "
-            "be told from its own: send the text to /v1/completions."
-        )
+    filled, at = [pieces[0]], len(pieces[0])
+    said = [*zip(pieces[1::2], pieces[2::2], strict=True)]
+    for i, (number, behind) in enumerate(said, start=1):
+        ways = [way + behind for way in _told(contents[int(number)])]
+        fits = [
+            way.removesuffix(behind)
+            for way in ways
+            if (text[at:] == way if i == len(said) else text.startswith(way, at))
+        ]
+        if len(fits) != 1:  # or one could be taken for another, and what was said for the template
+            raise InputError(_CHANGED)
+        filled += [fits[0], behind]
+        at += len(fits[0]) + len(behind)
+    if "".join(filled) != text:
+        raise InputError(_CHANGED)
     for i, piece in enumerate(filled):
         if i % 2:
             yield False, piece
@@ -72,19 +87,36 @@ def _parts(
             yield from cut_special(piece, special, "all", ())
 
 
+def _told(content: str) -> list[str]:
+    """What templates write of a message: all of it, or without the white space around it; of an
+    answer with thoughts, as Qwen's and DeepSeek's do, what comes behind them."""
+    answer = content.rpartition("</think>")[2]
+    ways = (content, content.strip(), answer, answer.lstrip("\n"), answer.strip())
+    return sorted(dict.fromkeys(ways), key=len, reverse=True)
+
+
 def _render(template: str, messages: Messages, roles: Mapping[str, str]) -> str:
+    try:
+        compiled = _compiled(template)
+        return compiled.render(messages=list(messages), add_generation_prompt=True, **roles)
+    except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
+        raise InputError(f"the chat template refuses these messages: {error}") from error
+
+
+@lru_cache(maxsize=16)
+def _compiled(template: str) -> Template:
     """With what Hugging Face lets templates use (transformers, `chat_template_utils`)."""
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
     )
     environment.filters["tojson"] = partial(json.dumps, ensure_ascii=False)
     environment.globals["raise_exception"] = _refuse
-    environment.globals["strftime_now"] = datetime.now().strftime
-    try:
-        compiled = environment.from_string(template)
-        return compiled.render(messages=list(messages), add_generation_prompt=True, **roles)
-    except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
-        raise InputError(f"the chat template refuses these messages: {error}") from error
+    environment.globals["strftime_now"] = _now
+    return environment.from_string(template)
+
+
+def _now(form: str) -> str:
+    return datetime.now().strftime(form)
 
 
 def _refuse(message: Any) -> None:

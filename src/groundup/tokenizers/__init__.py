@@ -8,6 +8,7 @@ from groundup.tokenizers.huggingface import AnyTokenizer, load_tokenizer, save_t
 from groundup.tokenizers.piece import Pieces, Rarity, train_pieces
 from groundup.tokenizers.piece_counts import PieceCounts
 from groundup.tokenizers.pretrained import Pretrained, load_pretrained, save_pretrained
+from groundup.tokenizers.published import load_encoding
 from groundup.tokenizers.spans import TokenSpan, token_ends, token_spans
 from groundup.tokenizers.streaming import StreamDecoder
 from groundup.tokenizers.tokenizer import Tokenizer
@@ -23,6 +24,7 @@ __all__ = [
     "StreamDecoder",
     "TokenSpan",
     "Tokenizer",
+    "load_encoding",
     "load_pretrained",
     "load_tokenizer",
     "save_pretrained",

@@ -15,13 +15,14 @@ from groundup.tokenizers.merging import Pair
 from groundup.tokenizers.patterns import CHARACTER, PATTERNS
 from groundup.tokenizers.piece import UNKNOWN, Pieces
 from groundup.tokenizers.pre_tokenizer import pattern_of, pre_tokenizer_of
+from groundup.tokenizers.sentence_file import read_sentence_pieces, written
+from groundup.tokenizers.sentence_pieces import SentencePieces
 from groundup.tokenizers.vocabulary import Vocabulary
 
-AnyTokenizer = BPE | Bytes | Pieces
+AnyTokenizer = BPE | Bytes | Pieces | SentencePieces
 
 _ANY_CHARACTER = r"[\s\S]"  # the format's own regular expressions lack (?s:.)
 _OFF = {"dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk"}
-_OFF |= {"byte_fallback"}
 
 
 @dataclass(frozen=True)
@@ -51,28 +52,41 @@ def load_tokenizer(path: Path) -> AnyTokenizer:
 
 def save_tokenizer_file(path: Path, file: TokenizerFile) -> None:
     """Write the file, atomically."""
-    tokenizer = file.tokenizer
-    pieces = isinstance(tokenizer, Pieces)
-    document = {
+    tokenizer, special = file.tokenizer, file.tokenizer.special_tokens
+    document: dict[str, Any] = {
         "version": "1.0",
         "truncation": None,
         "padding": None,
         "added_tokens": [
-            _added_token(text, token, special=text not in file.shown)
-            for text, token in sorted(tokenizer.special_tokens.items(), key=lambda item: item[1])
+            _added_token(text, token, special=text in special and text not in file.shown)
+            for text, token in sorted(_added(tokenizer).items(), key=lambda item: item[1])
         ],
-        "normalizer": _normalizer(tokenizer),
-        "pre_tokenizer": _pre_tokenizer(tokenizer),
         "post_processor": _template(file),
-        "decoder": {"type": "Fuse"} if pieces else {**_byte_level(), "use_regex": True},
-        "model": _word_level(tokenizer) if pieces else _byte_pairs(tokenizer),
     }
+    sentences = isinstance(tokenizer, SentencePieces)
+    document |= written(tokenizer) if sentences else _parts(tokenizer)
     write_json(path, document)
 
 
+def _added(tokenizer: AnyTokenizer) -> dict[str, int]:
+    whole = tokenizer.whole if isinstance(tokenizer, SentencePieces) else {}
+    return {**tokenizer.special_tokens, **whole}
+
+
+def _parts(tokenizer: BPE | Bytes | Pieces) -> dict[str, Any]:
+    """The parts of a file that say how text becomes ids and back."""
+    pieces = isinstance(tokenizer, Pieces)
+    return {
+        "normalizer": _normalizer(tokenizer),
+        "pre_tokenizer": _pre_tokenizer(tokenizer),
+        "decoder": {"type": "Fuse"} if pieces else {**_byte_level(), "use_regex": True},
+        "model": _word_level(tokenizer) if pieces else _byte_pairs(tokenizer),
+    }
+
+
 def load_tokenizer_file(path: Path) -> TokenizerFile:
-    """Read a file of byte-level BPE (GPT-2, Llama 3, Qwen, DeepSeek and their like), of bytes, or
-    of whole pieces, with ids in any order.
+    """Read a file of byte-level BPE (GPT-2, Llama 3, Qwen, DeepSeek and their like), of BPE over
+    characters (Llama 2, Mistral, Gemma), of bytes, or of whole pieces, with ids in any order.
 
     Raises `ArtifactError`, in one sentence, for a damaged file, other kinds, and whatever in the
     file would change the ids in a way that is not supported.
@@ -99,12 +113,14 @@ def _tokenizer(raw: dict[str, Any], added: dict[str, int]) -> AnyTokenizer:
         return _pieces(raw, ids, added)
     if model["type"] != "BPE":
         raise ArtifactError(f"a {model['type']} model: only BPE and WordLevel are supported.")
+    merges = [_merge(merge, ids) for merge in model["merges"]]
+    if model.get("byte_fallback"):
+        return read_sentence_pieces(raw, ids, added, merges)
     for option in sorted(_OFF):
         if model.get(option):  # null, false and an empty string all say that an option is off
             raise ArtifactError(f"its model.{option} is of a kind that is not supported.")
     pattern = pattern_of(raw.get("pre_tokenizer"))
     tokens = {token: from_printable(name) for name, token in ids.items() if name not in added}
-    merges = [_merge(merge, ids) for merge in model["merges"]]
     normalization = _normalization(raw.get("normalizer"))
     special = sorted(added, key=lambda text: added[text])
     if not merges and pattern == () and normalization is None:
@@ -193,13 +209,13 @@ def _normalization(normalizer: dict[str, Any] | None) -> Normalization | None:
     return "NFC"
 
 
-def _normalizer(tokenizer: AnyTokenizer) -> dict[str, Any] | None:
+def _normalizer(tokenizer: BPE | Bytes | Pieces) -> dict[str, Any] | None:
     if isinstance(tokenizer, BPE) and tokenizer.normalization:
         return {"type": tokenizer.normalization}
     return None
 
 
-def _pre_tokenizer(tokenizer: AnyTokenizer) -> dict[str, Any]:
+def _pre_tokenizer(tokenizer: BPE | Bytes | Pieces) -> dict[str, Any]:
     if isinstance(tokenizer, Pieces):
         name = tokenizer.pattern
         expression = _ANY_CHARACTER if name == CHARACTER else PATTERNS.get(name, name)

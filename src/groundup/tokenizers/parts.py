@@ -6,6 +6,7 @@ from typing import TextIO
 from groundup.tokenizers.bpe import BPE
 from groundup.tokenizers.patterns import CHARACTER, PATTERNS
 from groundup.tokenizers.piece import Pieces
+from groundup.tokenizers.sentence_pieces import SentencePieces
 from groundup.tokenizers.tokenizer import Tokenizer
 
 _PART = 1 << 20  # characters
@@ -34,6 +35,8 @@ def text_parts(file: TextIO, tokenizer: Tokenizer, size: int = _PART) -> Iterato
 
 
 def _may_be_cut(tokenizer: Tokenizer) -> bool:
+    if isinstance(tokenizer, SentencePieces):  # a part begins otherwise than a whole does
+        return False
     if isinstance(tokenizer, BPE | Pieces):
         return tokenizer.pattern in (*PATTERNS, CHARACTER)
     return True

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from groundup.core.errors import ArtifactError
-from groundup.core.files import read_json, write_json
+from groundup.core.files import read_json, read_text, write_json
 from groundup.tokenizers.huggingface import (
     AnyTokenizer,
     TokenizerFile,
@@ -67,7 +67,7 @@ def load_pretrained(directory: Path) -> Pretrained:
     roles = {role: text for role in ROLES if (text := _content(config.get(role))) is not None}
     template = directory / _TEMPLATE
     if template.exists():
-        return Pretrained(file, roles, template.read_text(encoding="utf-8"))
+        return Pretrained(file, roles, read_text(template))
     return Pretrained(file, roles, _template(config.get("chat_template"), path))
 
 
@@ -79,7 +79,8 @@ def _content(token: Any) -> str | None:
 def _template(template: Any, path: Path) -> str | None:
     """The template, or of several with names the default one."""
     if isinstance(template, list):
-        named = {entry.get("name"): entry.get("template") for entry in template}
+        entries = [entry for entry in template if isinstance(entry, dict)]
+        named = {entry.get("name"): entry.get("template") for entry in entries}
         template = named.get("default")
     if template is not None and not isinstance(template, str):
         raise ArtifactError(f"{path}: its chat_template is no text.")

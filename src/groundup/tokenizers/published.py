@@ -36,6 +36,35 @@ def load_ranks(path: Path, pattern: Pattern, special: Mapping[str, int]) -> BPE:
     return _built(path, lambda: BPE.from_ranks(ranks, pattern, special))
 
 
+# tiktoken's encodings, by the names of their files: their patterns and special tokens.
+_ENCODINGS: dict[str, tuple[Pattern, dict[str, int]]] = {
+    "r50k_base": ("gpt2", {"<|endoftext|>": 50256}),
+    "p50k_base": ("gpt2", {"<|endoftext|>": 50256}),
+    "cl100k_base": (
+        "cl100k",
+        {
+            "<|endoftext|>": 100257,
+            "<|fim_prefix|>": 100258,
+            "<|fim_middle|>": 100259,
+            "<|fim_suffix|>": 100260,
+            "<|endofprompt|>": 100276,
+        },
+    ),
+    "o200k_base": ("o200k", {"<|endoftext|>": 199999, "<|endofprompt|>": 200018}),
+}
+
+
+def load_encoding(path: Path) -> BPE:
+    """One of tiktoken's encodings from its file, which is named after it: `cl100k_base.tiktoken`.
+
+    Raises `ArtifactError` as `load_ranks` does, and for other names.
+    """
+    if path.stem not in _ENCODINGS:
+        names = ", ".join(_ENCODINGS)
+        raise ArtifactError(f"{path} is named after none of tiktoken's encodings: {names}.")
+    return load_ranks(path, *_ENCODINGS[path.stem])
+
+
 def save_ranks(path: Path, tokenizer: BPE) -> None:
     """Write the tokens as tiktoken's file, atomically.
 

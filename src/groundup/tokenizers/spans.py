@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundup.tokenizers.piece import Pieces
+from groundup.tokenizers.sentence_pieces import SentencePieces
 from groundup.tokenizers.special import SpecialChoice, cut_special
 from groundup.tokenizers.split import cutter
 from groundup.tokenizers.tokenizer import Tokenizer
@@ -41,7 +42,8 @@ def token_spans(
     ids, ends = token_ends(
         tokenizer, text, allowed_special=allowed_special, disallowed_special=disallowed_special
     )
-    data = utf8(text) if isinstance(tokenizer, Pieces) else tokenizer.decode_bytes(ids)
+    changes = isinstance(tokenizer, Pieces | SentencePieces)
+    data = utf8(text) if changes else tokenizer.decode_bytes(ids)
     bounds = pairwise([0, *ends.tolist()])
     return [
         TokenSpan(token, data[start:end], start, end)
@@ -68,15 +70,26 @@ def token_ends(
             ids.append(np.array([special[part]], dtype=np.uint32))
             sizes.append(np.array([len(utf8(part))]))
         else:
-            ids.append(tokenizer.encode_to_numpy([part])[0])
-            sizes.append(_sizes(tokenizer, part, ids[-1]))
+            first = len(ids) == 1
+            ids.append(
+                tokenizer.encode_to_numpy([part])[0]
+                if first
+                else np.array(tokenizer.encode_behind(part), dtype=np.uint32)
+            )
+            sizes.append(_sizes(tokenizer, part, ids[-1], first=first))
     return np.concatenate(ids), np.cumsum(np.concatenate(sizes))
 
 
-def _sizes(tokenizer: Tokenizer, text: str, ids: NDArray[np.uint32]) -> NDArray[np.int64]:
+def _sizes(
+    tokenizer: Tokenizer, text: str, ids: NDArray[np.uint32], *, first: bool
+) -> NDArray[np.int64]:
     """Bytes of ordinary text that each token stands for; an `<unk>` does not hold what it was."""
     if isinstance(tokenizer, Pieces):
         return np.array([len(utf8(piece)) for piece in cutter(tokenizer.pattern)(text)], np.int64)
     distinct, places = np.unique(ids, return_inverse=True)
     sizes = [len(tokenizer.token_bytes(token)) for token in distinct.tolist()]
-    return np.array(sizes, dtype=np.int64)[places]
+    found = np.array(sizes, dtype=np.int64)[places]
+    if isinstance(tokenizer, SentencePieces):
+        reached = np.concatenate([[0], tokenizer.lengths(text, first=first).cumsum()])
+        return np.diff(reached[np.concatenate([[0], found.cumsum()])])
+    return found

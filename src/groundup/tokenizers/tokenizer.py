@@ -37,6 +37,11 @@ class Tokenizer(Protocol):
         """
         ...
 
+    def encode_behind(self, text: str) -> list[int]:
+        """The same of a text that stands behind another one, or a special token: some kinds put a
+        space before the first."""
+        return self.encode_ordinary(text)
+
     def encode(
         self,
         text: str,
@@ -57,7 +62,10 @@ class Tokenizer(Protocol):
         for is_special, part in cut_special(
             text, special.keys(), allowed_special, disallowed_special
         ):
-            ids += [special[part]] if is_special else self.encode_ordinary(part)
+            if is_special:
+                ids.append(special[part])
+            else:
+                ids += self.encode_behind(part) if ids else self.encode_ordinary(part)
         return ids
 
     def encode_batch(
