@@ -16,7 +16,6 @@ from typing import Any
 from rich.console import Console
 
 from groundup.align.chat import END_OF_TEXT
-from groundup.checkpoint import load_model
 from groundup.core.config import to_dict
 from groundup.core.device import Device, select_device, tune_cpu
 from groundup.core.errors import InputError
@@ -31,7 +30,7 @@ from groundup.core.seeds import derive_seed
 from groundup.curate import Curate, open_source
 from groundup.data.batches import check_share
 from groundup.evals import documents_within
-from groundup.models import DecoderModel, LanguageModel, RecurrentModel, training_flops
+from groundup.models import LanguageModel, training_flops
 from groundup.parallel.parallelism import REPLICATED, Parallelism
 from groundup.pipeline import Job, Shards, make_corpus, make_shards, make_tokenizer, open_shards
 from groundup.recipes import Quickstart
@@ -186,7 +185,21 @@ def train_model(
         seed=derive_seed(experiment.seed, "experiment", seed),
     )
     job = Job(Quickstart(data=experiment.data), folder, device, console)
-    readers = Mesh(group, {"replica": group.size})  # of the finished model, which each has whole
+
+    def measure(model: LanguageModel, mesh: Mesh) -> dict[str, float]:
+        """Of the finished model, of which a process may have but a part: on the documents of the
+        validations, and on those of the evaluation."""
+        validated = bits_per_byte(
+            model,
+            text.shards.validation,
+            device,
+            end_of_text=text.end,
+            documents=config.validation_documents,
+            document_mask=config.document_mask,
+            mesh=mesh,
+        )
+        measured = _measured(experiment, model, text, device, mesh)
+        return {"validated": validated, "bits_per_byte": measured}
 
     def build(stage: Path) -> Mapping[str, Any]:
         facts = pretrain(
@@ -200,27 +213,16 @@ def train_model(
             console=console,
             group=group,
             parallelism=parallelism,
+            measure=measure,
         )
-        model = load_model(stage / "model")
-        assert isinstance(model, DecoderModel | RecurrentModel)
-        model.to(device.device)
         per_token = training_flops(experiment.model, experiment.model.context)
         per_token /= experiment.model.context
-        validated = bits_per_byte(
-            model,
-            text.shards.validation,
-            device,
-            end_of_text=text.end,
-            documents=config.validation_documents,
-            document_mask=config.document_mask,
-            mesh=readers,
-        )
+        validated = facts.pop("validated")
         curve = [*_curve(stage / "metrics.jsonl", facts["tokens"], validated)]
         return {
             **facts,
             "flops": facts["tokens"] * per_token,
             "seconds": curve[-1]["seconds"],
-            "bits_per_byte": _measured(experiment, model, text, device, readers),
             "curve": [{"flops": point.pop("tokens") * per_token, **point} for point in curve],
         }
 

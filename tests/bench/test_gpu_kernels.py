@@ -112,17 +112,24 @@ def test_work_is_what_cannot_be_done_without() -> None:
     assert work["grouped product, 4 experts", 32] == (2 * 32 * 64 * 64, 6 * 32 * 64 * 64)
 
 
-def test_what_does_not_fit_into_memory_is_named_and_not_reported(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (torch.OutOfMemoryError(), "does not fit into memory"),
+        (ImportError("another\nversion"), "ImportError: another version"),
+    ],
+)
+def test_what_cannot_run_is_named_and_costs_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
 ) -> None:
-    def too_large(*_inputs: Tensor) -> Tensor:
-        raise torch.OutOfMemoryError
+    def fails(*_inputs: Tensor) -> Tensor:
+        raise error
 
     norm, *_, product = cases(TINY)
-    some = [dataclasses.replace(norm, formula=too_large), product]
+    some = [dataclasses.replace(norm, formula=fails), product]
     monkeypatch.setattr(gpu_kernels, "_cases", lambda _device, _scale: some)
-    result = bench_gpu_kernels(DEVICE, TINY)
-    assert result["absent"] == [f"RMSNorm, {kind}, 16 × 64: torch" for kind in KINDS]
+    result = bench_gpu_kernels(DEVICE, TINY, ["norm", "product"])
+    assert result["absent"] == [f"RMSNorm, {kind}, 16 × 64: torch: {reason}" for kind in KINDS]
     measured = {(row["case"].split(",")[0], row["subject"]) for row in result["rows"]}
     assert measured >= {("RMSNorm", OURS), ("RMSNorm", FUSED), ("grouped product", "torch")}
     assert ("RMSNorm", "torch") not in measured

@@ -1,6 +1,7 @@
 """The benchmark of several processes has the promised form, and sends the formula's bytes."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,12 @@ import pytest
 from groundup.bench.curves import plot_curves
 from groundup.bench.exchanges import LIMIT, bench_exchanges, limits
 from groundup.bench.parallel import bench_parallel
+from groundup.bench.planned import planned_seconds
 from groundup.bench.result import OURS
 from groundup.bench.sent import COUNTED
 from groundup.core.spawn import Workers
+from groundup.scaling.cluster import Composition, size_of
+from groundup.scaling.plan import decoder_of_size
 
 
 @pytest.mark.slow
@@ -32,7 +36,27 @@ def test_every_way_is_timed_beside_pytorch() -> None:
             assert rows[name, OURS, "sent"] == pytest.approx(
                 formula, rel=0.1 if case.startswith("expert") else 0.02
             )
+    told = {key[0].split(",")[0]: value for key, value in rows.items() if key[2] == "planned"}
+    if (os.cpu_count() or 1) >= 2:  # with less, exchanges are not what a step waits for
+        assert told.keys() == {"rows", "tensor parallel", "pipeline", "context parallel"}
+        assert told["rows"] == pytest.approx(rows["rows, 2 processes", OURS, "a step"])
     json.dumps(result)
+
+
+def test_a_plan_of_what_was_measured_is_the_measurement() -> None:
+    """And of the other ways by hand: a stage's share, and what is sent."""
+    model = decoder_of_size(4, 4096, context=256)
+    ways = {
+        "rows": Composition(replicas=2, rows=2),
+        "alone": Composition(rows=2),
+        "shared": Composition(shard=2, rows=2),
+    }
+    found = planned_seconds(model, 256, ways, "rows", 0.5, 1e9)
+    assert found["rows"] == pytest.approx(0.5)
+    sent = 4 * size_of(model) / 1e9
+    assert found["alone"] == pytest.approx(0.5 - sent)
+    blocks = size_of(model) - 2 * 4096 * model.width
+    assert found["shared"] == pytest.approx(0.5 - sent + 6 * blocks / 1e9)
 
 
 @pytest.mark.slow

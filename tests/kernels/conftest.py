@@ -2,11 +2,20 @@
 
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tests.kernels.oracle import ON_GPU
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On a GPU these are its tests, as nothing is interpreted there."""
+    for item in items:
+        if ON_GPU and item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.gpu)
 
 
 @pytest.fixture(autouse=True, scope="session")

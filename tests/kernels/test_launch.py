@@ -1,5 +1,8 @@
 """Launches are looked up, and never guessed at run time."""
 
+import subprocess
+import sys
+
 import pytest
 
 pytest.importorskip("triton")
@@ -18,3 +21,15 @@ def test_rows_shorter_and_longer_than_the_table_knows(length: int, launch: tuple
 
 def test_lengths_are_powers_of_two() -> None:
     assert [power_of_two(size) for size in (1, 2, 3, 4, 1000, 1025)] == [1, 2, 4, 4, 1024, 2048]
+
+
+def test_without_triton_a_sentence_names_the_extra() -> None:
+    lacking = (
+        "import sys; sys.modules['triton'] = None; from groundup.core.errors import GroundupError\n"
+        "try: import groundup.kernels.swiglu\n"
+        "except GroundupError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", lacking], capture_output=True, text=True)
+    assert done.stdout.strip() == (
+        "A kernel needs an optional dependency: run pip install 'groundup[triton]'."
+    ), done.stderr

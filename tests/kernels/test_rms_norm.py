@@ -106,6 +106,31 @@ def test_strides_do_not_matter() -> None:
     )
 
 
+def test_strides_of_everything_else_do_not_matter() -> None:
+    """Weight, residual and both gradients."""
+    x, r, dy, dh = (t.mT for t in inputs((5, 12, 7), torch.float32, 4))
+    x = x.contiguous()
+    weight = inputs((24,), torch.float32, 1)[0][::2]
+    found = []
+    for impl in ("triton", "reference"):
+        leaves = [tensor.detach().requires_grad_() for tensor in (x, r, weight)]
+        assert [leaf.is_contiguous() for leaf in leaves] == [True, False, False]
+        y, h = add_rms_norm(*leaves, impl=impl)
+        found.append([y, h, *torch.autograd.grad([y, h], leaves, [dy, dh])])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    x, weight = torch.ones(2, 3, device=DEVICE), torch.ones(3, device=DEVICE)
+    with pytest.raises(ValueError, match="a weight of 3, not of"):
+        rms_norm(x, weight[:2], impl="triton")
+    with pytest.raises(ValueError, match="x and residual differ"):
+        add_rms_norm(x, x[:1], weight, impl="triton")
+    with pytest.raises(ValueError, match="x and residual differ"):
+        add_rms_norm(x, x.double(), weight, impl="triton")
+
+
 @pytest.mark.skipif(ON_GPU, reason="a GPU can run it")
 def test_a_kernel_is_not_replaced_silently(monkeypatch: pytest.MonkeyPatch) -> None:
     from triton import knobs

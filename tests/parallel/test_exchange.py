@@ -2,9 +2,11 @@
 bytes that are sent, against what the kernel counts; and processes that are gone."""
 
 import statistics
+import time
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -275,6 +277,30 @@ def leave(group: Group) -> str:
     except LostProcessError as error:
         return str(error)
     return "no error"
+
+
+def stand_still(group: Group, done: str) -> str:
+    """The last process lives, and takes no part in the sum that all others wait for."""
+    if group.rank < group.size - 1:
+        try:
+            group.sum(torch.ones(3))()
+        except LostProcessError as error:
+            return str(error)
+        finally:
+            Path(done).touch()
+        return "no error"
+    while not Path(done).exists():
+        time.sleep(0.05)
+    return "here"
+
+
+def test_nobody_waits_for_ever(workers: Workers, tmp_path: Path) -> None:
+    workers.run(leave, size=2)  # the processes have begun
+    begin, patience = time.monotonic(), timedelta(seconds=10)
+    lost, still = workers.run(stand_still, str(tmp_path / "done"), size=2, patience=patience)
+    assert still == "here"
+    assert lost.startswith("process 0 of 2 lost another one (")
+    assert time.monotonic() - begin < 60
 
 
 def test_a_process_that_is_gone_is_an_error_of_the_others(workers: Workers) -> None:

@@ -123,12 +123,18 @@ COMPOSITIONS = {
     "tensor, pipeline": Parallelism(tensor=2, pipeline=2),
     "tensor, context": Parallelism(tensor=2, context=2),
     "tensor, experts": Parallelism(tensor=2, experts=2),
+    "tensor, gpipe": Parallelism(tensor=2, pipeline=2, schedule="gpipe"),
+    "pipeline, data": Parallelism(pipeline=2),
     "pipeline, optimizer": Parallelism(pipeline=2, shard="optimizer"),
     "pipeline, gradients": Parallelism(pipeline=2, shard="gradients"),
     "pipeline, context": Parallelism(pipeline=2, context=2),
     "pipeline, experts": Parallelism(pipeline=2, experts=2),
+    "context, data": Parallelism(context=2),
+    "context, optimizer": Parallelism(context=2, shard="optimizer"),
+    "context, gradients": Parallelism(context=2, shard="gradients"),
     "context, weights": Parallelism(context=2, shard="weights"),
     "experts, optimizer": Parallelism(experts=2, shard="optimizer"),
+    "experts, gradients": Parallelism(experts=2, shard="gradients"),
     "experts, weights": Parallelism(experts=2, shard="weights"),
     "experts, context": Parallelism(experts=2, context=2),
 }
@@ -139,7 +145,7 @@ def test_compositions(workers: Workers, plan: Parallelism) -> None:
     assert_as_one_process(workers, JOBS["experts"], plan, 4)
 
 
-@pytest.mark.parametrize("name", ["tensor, pipeline", "pipeline, context", "tensor, weights"])
+@pytest.mark.parametrize("name", [name for name in COMPOSITIONS if "experts" not in name])
 def test_compositions_of_tied_weights(workers: Workers, name: str) -> None:
     assert_as_one_process(workers, JOBS["biased"], COMPOSITIONS[name], 4)
 

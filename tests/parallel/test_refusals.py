@@ -88,6 +88,21 @@ def test_refusals(name: str) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        ({"shard": "weight"}, "shard 'weight' is not one of nothing, optimizer, gradients"),
+        ({"schedule": "zigzag"}, "schedule 'zigzag' is not one of"),
+        ({"averaging": "none"}, "averaging 'none' is not one of"),
+        ({"tensor": 0}, "must be at least 1"),
+        ({"bucket_megabytes": 0.0}, "must be more than 0"),
+    ],
+)
+def test_words_that_mean_nothing_are_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Parallelism(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
         (["--tensor", "2"], "tensor=2 needs a multiple of 2 processes, and there are 1"),
         (["--tensor", "0"], "must be at least 1"),
         (["--pipeline", "2", "--shard", "weights"], "choose shard=optimizer, or pipeline=1"),

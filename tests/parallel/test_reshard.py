@@ -63,6 +63,17 @@ def test_a_training_goes_on_with_more_or_fewer_processes(
         torch.testing.assert_close(weight, expected[name], rtol=2e-6, atol=2e-6)
 
 
+@pytest.mark.parametrize("plan", ["optimizer", "weights"])
+def test_four_processes_then_two_then_one(workers: Workers, tmp_path: Path, plan: str) -> None:
+    job = replace(JOBS["tied"], optimizer=AVERAGED, steps=6)
+    _, expected = alone(job)
+    found: list[dict[str, Tensor]] = []
+    for until, size in ((2, 4), (4, 2), (6, 1)):
+        found = workers.run(some_steps, job, PLANS[plan], tmp_path, until, size=size)
+    for name, weight in found[0].items():
+        torch.testing.assert_close(weight, expected[name], rtol=2e-6, atol=2e-6)
+
+
 def state(group: Group, job: Job, plan: Parallelism, folder: Path) -> dict[str, Tensor]:
     """The optimizer's state as this process loads it."""
     model = job.build()

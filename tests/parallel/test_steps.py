@@ -87,15 +87,20 @@ def alone(job: Job) -> tuple[list[float], dict[str, Tensor]]:
 
 
 def begun(
-    group: Group, job: Job, plan: Parallelism, dtype: torch.dtype = torch.float32
+    group: Group,
+    job: Job,
+    plan: Parallelism,
+    dtype: torch.dtype = torch.float32,
+    sent: torch.dtype = torch.float32,
 ) -> tuple[Training[Any], list[list[Tensor]]]:
-    """The training of one of several processes, and its rows of every micro-batch."""
+    """The training of one of several processes, and its rows of every micro-batch. sent: the format
+    in which sharded weights compute."""
     model = job.build().to(dtype)
     if group.rank:  # the first one's weights count
         for parameter in model.parameters():
             parameter.data.add_(1.0)
     part = plan.divide(model, group)
-    exchange, optimizer = plan.apply(part, job.optimizer)
+    exchange, optimizer = plan.apply(part, job.optimizer, sent)
     training = Training(
         model=part.model,
         optimizer=optimizer,
@@ -167,9 +172,52 @@ def test_steps_are_those_of_one_process(workers: Workers, plan: Parallelism, job
     check(workers.run(together, job, plan), job)
 
 
+@pytest.mark.parametrize("size", [2, 3])
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
-def test_shares_need_not_be_even(workers: Workers, plan: Parallelism) -> None:
-    check(workers.run(together, Job(), plan, size=3), Job())
+def test_shares_need_not_be_even(workers: Workers, plan: Parallelism, size: int) -> None:
+    check(workers.run(together, Job(), plan, size=size), Job())
+
+
+def narrow(group: Group, job: Job) -> tuple[list[float], dict[str, Tensor]]:
+    """As `together`, where weights go round and compute in bfloat16."""
+    training, own = begun(group, job, PLANS["weights"], sent=torch.bfloat16)
+    losses = [result.loss for result in steps(training, own, job.loss_of)]
+    return losses, weights(training)
+
+
+def test_weights_that_compute_in_bfloat16_are_kept_in_float32(workers: Workers) -> None:
+    """Beside one process that rounds the weights, computes each half of the rows, and adds up the
+    gradients in float32."""
+    torch.set_num_threads(1)
+    adam = AdamW(lr=0.01, eps=1e-3)  # as what divides by less is mostly its rounding
+    job = Job(optimizer=ByRole(matrices=Muon(lr=0.02), embedding=adam, rest=adam), accumulation=1)
+    model, rounded = job.build(), job.build().bfloat16()
+    optimizer = job.optimizer.build(dict(model.named_parameters()))
+    expected_losses = []
+    for (tokens,) in job.batches():
+        with torch.no_grad():
+            for kept, computes in zip(model.parameters(), rounded.parameters(), strict=True):
+                computes.copy_(kept)
+                kept.grad = torch.zeros_like(kept)
+        losses = []
+        for rows in tokens.chunk(2):
+            loss = job.loss_of(rounded, rows)[0] / 2
+            rounded.zero_grad()
+            loss.backward()
+            losses.append(float(loss.detach()))
+            for kept, computes in zip(model.parameters(), rounded.parameters(), strict=True):
+                assert kept.grad is not None
+                assert computes.grad is not None
+                kept.grad += computes.grad
+        nn.utils.clip_grad_norm_(model.parameters(), job.clip)
+        optimizer.step(1.0)
+        expected_losses.append(sum(losses))
+    expected = {name: p.detach() for name, p in model.named_parameters()}
+    for losses, found in workers.run(narrow, job, size=2):
+        assert losses == pytest.approx(expected_losses, rel=1e-6)
+        for name, weight in found.items():
+            assert weight.dtype == torch.float32
+            torch.testing.assert_close(weight, expected[name], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import click
 import pytest
 
 from groundup.cli.plan_cluster import command
@@ -79,10 +80,44 @@ def test_a_pipeline_waits_as_its_formula_says() -> None:
     flat = estimate(model, 8192, c, H100_500W).seconds
     twice = estimate(model, 8192, replace(c, interleaved=2), H100_500W).seconds
     more = estimate(model, 8192, replace(c, micro_batches=32), H100_500W).seconds
-    work = flat.total - flat.pipeline - flat.optimizer
+    work = flat.total - flat.pipeline - flat.optimizer  # there are no copies
     assert flat.pipeline == pytest.approx(work * 7 / 8)
     assert twice.pipeline == pytest.approx(flat.pipeline / 2)
     assert more.pipeline == pytest.approx(flat.pipeline)  # of four times the work
+
+
+def test_copies_send_their_gradients() -> None:
+    model = model_of("8b")
+    one = estimate(model, 8192, Composition(shard=8), H100_500W)
+    two = estimate(model, 8192, Composition(shard=8, replicas=2), H100_500W)
+    gradients = 4 * parameter_count(model) / 8
+    assert two.sent.replicas == pytest.approx(gradients, rel=1e-3)  # 2 · (2 − 1)/2
+    assert two.seconds.replicas == pytest.approx(two.sent.replicas / H100_500W.network)
+    assert two.seconds.total == pytest.approx(one.seconds.total + two.seconds.replicas)
+    assert two.memory == one.memory
+
+
+def test_what_the_trainer_cannot_do_is_marked() -> None:
+    assert Composition(shard=8, tensor=2, recompute="blocks").here
+    assert Composition(pipeline=2, replicas=4).here
+    assert Composition(replicas=4).here
+    for lacking in (
+        Composition(eight_bits=True),
+        Composition(pipeline=2, interleaved=2),
+        Composition(pipeline=2, shard=2),
+        Composition(shard=2, replicas=2),
+        Composition(recompute="half"),
+    ):
+        assert not lacking.here
+
+
+def test_a_way_can_be_fixed() -> None:
+    gpu = ACCELERATORS["h100"]
+    fixed = {"tensor": 8, "pipeline": 4, "replicas": 1, "recompute": "blocks"}
+    plans = plan_cluster(model_of("70b"), 8192, 256, gpu, sequences=512, fixed=fixed)
+    assert plans
+    for plan in plans:
+        assert {name: getattr(plan.composition, name) for name in fixed} == fixed
 
 
 def test_shares_of_memory() -> None:
@@ -145,8 +180,15 @@ def test_the_command() -> None:
         (["--model", "t5-small"], "'t5-small' is no decoder that is known: try one of llama-3"),
         (["--params", "4e11"], "nothing fits: of "),
         (["--params", "0"], "--params 0: choose from 5e8 to 1e14"),
+        (["--params", "8e9", "--fix", "tensor=3"], "cannot be laid over 8 GPUs with tensor=3"),
     ],
 )
 def test_bad_options_are_a_sentence(options: list[str], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         command.main(["--gpus", "8", *options], standalone_mode=False)
+
+
+@pytest.mark.parametrize("fix", ["tensor", "tensor=", "tensor=0", "heads=2", "recompute=all"])
+def test_a_wrong_fix_is_a_sentence(fix: str) -> None:
+    with pytest.raises(click.UsageError, match="write a name and a value"):
+        command.main(["--params", "8e9", "--gpus", "8", "--fix", fix], standalone_mode=False)

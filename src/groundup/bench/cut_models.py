@@ -22,6 +22,7 @@ from torch.distributed.tensor.parallel import (
 )
 from torch.nn import functional as F
 
+from groundup.bench.planned import planned_seconds
 from groundup.bench.race import race
 from groundup.bench.result import OURS, row
 from groundup.bench.sent import COUNTED
@@ -32,6 +33,7 @@ from groundup.models import Decoder
 from groundup.optim import AdamW
 from groundup.parallel.parallelism import Parallelism
 from groundup.parallel.part import Part, PartOfDecoder
+from groundup.scaling.cluster import Composition
 
 _OPTIMIZER = AdamW(lr=1e-3, betas=(0.9, 0.95))
 _DATA, _TENSOR, _PIPELINE = "rows", "tensor parallel", "pipeline"
@@ -66,8 +68,12 @@ class Subject:
     weights: int
 
 
-def bench_cut_models(count: int, *, quick: bool) -> list[dict[str, Any]]:
-    """The rows of the result, with so many processes. quick: a smaller model and fewer steps."""
+def bench_cut_models(
+    count: int, *, quick: bool, exchanged: float | None = None
+) -> list[dict[str, Any]]:
+    """The rows of the result, with so many processes. quick: a smaller model and fewer steps.
+    exchanged: bytes a second that a process sends, where what the planner says of these steps is to
+    stand beside them."""
     heads = 4
     config = Decoder(
         vocab_size=4096,
@@ -95,7 +101,32 @@ def bench_cut_models(count: int, *, quick: bool) -> list[dict[str, Any]]:
             rows.append(row(name, subject, "by the formula", "MB", formula, higher=False))
         weights = [max(r.weights for r in results) / 1e6]
         rows.append(row(name, subject, "weights", "MB", weights, higher=False))
+    if exchanged is not None:
+        rows += _planned_rows(setting, count, rows, exchanged)
     return rows
+
+
+def _planned_rows(
+    setting: Setting, count: int, measured: list[dict[str, Any]], exchanged: float
+) -> list[dict[str, Any]]:
+    each = setting.rows // setting.micro_batches
+    ways = {
+        _DATA: Composition(replicas=count, rows=setting.rows // count),
+        _TENSOR: Composition(tensor=count, rows=setting.rows),
+        _PIPELINE: Composition(pipeline=count, rows=each, micro_batches=setting.micro_batches),
+        _CONTEXT: Composition(context=count, rows=setting.rows),
+    }
+    name = f"{_DATA}, {count} processes"
+    (known,) = (
+        row["value"] / 1e3
+        for row in measured
+        if (row["case"], row["subject"], row["metric"]) == (name, OURS, "a step")
+    )
+    found = planned_seconds(setting.model, setting.model.context, ways, _DATA, known, exchanged)
+    return [
+        row(f"{way}, {count} processes", OURS, "planned", "ms", [1e3 * seconds], higher=False)
+        for way, seconds in found.items()
+    ]
 
 
 def _race(group: Group, setting: Setting) -> dict[tuple[str, str], Measured]:

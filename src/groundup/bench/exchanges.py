@@ -25,6 +25,8 @@ from groundup.bench.turns import rate_rows
 from groundup.core.processes import Group
 from groundup.core.spawn import Workers
 
+_SUMS, _PARTS = "sums in each process", "parts of the sums"
+_GATHERED, _NEXT = "parts from all", "to the next one"
 LIMIT = "two sockets"
 _TORCH = "torch"
 _SIZES = tuple(1 << power for power in range(14, 27, 2))  # bytes: 16 KiB to 64 MiB
@@ -62,15 +64,16 @@ def limits(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"name": LIMIT, "value": max(rates), "unit": "GB/s"}]
 
 
+def sum_rate(rows: Sequence[dict[str, Any]]) -> float:
+    """Bytes a second that a process sends while the largest array is summed up."""
+    ours = [row for row in rows if (row["operation"], row["subject"]) == (_SUMS, OURS)]
+    return 1e9 * max(ours, key=lambda row: row["size"])["value"]
+
+
 def _shares(processes: int) -> dict[str, float]:
     """Of an array's bytes, those that each process must send."""
     ring = (processes - 1) / processes
-    return {
-        "sums in each process": 2 * ring,
-        "parts of the sums": ring,
-        "parts from all": ring,
-        "to the next one": 1.0,
-    }
+    return {_SUMS: 2 * ring, _PARTS: ring, _GATHERED: ring, _NEXT: 1.0}
 
 
 def _race(group: Group, size: int, rounds: int) -> dict[tuple[str, str], list[float]]:
@@ -78,16 +81,15 @@ def _race(group: Group, size: int, rounds: int) -> dict[tuple[str, str], list[fl
     count = size // 4 // group.size
     whole, part = torch.zeros(count * group.size), torch.zeros(count)
     sizes = [count] * group.size
-    each, parts, gathered, next_one = _shares(group.size)
     with _Ring(group) as ring:
         steps: dict[tuple[str, str], Exchange] = {
-            (each, OURS): lambda: group.sum(whole)(),
-            (each, _TORCH): lambda: dist.all_reduce(whole),
-            (parts, OURS): lambda: group.scatter_sums(part, whole, sizes)(),
-            (parts, _TORCH): lambda: _reduce_scatter(part, whole),
-            (gathered, OURS): lambda: group.gather(whole, part, sizes)(),
-            (gathered, _TORCH): lambda: _all_gather(whole, part),
-            (next_one, OURS): partial(_pass_on, group, torch.zeros_like(whole), whole),
+            (_SUMS, OURS): lambda: group.sum(whole)(),
+            (_SUMS, _TORCH): lambda: dist.all_reduce(whole),
+            (_PARTS, OURS): lambda: group.scatter_sums(part, whole, sizes)(),
+            (_PARTS, _TORCH): lambda: _reduce_scatter(part, whole),
+            (_GATHERED, OURS): lambda: group.gather(whole, part, sizes)(),
+            (_GATHERED, _TORCH): lambda: _all_gather(whole, part),
+            (_NEXT, OURS): partial(_pass_on, group, torch.zeros_like(whole), whole),
         }
         for name, share in _shares(group.size).items():
             steps[name, LIMIT] = partial(ring.pass_on, round(share * size))

@@ -4,7 +4,7 @@ Liger-Kernel's; and beside what the GPU can do: copy memory, or multiply matrice
 All take turns, so that they see the same clocks, and none finds its inputs in the L2 cache.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import chain
 from typing import Any
 
@@ -23,10 +23,10 @@ from groundup.train.probe import machine_description, wait
 Pass = Callable[[], object]
 
 
-def bench_gpu_kernels(device: Device, scale: Scale) -> dict[str, Any]:
+def bench_gpu_kernels(device: Device, scale: Scale, only: Collection[str] = ()) -> dict[str, Any]:
     """The result: of each operation milliseconds, the rate of the work that it needs, the share of
-    what the GPU can do of it, and the peak of memory besides inputs. `absent` has what did not fit
-    into memory.
+    what the GPU can do of it, and the peak of memory besides inputs. `absent` has what could not be
+    measured, and why. only: operations that have one of these words in their names.
 
     The device's format is measured. On a CPU, where Triton interprets the kernels, no memory is.
     """
@@ -38,14 +38,16 @@ def bench_gpu_kernels(device: Device, scale: Scale) -> dict[str, Any]:
     rates: dict[Unit, list[float]] = {unit: [] for unit in limits}
     rows, absent = [], []
     for case in _cases(device, scale):
+        if only and not any(word.lower() in case.operation.lower() for word in only):
+            continue
         torch.compiler.reset()  # it gives up on a formula that it has compiled for eight shapes
         subjects, limit = _subjects(case, scale), limits[case.unit]
         for kind, make, work in zip(
             ("forward", "both passes"), (_forward, _both_passes), case.work, strict=True
         ):
             name = f"{case.operation}, {kind}, {case.shape}"
-            passes, peaks = _prepared(make, subjects, case.inputs, device)
-            absent += [f"{name}: {subject}" for subject in subjects if subject not in passes]
+            passes, peaks, failed = _prepared(make, subjects, case.inputs, device)
+            absent += [f"{name}: {subject}: {reason}" for subject, reason in failed.items()]
             times, bounds = beside(limit, passes, work, scale.rounds, device)
             rates[case.unit] += [work / seconds for seconds in bounds]
             rows += _time_rows(name, times)
@@ -91,14 +93,16 @@ def _prepared(
     subjects: dict[str, Operation],
     inputs: tuple[Tensor, ...],
     device: Device,
-) -> tuple[dict[str, Pass], dict[str, int]]:
-    """The passes of those subjects that fit into memory, which have run once, and on a GPU the most
-    bytes that each holds at a time besides its inputs and the result's gradient.
+) -> tuple[dict[str, Pass], dict[str, int], dict[str, str]]:
+    """The passes of those subjects that can run, which have run once; on a GPU the most bytes that
+    each holds at a time besides its inputs and the result's gradient; and why the others cannot, as
+    one must not cost the measurements of all.
 
     Each has inputs of its own, since some write theirs over.
     """
     passes: dict[str, Pass] = {}
     peaks: dict[str, int] = {}
+    failed: dict[str, str] = {}
     for subject, operation in subjects.items():
         try:
             run = make(operation, [x.clone().requires_grad_() for x in inputs])
@@ -107,9 +111,13 @@ def _prepared(
                 peaks[subject] = _peak(run, device)
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
+            failed[subject] = "does not fit into memory"
+            continue
+        except Exception as error:  # a compiler's, a library's of another version, a kernel's
+            failed[subject] = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             continue
         passes[subject] = run
-    return passes, peaks
+    return passes, peaks, failed
 
 
 def _forward(operation: Operation, inputs: list[Tensor]) -> Pass:

@@ -5,6 +5,7 @@ All subjects take their steps in turns in the same processes, with a barrier bef
 process sends is counted by the kernel, and set beside the formulas of `groundup.parallel`.
 """
 
+import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from groundup.bench.cut_models import bench_cut_models
-from groundup.bench.exchanges import bench_exchanges, limits
+from groundup.bench.exchanges import bench_exchanges, limits, sum_rate
 from groundup.bench.overlap import overlap
 from groundup.bench.race import race
 from groundup.bench.result import OURS, machine_is_idle, row, versions
@@ -96,7 +97,10 @@ def bench_parallel(*, quick: bool) -> dict[str, Any]:
             if results[0].state is not None:
                 state = [max(r.state or 0 for r in results) / 1e6]
                 rows.append(row(name, subject, "optimizer state", "MB", state, higher=False))
-        rows += bench_cut_models(count, quick=quick)
+        # The planner knows processes that have a core each.
+        own_cores = count <= (os.cpu_count() or 1)
+        rate = sum_rate(exchanges) if own_cores else None
+        rows += bench_cut_models(count, quick=quick, exchanged=rate)
     return {
         "bench": "parallel",
         "machine": machine_description(Device(torch.device("cpu"), torch.float32)),

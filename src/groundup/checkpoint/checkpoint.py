@@ -102,11 +102,19 @@ def save_model(directory: Path, model: Model, facts: Mapping[str, Any]) -> None:
 
 
 def save_together(
-    directory: Path, model: Model, facts: Mapping[str, Any], exchange: Exchange
+    directory: Path,
+    model: Model,
+    facts: Mapping[str, Any],
+    exchange: Exchange,
+    dtype: torch.dtype,
 ) -> None:
-    """The same, of a model of which each process has a part; all of them call this."""
+    """The same, of a model of which each process has a part; all of them call this. No device needs
+    room for all of it: the first process puts it together in the processor's memory.
+
+    dtype: in which weights are kept between two steps.
+    """
     group = exchange.group
-    if not exchange.divided:
+    if not exchange.shares_weights:
         if group.rank == 0:
             save_model(directory, model, facts)
         group.barrier()
@@ -120,7 +128,7 @@ def save_together(
     write_tensors(path, exchange.written(own_tensors(model)), durable=False)
     group.barrier()
     if group.rank == 0:
-        whole, dtype = module_of(model.config), next(model.parameters()).dtype
+        whole = module_of(model.config)
         for parameter in whole.parameters():  # and no buffers
             parameter.data = parameter.data.to(dtype)
         own = own_tensors(whole)

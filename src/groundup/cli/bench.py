@@ -207,7 +207,8 @@ def optimizers(quick: bool, as_json: bool) -> None:
 Examples:
   groundup bench kernels --quick
   groundup bench kernels --device cpu --plot kernels.svg
-  groundup bench kernels --device cuda --json > kernels.json"""
+  groundup bench kernels --device cuda --json > kernels.json
+  groundup bench kernels --device cuda --only RMSNorm --only attention"""
 )
 @click.option(
     "--device",
@@ -217,9 +218,17 @@ Examples:
     help="cpu: those of the compiled core. cuda: those in Triton. auto: a GPU where there is one.",
 )
 @click.option("--quick", is_flag=True, help="Less, without the compiler: some seconds on a CPU.")
+@click.option(
+    "--only",
+    metavar="WORD",
+    multiple=True,
+    help="On a GPU, operations with this in their names; repeatable.",
+)
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw rates over sizes: an SVG.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def kernels(device: str, quick: bool, plot: Path | None, as_json: bool) -> None:
+def kernels(
+    device: str, quick: bool, only: tuple[str, ...], plot: Path | None, as_json: bool
+) -> None:
     """Fused operations beside PyTorch's, its compiler's, and what the machine allows.
 
     On a GPU also beside Liger-Kernel's, where it is installed, with the memory that each takes.
@@ -233,7 +242,7 @@ def kernels(device: str, quick: bool, plot: Path | None, as_json: bool) -> None:
         from groundup.bench.gpu_case import FULL, QUICK
         from groundup.bench.gpu_kernels import bench_gpu_kernels
 
-        result = bench_gpu_kernels(chosen, QUICK if quick else FULL)
+        result = bench_gpu_kernels(chosen, QUICK if quick else FULL, only)
     else:
         result = bench_kernels(quick=quick)
     if plot is not None:
@@ -245,7 +254,7 @@ def kernels(device: str, quick: bool, plot: Path | None, as_json: bool) -> None:
     else:
         print_result(result)
         for absent in result.get("absent", []):
-            click.echo(f"did not fit into memory: {absent}")
+            click.echo(f"not measured: {absent}")
 
 
 @command.command(

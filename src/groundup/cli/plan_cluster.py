@@ -1,15 +1,20 @@
 """`groundup plan-cluster`."""
 
 import json
+import re
+from typing import Any
 
 import click
+
+_FIXED = "shard|replicas|tensor|pipeline|context|interleaved|micro_batches|rows|recompute"
 
 
 @click.command(
     epilog="""\b
 Examples:
   groundup plan-cluster --params 70e9 --gpus 512 --tokens 15e12
-  groundup plan-cluster --model llama-3.1-8b --gpus 8 --gpu h200 --sequences 16"""
+  groundup plan-cluster --model llama-3.1-8b --gpus 8 --gpu h200 --sequences 16
+  groundup plan-cluster --params 70e9 --gpus 256 --fix tensor=8 --fix recompute=blocks"""
 )
 @click.option("--params", type=float, help="Weights of a model with the proportions of Llama 3.")
 @click.option("--model", "preset", help="A published model instead, such as llama-3.1-70b.")
@@ -26,6 +31,13 @@ Examples:
 @click.option("--sequences", type=click.IntRange(1), help="Of a step. Default: two for each GPU.")
 @click.option("--tokens", type=float, help="Of the whole training: how long it would take.")
 @click.option("--eight-bits", is_flag=True, help="Products of the blocks' matrices in 8 bits.")
+@click.option(
+    "--fix",
+    "fixes",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help=f"Keep to a way, such as tensor=8; repeatable. Of {_FIXED.replace('|', ', ')}.",
+)
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="Rows shown.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def command(
@@ -37,6 +49,7 @@ def command(
     sequences: int | None,
     tokens: float | None,
     eight_bits: bool,
+    fixes: tuple[str, ...],
     top: int,
     as_json: bool,
 ) -> None:
@@ -72,9 +85,26 @@ def command(
         accelerator,
         sequences=sequences or 2 * gpus,
         eight_bits=eight_bits,
+        fixed=_fixed(fixes),
     )
     result = summarize(model, plans[:top], accelerator, tokens)
     if as_json:
         click.echo(json.dumps(result))
     else:
         print_plans(result)
+
+
+def _fixed(fixes: tuple[str, ...]) -> dict[str, Any]:
+    """What was fixed, by name."""
+    found: dict[str, Any] = {}
+    for fix in fixes:
+        name, _, value = fix.partition("=")
+        anew = name == "recompute" and value in ("nothing", "half", "blocks")
+        number = name != "recompute" and re.fullmatch("[1-9][0-9]{0,8}", value)
+        if not (re.fullmatch(_FIXED, name) and (anew or number)):
+            raise click.UsageError(
+                f"--fix {fix} says nothing: write a name and a value, such as tensor=8 or "
+                "recompute=blocks (nothing, half, blocks)."
+            )
+        found[name] = value if anew else int(value)
+    return found

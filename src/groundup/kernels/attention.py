@@ -34,6 +34,7 @@ _KEYS = {64: (64, 128, 8, 2), 128: (32, 128, 8, 2), 256: (32, 32, 8, 1)}
 _QUERIES = {64: (128, 64, 8, 2), 128: (128, 64, 8, 2), 256: (64, 32, 4, 2)}
 _FLOAT32 = (32, 32, 8, 1)
 _WIDEST = 256
+_MOST_HEADS = 65_535  # as many rows as a grid of programs can have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +188,8 @@ def _check(q: Tensor, k: Tensor, v: Tensor, mask: Mask, impl: Impl) -> None:
     check_device(impl, q)
     B, H, T, K = q.shape
     kv_heads, S = k.shape[1:3]
+    many = B * H <= _MOST_HEADS or impl == "reference"
+    need(many, f"a kernel has at most {_MOST_HEADS:,} heads of all sequences, not {B * H:,}")
     fits = k.shape == v.shape == (B, kv_heads, S, K) and H % kv_heads == 0 and K <= _WIDEST
     need(fits, f"queries {tuple(q.shape)}, keys {tuple(k.shape)} and values {tuple(v.shape)}")
     need(q.dtype == k.dtype == v.dtype, f"formats {q.dtype}, {k.dtype} and {v.dtype}")

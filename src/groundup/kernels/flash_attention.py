@@ -9,9 +9,7 @@ its first three axes. LSE, DELTA: float32 [B, H, T]. Q_DOCUMENTS: int32 [B, T]; 
 BLOCK is the power of two that holds WIDTH.
 """
 
-import triton.language as tl
-
-from groundup.kernels.launch import jit
+from groundup.kernels.launch import jit, tl
 
 _LOG2_E = tl.constexpr(1.4426950408889634)
 _LN_2 = tl.constexpr(0.6931471805599453)

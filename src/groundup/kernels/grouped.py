@@ -16,7 +16,6 @@ less than some 400 rows each.
 from typing import Any
 
 import torch
-import triton.language as tl
 from torch import Tensor
 
 from groundup.kernels.cpu.call import first_order, need
@@ -27,6 +26,7 @@ from groundup.kernels.launch import (
     jit,
     power_of_two,
     precision,
+    tl,
 )
 
 # Rows, columns and depth of a product's tile, warps, and loads on their way; by the bytes of a

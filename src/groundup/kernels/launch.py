@@ -1,15 +1,32 @@
-"""What every kernel needs to be compiled and launched."""
+"""What every kernel needs to be compiled and launched; and Triton itself, which may be missing."""
 
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal
 
 import torch
-import triton
 from torch import Tensor
-from triton import knobs
 
-from groundup.core.errors import InputError
+from groundup.core.errors import InputError, MissingExtraError
+
+try:
+    import triton
+    import triton.language as tl
+    from triton import knobs
+except ImportError as error:
+    raise MissingExtraError("A kernel", "triton") from error
+
+__all__ = [
+    "Impl",
+    "as_autocast",
+    "check_device",
+    "jit",
+    "of_length",
+    "power_of_two",
+    "precision",
+    "processors",
+    "tl",
+]
 
 Impl = Literal["reference", "triton"]
 

@@ -21,12 +21,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-import triton.language as tl
 from torch import Tensor
 from torch.nn import functional as F
 
 from groundup.kernels.cpu.call import first_order, need
-from groundup.kernels.launch import Impl, as_autocast, check_device, jit, power_of_two
+from groundup.kernels.launch import Impl, as_autocast, check_device, jit, power_of_two, tl
 
 # Logits that a program, which has one row, holds at a time, and its warps. A first choice, not yet
 # measured on a GPU.

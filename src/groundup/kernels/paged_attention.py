@@ -10,12 +10,11 @@ and that is the time it takes: two products of K numbers for each pair leave the
 """
 
 import torch
-import triton.language as tl
 from torch import Tensor
 
 from groundup.kernels.cpu.call import need
 from groundup.kernels.cpu.reach import PAGE
-from groundup.kernels.launch import Impl, check_device, jit, power_of_two, precision, processors
+from groundup.kernels.launch import Impl, check_device, jit, power_of_two, precision, processors, tl
 
 _TILE = 64  # positions at a time
 _MOST_PARTS = 32

@@ -14,10 +14,10 @@ the rows that it takes, and a second stage adds up the programs' sums.
 from typing import Any
 
 import torch
-import triton.language as tl
 from torch import Tensor
 
-from groundup.kernels.launch import Impl, check_device, jit, of_length, power_of_two, processors
+from groundup.kernels.cpu.call import first_order, need
+from groundup.kernels.launch import Impl, check_device, jit, of_length, power_of_two, processors, tl
 
 # By the row's length, measured on an H100 with bfloat16 (docs/benchmarks/kernels.md): the rows that
 # a program holds at a time, its warps, and backward the programs of a multiprocessor.
@@ -36,7 +36,7 @@ def rms_norm(x: Tensor, weight: Tensor, *, eps: float = 1e-6, impl: Impl) -> Ten
 
     Raises `InputError` where `impl` cannot run on x's device.
     """
-    check_device(impl, x)
+    _check(impl, x, weight)
     if impl == "reference":
         return _reference(x, weight, eps)
     y, _ = _RMSNorm.apply(x, None, weight, eps)
@@ -47,11 +47,18 @@ def add_rms_norm(
     x: Tensor, residual: Tensor, weight: Tensor, *, eps: float = 1e-6, impl: Impl
 ) -> tuple[Tensor, Tensor]:
     """x, residual: [..., N] → y and h = x + residual, of their shape and format."""
-    check_device(impl, x)
+    _check(impl, x, weight)
+    need(x.shape == residual.shape, f"x and residual differ: {x.shape} and {residual.shape}")
+    need(x.dtype == residual.dtype, f"x and residual differ: {x.dtype} and {residual.dtype}")
     if impl == "reference":
         h = x + residual
         return _reference(h, weight, eps), h
     return _RMSNorm.apply(x, residual, weight, eps)
+
+
+def _check(impl: Impl, x: Tensor, weight: Tensor) -> None:
+    check_device(impl, x)
+    need(weight.shape == x.shape[-1:], f"a weight of {x.shape[-1]}, not of {tuple(weight.shape)}")
 
 
 def _reference(h: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -65,7 +72,7 @@ class _RMSNorm(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, residual: Tensor | None, weight: Tensor, eps: float
     ) -> tuple[Tensor, Tensor]:
-        width = x.shape[-1]
+        width, weight = x.shape[-1], weight.contiguous()
         rows = x.contiguous().view(-1, width)
         others = rows if residual is None else residual.contiguous().view(-1, width)
         y = torch.empty_like(rows)
@@ -94,6 +101,7 @@ class _RMSNorm(torch.autograd.Function):
         return y.view_as(x), h.view_as(x)
 
     @staticmethod
+    @first_order
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         h, weight, scales = ctx.saved_tensors
         dy, dh = grads

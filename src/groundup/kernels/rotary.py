@@ -16,11 +16,10 @@ other, PyTorch moves 18 bytes a number: four products, two sums, and pairs put t
 from typing import Any
 
 import torch
-import triton.language as tl
 from torch import Tensor
 
 from groundup.kernels.cpu.call import first_order, need
-from groundup.kernels.launch import Impl, check_device, jit, power_of_two
+from groundup.kernels.launch import Impl, check_device, jit, power_of_two, tl
 
 # Numbers of a program and its warps. A first choice, not yet measured on a GPU.
 _BLOCK, _WARPS = 2048, 4

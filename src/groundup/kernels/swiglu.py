@@ -14,12 +14,11 @@ operation after the other, PyTorch moves 10 and 18 bytes, and keeps silu(g) in b
 from typing import Any
 
 import torch
-import triton.language as tl
 from torch import Tensor
 from torch.nn import functional as F
 
 from groundup.kernels.cpu.call import first_order, need
-from groundup.kernels.launch import Impl, check_device, jit
+from groundup.kernels.launch import Impl, check_device, jit, tl
 
 # Elements of a program and its warps: 16 bytes of each input for each thread in bfloat16. A first
 # choice, not yet measured on a GPU.

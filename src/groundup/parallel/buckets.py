@@ -29,7 +29,12 @@ class Bucket(Protocol):
 
 class Queue:
     """Sends each bucket as soon as a backward pass has filled it, while the pass goes on. Two are
-    on their way at most, so that what they take does not add up."""
+    on their way at most, so that what they take does not add up.
+
+    Where gradients are lacking in some processes alone, these send later than others. So nothing
+    else may be exchanged within the pass that waits for all of them, but for what is told to
+    `complete` first.
+    """
 
     def __init__(self, buckets: Sequence[Bucket]):
         self._buckets = buckets

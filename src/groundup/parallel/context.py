@@ -56,6 +56,10 @@ def check_context(config: Decoder, size: int) -> None:
         )
 
 
+# Queries, and keys, whose products are held at a time: of longer chunks these would be too many.
+PIECE = 1024
+
+
 class Chunk(NamedTuple):
     """Positions `first` up to `last` of a sequence."""
 
@@ -262,12 +266,14 @@ def _going_round(keys_values: Tensor, of: _Round) -> Iterator[tuple[int, Tensor]
 
 
 def _rows(chunks: tuple[Chunk, Chunk]) -> Iterator[tuple[Chunk, slice]]:
-    """Each chunk, and where it stands in what a process has."""
+    """The chunks in pieces, and where each stands in what a process has."""
     begin = 0
     for chunk in chunks:
-        end = begin + chunk.last - chunk.first
-        yield chunk, slice(begin, end)
-        begin = end
+        for first in range(chunk.first, chunk.last, PIECE):
+            piece = Chunk(first, min(first + PIECE, chunk.last))
+            end = begin + piece.last - piece.first
+            yield piece, slice(begin, end)
+            begin = end
 
 
 def _grouped(x: Tensor, keys_values: Tensor) -> Tensor:

@@ -34,7 +34,8 @@ class FullySharded(Sharded):
 
     parameters: those of the model that are sharded, by key; others stay. sent: the format in which
     weights are gathered and compute; those that are kept, and sums of gradients, have the
-    parameters' own. uneven: parameters that do not count where shares are made equal.
+    parameters' own. device: where they compute, and shares are kept; the model comes there block by
+    block, and never as a whole. uneven: parameters that do not count where shares are made equal.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class FullySharded(Sharded):
         group: Group,
         *,
         sent: torch.dtype,
+        device: torch.device,
         uneven: Set[nn.Parameter] = frozenset(),
     ):
         modules = list(getattr(model, "blocks", []))
@@ -57,8 +59,12 @@ class FullySharded(Sharded):
             trained = {key: p for p, key in key_of.items() if p in members}
             even = [unit for unit in self._units if uneven.isdisjoint(unit.parameters)]
             before = held_by_each(even, group)
-            units.append(_Unit(trained, optimizer, group, before, sent) if trained else None)
+            unit = _Unit(trained, optimizer, group, before, sent, device) if trained else None
+            units.append(unit)
             self._units = [unit for unit in units if unit is not None]
+        for tensor in (*model.parameters(), *model.buffers()):  # those that are not sharded
+            if tensor.device != device:
+                tensor.data = tensor.data.to(device)
         around, *blocks = units
         if around is not None:
             within = {inner for module in modules for inner in module.modules()}
@@ -117,8 +123,9 @@ class _Unit(Share):
         group: Group,
         held: Sequence[int],
         sent: torch.dtype,
+        device: torch.device,
     ):
-        super().__init__(parameters, optimizer, group, held, apart=True, sent=sent)
+        super().__init__(parameters, optimizer, group, held, apart=device, sent=sent)
         self.before: _Unit | None = None
         self.after: _Unit | None = None
         self.queue: Queue | None = None
@@ -126,8 +133,8 @@ class _Unit(Share):
         self._here = True
         self._backward = False  # a backward pass has reached it, or goes through it
         self._coming: tuple[Tensor, Wait] | None = None
-        for parameter in self.parameters:
-            parameter.data = parameter.detach().to(sent, copy=True)  # in a memory of its own
+        for parameter in self.parameters:  # in a memory of its own, which comes and goes
+            parameter.data = torch.empty(parameter.shape, dtype=sent, device=device)
         self.release()
 
     @property

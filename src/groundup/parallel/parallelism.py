@@ -1,7 +1,7 @@
 """How a training is laid over its processes."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import nn
@@ -50,6 +50,10 @@ class Parallelism:
     bucket_megabytes: float = 25.0
 
     def __post_init__(self) -> None:
+        for name, known in (("shard", Shard), ("schedule", Schedule), ("averaging", Averaging)):
+            if getattr(self, name) not in get_args(known):
+                choices = ", ".join(get_args(known))
+                raise ValueError(f"{name} {getattr(self, name)!r} is not one of {choices}")
         if self.bucket_megabytes <= 0:
             raise ValueError("bucket_megabytes must be more than 0")
         if min(self.tensor, self.pipeline, self.context, self.experts) < 1:
@@ -95,7 +99,8 @@ class Parallelism:
         """What this process computes of a model, which each process has whole; all begin with the
         first one's weights. device: where the part is to be. Raises `InputError` where it cannot be
         divided so."""
-        return part_of(model, self.mesh(group), device, self.schedule)
+        apart = self.shard == "weights"  # it takes them to the device itself, block by block
+        return part_of(model, self.mesh(group), device, self.schedule, stays=apart)
 
     def apply(
         self,
@@ -146,7 +151,7 @@ class Parallelism:
         # What is dealt out must not depend on sizes that differ from process to process.
         uneven = {p for n, p in part.model.named_parameters() if n in part.uneven and p in key_of}
         if self.shard == "weights":
-            options = {"uneven": uneven, "sent": compute_dtype}
+            options = {"uneven": uneven, "sent": compute_dtype, "device": part.device}
             sharded = FullySharded(part.model, parameters, optimizer, group, **options)
             return sharded, sharded
         shares: list[Share] = []

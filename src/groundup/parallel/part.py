@@ -36,14 +36,15 @@ class Part:
     keys: the names of its parameters and buffers, with the box of each that is cut. sums: the
     processes over which the gradient of each parameter is summed, by name. cuts: the axis along
     which the processes of `mesh.over("tensor")` have parts of a parameter, by name; uneven: those
-    whose parts differ in size. names: of all parameters and buffers that are saved, of the whole
-    model.
+    whose parts differ in size. device: where it computes. names: of all parameters and buffers that
+    are saved, of the whole model.
     """
 
     model: nn.Module
     mesh: Mesh
     keys: Mapping[str, str]
     sums: Mapping[str, Group]
+    device: torch.device
     cuts: Mapping[str, int] = field(default_factory=dict)
     uneven: frozenset[str] = frozenset()
     names: frozenset[str] | None = None
@@ -51,18 +52,28 @@ class Part:
 
 
 def part_of(
-    model: nn.Module, mesh: Mesh, device: torch.device, schedule: Schedule = "1f1b"
+    model: nn.Module,
+    mesh: Mesh,
+    device: torch.device,
+    schedule: Schedule = "1f1b",
+    *,
+    stays: bool = False,
 ) -> Part:
     """The part of this process, on a device; with the weights of the first process's model. Where
     processes read different rows and differ in nothing else, it is the whole model.
 
+    stays: such a whole model stays where it is, as it may not fit on the device.
     Raises `InputError` for a model that cannot be divided so.
     """
     if mesh.sizes["replica"] == mesh.world.size:
-        model.to(device)
-        broadcast([*model.parameters(), *model.buffers()], mesh.world)
+        if not stays:
+            model.to(device)
+        for tensor in (*model.parameters(), *model.buffers()):  # one at a time, as below
+            value = tensor.detach().to(device)
+            broadcast([value], mesh.world)
+            tensor.data.copy_(value)
         names = [name for name, _ in model.named_parameters()]
-        return Part(model, mesh, {}, dict.fromkeys(names, mesh.world))
+        return Part(model, mesh, {}, dict.fromkeys(names, mesh.world), device)
     if not isinstance(model, DecoderModel):
         kind = type(getattr(model, "config", model)).__name__
         raise InputError(f"a {kind} cannot be divided: only its optimizer can be shared.")
@@ -102,7 +113,7 @@ def part_of(
             sums[name] = mesh.over(*axes, ends=ends)
     names = frozenset(name for name in whole if name in model.state_dict())
     part.train(model.training)
-    return Part(part, mesh, keys, sums, cuts, frozenset(uneven), names, part.pipeline)
+    return Part(part, mesh, keys, sums, device, cuts, frozenset(uneven), names, part.pipeline)
 
 
 def check_part(config: Architecture, mesh_sizes: Mapping[Axis, int]) -> None:

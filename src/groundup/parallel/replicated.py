@@ -52,10 +52,13 @@ class Replicated:
         if last and self._queue is not None:
             with self._queue.open():
                 yield
-            return
-        yield
+        else:
+            yield
+            if last:
+                self._send_all()
         if last:
-            self._send_all()
+            for bucket in self._buckets:
+                bucket.hand_over()
 
     def held(self) -> Iterable[Tensor]:
         return self._parameters
@@ -114,6 +117,11 @@ class _Bucket:
         return self._group.sum(self._buffer)
 
     def receive(self) -> None:
+        """Nothing: the sums are where they were sent from."""
+
+    def hand_over(self) -> None:
+        """The sums become the gradients. Which of them exist is read when the pass is over, as a
+        GPU would have to be waited for."""
         for parameter, exists in zip(self.parameters, self._exist.tolist(), strict=True):
             parameter.grad = self._views[parameter] if exists else None
 

@@ -19,7 +19,8 @@ class Share:
     of each section stands of each of its parts whether it exists here.
 
     own: the rows that this process updates, by name, that of a part with its rows. They are views
-    of the parameters; apart: of memory of their own, `kept`, so that the parameters can go. sent:
+    of the parameters; apart: of memory of their own there, `kept`, so that the parameters can go.
+    sent:
     the format in which weights go round, by default the parameters'. before: elements that each
     process has of other shares.
     """
@@ -31,7 +32,7 @@ class Share:
         group: Group,
         before: Sequence[int],
         *,
-        apart: bool = False,
+        apart: torch.device | None = None,
         sent: torch.dtype | None = None,
     ):
         self.parameters: list[Tensor] = list(parameters.values())
@@ -45,7 +46,7 @@ class Share:
         self._gradient_sizes = [length + flags for length in self.layout.lengths]
         self._places = _places(self.layout, self._gradient_sizes)
         rows = [part.of(parameters[part.name].data) for part in self._parts]
-        self.kept = self._packed(rows) if apart else None
+        self.kept = None if apart is None else self._packed(rows).to(apart)
         if self.kept is not None:
             rows = [
                 self.kept[part.at : part.end].view_as(some)
@@ -89,7 +90,8 @@ class Share:
     @torch.no_grad()
     def receive(self) -> None:
         assert self._latest is not None
-        self._sums = self._latest if self._sums is None else self._sums.add_(self._latest)
+        latest = self._latest.float()  # as sums in bfloat16 would lose what is small
+        self._sums = latest if self._sums is None else self._sums.add_(latest)
         self._sections = self._latest = None
 
     def hand_over(self) -> None:
@@ -97,7 +99,8 @@ class Share:
         assert self._sums is not None
         exist = self._sums[self.layout.lengths[self._group.rank] :].tolist()
         for part, rows, exists in zip(self._parts, self.own.values(), exist, strict=False):
-            rows.grad = self._sums[part.at : part.end].view_as(rows) if exists else None
+            sums = self._sums[part.at : part.end].view_as(rows)
+            rows.grad = sums.to(rows.dtype) if exists else None
 
     def clear(self) -> None:
         self._sums = None

@@ -18,29 +18,32 @@ def print_plans(result: dict[str, Any]) -> None:
         f"{best['gpus']} × {result['gpu']['name']}, {best['tokens']:,} tokens a step"
     )
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    columns = ["shard", "tensor", "stages", "context", "batches", "anew", "tokens/s", "busy", "GB"]
+    columns = ["shard", "copies", "tensor", "stages", "context", "batches", "anew"]
+    columns += ["tokens/s", "busy", "GB", "here"]
     for column in columns if best["days"] is None else [*columns, "days"]:
         table.add_column(column, justify="right", no_wrap=True)
     for plan in result["plans"]:
         c = plan["composition"]
         stages = f"{c['pipeline']} × {c['interleaved']}" if c["interleaved"] > 1 else c["pipeline"]
         table.add_row(
-            *(str(size) for size in (c["shard"], c["tensor"], stages, c["context"])),
+            *map(str, (c["shard"], c["replicas"], c["tensor"], stages, c["context"])),
             f"{c['micro_batches']} × {c['rows']}",
             c["recompute"],
             f"{plan['tokens_per_second_per_gpu']:,.0f}",
             percent(plan["utilisation"]),
             f"{plan['memory_bytes'] / 1e9:.0f}",
+            "yes" if plan["here"] else "no",
             *(() if plan["days"] is None else (f"{plan['days']:.1f}",)),
         )
     console.print(table)
     console.print(
         "stages: of the pipeline, and of each GPU. batches: micro-batches of a step, and sequences "
         "of each. anew: what the backward pass computes again. tokens/s: of a GPU. busy: with "
-        "useful products."
+        "useful products. here: whether groundup train can lay a training so."
     )
     for title, parts, unit, scale in (
         ("Seconds of a step, of the first", best["seconds"], "s", 1.0),
+        ("What a GPU sends in a step", best["sent"], "GB", 1e9),
         ("Memory of a GPU", best["memory"], "GB", 1e9),
     ):
         shown = [f"{name} {size / scale:.2f}" for name, size in parts.items() if size]

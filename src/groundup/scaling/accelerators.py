@@ -10,7 +10,8 @@ class Accelerator:
     memory: bytes. matrix, matrix8: FLOPs of bfloat16's and of 8-bit products. attention,
     attention_backward: FLOPs of fused attention. bandwidth: bytes read and written. link: bytes
     that a GPU sends to others of its machine in a ring. network: to other machines'. per_machine:
-    GPUs of one.
+    GPUs of one. number: bytes of a weight that is gathered, and of an activation. overlaps: whether
+    it computes while it sends; processors, which do the sending, do not.
     """
 
     name: str
@@ -23,6 +24,8 @@ class Accelerator:
     link: float
     network: float
     per_machine: int = 8
+    number: int = 2
+    overlaps: bool = True
 
 
 # Of the machines of torchtitan's measurements. Matrix and attention rates are fitted to rows of one

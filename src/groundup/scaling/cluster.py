@@ -19,6 +19,9 @@ and of what it waits for:
     pipeline             (p − 1)/(v · m) of the rest: p stages, v of each GPU's, m micro-batches
                          (Narayanan et al. 2021, "Efficient large-scale language model training on
                          GPU clusters", section 2.2)
+    replicas             a sum of gradients, once a step; nothing hides it
+    what is passed on    keys and values that go round, and what stages give each other: hidden,
+                         where a device can send while it computes
 
 Rings are as fast as a GPU's slowest link in them. Checked against published measurements in
 docs/benchmarks/cluster.md.
@@ -36,7 +39,7 @@ from groundup.scaling.accelerators import Accelerator
 
 Recomputed = Literal["nothing", "half", "blocks"]
 
-_BFLOAT16, _FLOAT32 = 2, 4
+_FLOAT32 = 4
 _ADAM_STEP = 28  # bytes read and written for a weight
 
 
@@ -45,9 +48,10 @@ class Composition:
     """How a training is laid over shard · tensor · pipeline · context · replicas GPUs.
 
     shard: processes that keep a share of weights, gradients and optimizer each (ZeRO-3). replicas:
-    of all that. interleaved: stages that a GPU has of the pipeline. micro_batches: of a step, in
-    each pipeline. rows: sequences of a micro-batch. recompute: of a block's forward pass in the
-    backward pass; "half" keeps the results of attention and of every other matrix product.
+    of all that, whose gradients are summed. interleaved: stages that a GPU has of the pipeline.
+    micro_batches: of a step, in each pipeline. rows: sequences of a micro-batch. recompute: of a
+    block's forward pass in the backward pass; "half" keeps the results of attention and of every
+    other matrix product.
     compiled: element-wise operations are fused. eight_bits: products of the blocks' matrices.
     """
 
@@ -65,7 +69,20 @@ class Composition:
 
     @property
     def gpus(self) -> int:
-        return self.shard * self.tensor * self.pipeline * self.context * self.replicas
+        return self.sharing * self.tensor * self.pipeline * self.replicas
+
+    @property
+    def sharing(self) -> int:
+        """GPUs that have a share each of the same weights: context parallel ones, too."""
+        return self.shard * self.context
+
+    @property
+    def here(self) -> bool:
+        """Whether `groundup train` can lay a training so."""
+        shares = self.sharing > 1
+        whole = self.pipeline == self.replicas == 1
+        theirs = self.eight_bits or self.interleaved > 1 or self.recompute == "half"
+        return (whole or not shares) and not theirs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +95,25 @@ class Seconds:
     optimizer: float
     tensor: float
     shard: float
+    replicas: float
+    passed_on: float
     pipeline: float
+
+    @property
+    def total(self) -> float:
+        return sum(vars(self).values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """Bytes that a GPU sends in a step, by what they are for; on rings, by one in the middle of a
+    pipeline. The embedding's and the head's, which are few, are not among those of tensor."""
+
+    tensor: float
+    shard: float
+    context: float
+    pipeline: float
+    replicas: float
 
     @property
     def total(self) -> float:
@@ -108,6 +143,7 @@ class Estimate:
 
     composition: Composition
     seconds: Seconds
+    sent: Sent
     memory: Bytes
     tokens: int
     utilisation: float
@@ -157,14 +193,23 @@ def estimate(
     stage = sum(work.values())
     idle = stage * (c.pipeline - 1) / (c.interleaved * c.micro_batches)
     weights = size_of(model) / (c.tensor * c.pipeline)
-    optimizer = weights / c.shard * _ADAM_STEP / gpu.bandwidth
-    seconds = Seconds(**work, optimizer=optimizer, pipeline=idle)
+    optimizer = weights / c.sharing * _ADAM_STEP / gpu.bandwidth
+    sent = _sent(model, tokens, c, gpu)
+    rate = gpu.link if c.gpus <= gpu.per_machine else gpu.network
+    seconds = Seconds(
+        **work,
+        optimizer=optimizer,
+        replicas=sent.replicas / rate,
+        passed_on=0.0 if gpu.overlaps else (sent.context + sent.pipeline) / rate,
+        pipeline=idle,
+    )
     sequences = c.rows * c.micro_batches * c.shard * c.replicas
     step_tokens = sequences * tokens
     return Estimate(
         composition=c,
         seconds=seconds,
-        memory=_memory(model, tokens, c),
+        sent=sent,
+        memory=_memory(model, tokens, c, gpu),
         tokens=step_tokens,
         utilisation=_useful_seconds(model, tokens, c, gpu) * sequences / c.gpus / seconds.total,
     )
@@ -213,16 +258,13 @@ def _block(model: Decoder, tokens: int, c: Composition, gpu: Accelerator) -> _Pa
     forward, backward = (_elementwise(model, c, passes) * own / gpu.bandwidth for passes in (0, 1))
     elementwise = forward * (1 + (c.recompute != "nothing")) + backward
 
-    crossing = (c.tensor - 1) * own * D * _BFLOAT16 / gpu.link  # one gather, or one scatter
-    exchanges = 8 + 4 * (c.recompute == "blocks")
-
     first = product + scores / gpu.attention + forward
     second = (2 + anew) * product + attention - scores / gpu.attention + elementwise - forward
     return _Part(
         matrices=(3 + anew) * product,
         attention=attention,
         elementwise=elementwise,
-        tensor=exchanges * crossing,
+        tensor=_tensor_bytes(model, tokens, c, gpu) / gpu.link,
         shard=_exposed(weights / c.tensor, first, second, c, gpu),
     )
 
@@ -245,13 +287,48 @@ def _exposed(
     In a pipeline nothing is hidden: they come before the first micro-batch, and gradients go after
     the last one.
     """
-    members = c.shard * c.context
-    rate = gpu.link if members * c.tensor <= gpu.per_machine else gpu.network
-    ring = (members - 1) / members / rate
-    gather, scatter = ring * weights * _BFLOAT16, ring * weights * _FLOAT32
+    rate = gpu.link if c.sharing * c.tensor <= gpu.per_machine else gpu.network
+    ring = _ring(c.sharing) / rate
+    gather, scatter = ring * weights * gpu.number, ring * weights * _FLOAT32
     if c.pipeline > 1:
         return gather + scatter
+    if not gpu.overlaps:
+        return 2 * gather + scatter
     return max(0.0, gather - forward) + max(0.0, gather + scatter - backward)
+
+
+def _ring(members: int) -> float:
+    """The share of an array that a GPU sends while its parts go round once."""
+    return (members - 1) / members
+
+
+def _tensor_bytes(model: Decoder, tokens: int, c: Composition, gpu: Accelerator) -> float:
+    """Of a block, in a micro-batch: gathers and scatters of its activations."""
+    activations = c.rows * tokens / c.context * model.width * gpu.number
+    exchanges = 8 + 4 * (c.recompute == "blocks")
+    return exchanges * _ring(c.tensor) * activations
+
+
+def _sent(model: Decoder, tokens: int, c: Composition, gpu: Accelerator) -> Sent:
+    depth = math.ceil(model.depth / c.pipeline)
+    weights = size_of(model) / (c.tensor * c.pipeline)
+    passes = 1 if c.pipeline > 1 else c.micro_batches
+    gathers = 1 if c.pipeline > 1 else 2
+    attention = model.attention_of(0)
+    assert isinstance(attention, GroupedQuery)
+    own = c.rows * tokens / c.context
+    numbers = own * 2 * attention.kv_heads / c.tensor * attention.head_width
+    round_once = (c.context - 1) * numbers * gpu.number
+    gradients = c.context * numbers * _FLOAT32 if c.context > 1 else 0.0
+    again = 1 + (c.recompute == "blocks")
+    stream = own / c.tensor * model.width * gpu.number
+    return Sent(
+        tensor=depth * c.micro_batches * _tensor_bytes(model, tokens, c, gpu),
+        shard=passes * _ring(c.sharing) * weights * (gathers * gpu.number + _FLOAT32),
+        context=depth * c.micro_batches * ((1 + again) * round_once + gradients),
+        pipeline=2 * c.interleaved * c.micro_batches * stream if c.pipeline > 1 else 0.0,
+        replicas=2 * _ring(c.replicas) * weights / c.sharing * _FLOAT32,
+    )
 
 
 def _head(model: Decoder, tokens: int, c: Composition, gpu: Accelerator) -> _Part:
@@ -269,18 +346,18 @@ def _useful_seconds(model: Decoder, tokens: int, c: Composition, gpu: Accelerato
     return fast / (gpu.matrix8 if c.eight_bits else gpu.matrix) + rest / gpu.matrix
 
 
-def _memory(model: Decoder, tokens: int, c: Composition) -> Bytes:
+def _memory(model: Decoder, tokens: int, c: Composition, gpu: Accelerator) -> Bytes:
     D, own = model.width, c.rows * tokens / c.context / c.tensor
     mlp = model.mlp_of(0)
     assert isinstance(mlp, GLU)
     everything = size_of(model) / (c.tensor * c.pipeline)
-    share = everything / (c.shard * c.context)
+    share = everything / c.sharing
     depth = math.ceil(model.depth / c.pipeline)
     block = (matrix_parameters(model) - D * model.vocab_size) / model.depth / c.tensor
     # Of a token in a block: the residual stream twice, both norms' outputs, queries, keys and
     # values before and after rotation, what attention reads, and four arrays of inner units.
-    whole = _BFLOAT16 * own * (8 * D + 4 * mlp.hidden)
-    kept = {"nothing": whole, "half": whole / 2, "blocks": _BFLOAT16 * own * D}[c.recompute]
+    whole = gpu.number * own * (8 * D + 4 * mlp.hidden)
+    kept = {"nothing": whole, "half": whole / 2, "blocks": gpu.number * own * D}[c.recompute]
     in_flight = min(c.micro_batches, c.pipeline) * (1 + (c.interleaved > 1) / c.interleaved)
     # A pipeline keeps a stage's weights and the sums of its gradients whole for a step.
     gathered = everything if c.pipeline > 1 else 2 * block
@@ -289,7 +366,7 @@ def _memory(model: Decoder, tokens: int, c: Composition) -> Bytes:
         weights=_FLOAT32 * share,
         gradients=_FLOAT32 * share,
         optimizer=2 * _FLOAT32 * share,
-        gathered=_BFLOAT16 * gathered + _FLOAT32 * summed if c.shard * c.context > 1 else 0.0,
+        gathered=gpu.number * gathered + _FLOAT32 * summed if c.sharing > 1 else 0.0,
         activations=depth * kept * in_flight + (whole - kept),
         logits=12 * model.vocab_size * own,  # bfloat16, float32, and the gradients of both
     )

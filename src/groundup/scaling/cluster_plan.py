@@ -3,7 +3,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -26,17 +26,22 @@ def compositions(
     for tensor, pipeline, context in itertools.product(
         _powers(accelerator.per_machine), _powers(64), _powers(max(1, tokens // _SHORTEST_PIECE))
     ):
-        shard, rest = divmod(gpus, tensor * pipeline * context)
-        if rest or not shard or sequences % shard:
+        readers, rest = divmod(gpus, tensor * pipeline * context)
+        if rest or not readers or sequences % readers:
             continue
-        own = sequences // shard
-        for rows, recompute in itertools.product(_powers(16), ("nothing", "half", "blocks")):
+        own = sequences // readers
+        for replicas, rows, recompute in itertools.product(
+            _powers(readers), _powers(16), ("nothing", "half", "blocks")
+        ):
+            if readers % replicas:
+                continue
             micro_batches, rest = divmod(own, rows)
             if rest or (pipeline > 1 and micro_batches < pipeline):
                 continue
             for interleaved in (1, 2) if pipeline > 1 else (1,):
                 composition = Composition(
-                    shard=shard,
+                    shard=readers // replicas,
+                    replicas=replicas,
                     tensor=tensor,
                     pipeline=pipeline,
                     context=context,
@@ -60,18 +65,28 @@ def plan_cluster(
     *,
     sequences: int,
     eight_bits: bool = False,
+    fixed: Mapping[str, int | str] | None = None,
 ) -> list[Estimate]:
     """All compositions that fit in memory, fastest first.
 
-    tokens: of a sequence. sequences: of a step. Raises `InputError` where none fits.
+    tokens: of a sequence. sequences: of a step. fixed: fields of `Composition` that are not to be
+    chosen. Raises `InputError` where none fits.
     """
+    fixed = fixed or {}
     found = [
         estimate(model, tokens, replace(c, eight_bits=eight_bits), accelerator)
         for c in compositions(model, tokens, gpus, accelerator, sequences)
+        if all(getattr(c, name) == value for name, value in fixed.items())
     ]
+    if not found:
+        told = ", ".join(f"{name}={value}" for name, value in fixed.items()) or "any way"
+        raise InputError(
+            f"{sequences} sequences of {tokens} tokens cannot be laid over {gpus} GPUs with "
+            f"{told}: choose sizes that divide them."
+        )
     fitting = [e for e in found if e.memory.total <= _USABLE * accelerator.memory]
     if not fitting:
-        least = min((e.memory.total for e in found), default=math.inf)
+        least = min(e.memory.total for e in found)
         raise InputError(
             f"nothing fits: of {len(found)} ways to lay {sequences} sequences of {tokens} tokens "
             f"over {gpus} GPUs the smallest takes {least / 1e9:.0f} GB of each, which has "
@@ -95,6 +110,7 @@ def summarize(
                 "gpus": plan.composition.gpus,
                 "step_seconds": plan.seconds.total,
                 "memory_bytes": plan.memory.total,
+                "here": plan.composition.here,
                 "tokens_per_second_per_gpu": plan.tokens_per_second,
                 "days": tokens and tokens / plan.tokens * plan.seconds.total / _DAY,
             }

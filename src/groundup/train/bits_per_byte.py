@@ -60,15 +60,18 @@ def bits_per_byte(
     with eagerly(), device.autocast():
         # Processes with different experts read the same, as each needs the others for all it reads.
         windows, readers = _windows(total, context, stride), mesh.over("replica")
-        shares = itertools.islice(windows, readers.rank, None, readers.size)
-        for some in shares:
+        while group := [*itertools.islice(windows, readers.size)]:
+            # Sharded weights come together in a pass, of which all have as many: one that has
+            # nothing left to read reads the first window once more, and does not count it.
+            counts = readers.rank < len(group)
+            some = group[readers.rank if counts else 0]
             block = torch.from_numpy(np.stack([stream[lo : hi + 1] for lo, _, hi in some]))
             block = block.to(device.device)
             seen = _documents(shards, some).to(device.device) if document_mask else None
             losses = model.losses(block[:, :-1], block[:, 1:], documents=seen).double().cpu()
-            for row, (lo, first, _) in zip(losses, some, strict=True):
+            for row, (lo, first, _) in zip(losses, some if counts else (), strict=counts):
                 nats += float(row[first - lo :].sum())
-            if advance is not None:
+            if advance is not None and counts:
                 advance(sum(hi - first for _, first, hi in some))
     model.train(training)
     nats = mesh.world.total(nats) / (mesh.sizes["tensor"] * mesh.sizes["expert"])  # the same losses

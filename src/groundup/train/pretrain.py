@@ -6,7 +6,7 @@ step. A resumed run ends with the same bits as one that was never stopped.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from groundup.checkpoint import Retention, save_together
 from groundup.core.device import Device
-from groundup.core.mesh import DATA
+from groundup.core.mesh import DATA, Mesh
 from groundup.core.processes import ONE, Group
 from groundup.core.progress import progress_bar
 from groundup.core.seeds import derive_seed
@@ -221,12 +221,14 @@ def pretrain(
     console: Console,
     group: Group = ONE,
     parallelism: Parallelism = REPLICATED,
+    measure: Callable[[LanguageModel, Mesh], Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Train a model from scratch, or go on where a killed run left it; returns the run's facts.
 
     train: one corpus, or several to be mixed by their weights. Writes `metrics.jsonl`, checkpoints
     while it runs, and at the end `model/`. group: the processes that train together, each calling
-    this; each reads its rows of every micro-batch.
+    this; each reads its rows of every micro-batch. measure: what else is to be known of the
+    finished model, or of what each process of the mesh has of it.
     """
     training = start_training(config, model_config, device, group, parallelism)
     mesh = training.exchange.mesh
@@ -266,7 +268,7 @@ def pretrain(
             journal.record(result, tokens=tokens, lr=config.optimizer.matrices.lr * result.scale)
             advance(1, f"loss {result.loss:.3f}")
             if result.step in validated:
-                with training.optimizer.averaged(), training.exchange.whole():
+                with training.optimizer.averaged():
                     bits = bits_per_byte(
                         training.model,
                         validation,
@@ -287,6 +289,7 @@ def pretrain(
         "parameters": training.model.parameter_count(),
         "seconds": seconds,
     }
-    with training.optimizer.averaged(), training.exchange.whole():
-        save_together(directory / "model", training.model, facts, training.exchange)
-    return facts
+    with training.optimizer.averaged():
+        dtype = config.weights_dtype
+        save_together(directory / "model", training.model, facts, training.exchange, dtype)
+        return facts if measure is None else {**facts, **measure(training.model, mesh)}
