@@ -70,9 +70,17 @@ template <typename T> struct Losses {
   i64 columns;
 };
 
+// How a product reads weights [outputs, inner] for x of a format: OUTPUTS of them are a panel, in which the
+// numbers for TOGETHER columns of x stand side by side, output by output, before those for the next columns.
+// What is missing at both ends is zero.
+template <typename T> struct Panel {
+  static constexpr i64 OUTPUTS = 64, TOGETHER = sizeof(T) == 2 ? 2 : 1;
+  static constexpr i64 size(i64 inner) { return (inner + TOGETHER - 1) / TOGETHER * TOGETHER * OUTPUTS; }
+};
+
 // y = x · wᵀ, times the scales of the outputs and with their biases, where there are any.
 template <typename W, typename T> struct Product {
-  const W *weights; // [outputs, inner]
+  const W *weights; // [panels, inner / TOGETHER, OUTPUTS, TOGETHER]
   const T *x;       // [rows, inner]
   i64 rows, inner, stride; // stride: from a row of y to the next
   const float *scales, *bias;
@@ -116,7 +124,7 @@ template <typename T> struct Loops {
   void (*log_sums)(const T *logits, float *sums, i64 rows, i64 columns);
   // dx = a · softmax(logits), and less b at the target, for a row's own a and b.
   void (*losses_back)(const Losses<T> &, const float *a, const float *b, T *dx, i64 rows);
-  // Outputs from `first` on; y is that of the first output.
+  // Outputs from `first` on, with which a panel begins.
   void (*product)(const Product<T, T> &, i64 first, i64 outputs, T *y);
   void (*product_of_bytes)(const Product<std::int8_t, T> &, i64 first, i64 outputs, T *y);
   // y: [groups · heads, value_width]. room: as many numbers.

@@ -1,6 +1,7 @@
-// y = x · wᵀ for few rows of x: the weights are read from memory once, and that is the time it takes.
+// y = x · wᵀ: for few rows of x in the time of reading the weights from memory once, for many in that of the
+// multiplications.
 //
-// Each number of y is added up in an order that neither the other rows nor the threads change.
+// Each number of y is added up in the order of the columns, which neither the other rows nor the threads change.
 #pragma once
 
 #include "lanes.h"
@@ -19,153 +20,169 @@ INLINE Floats load(const std::int8_t *from, Whole = {}) {
 #endif
 }
 
-// How many numbers are multiplied and added at once.
-template <typename W, typename T> struct Step {
-  static constexpr i64 COUNT = LANES;
+// What is multiplied and added at once: TOGETHER numbers of LANES outputs, and as many of a row of x.
+template <typename T> struct Step;
+
+template <> struct Step<float> {
   using Numbers = Floats;
-  template <typename U> static INLINE Numbers take(const U *from) { return load(from); }
+  static INLINE Numbers take(const float *w) { return load(w); }
+  static INLINE Numbers spread(const float *x, i64) { return all(*x); }
   static INLINE Floats add(Floats sum, Numbers w, Numbers x) { return fused(w, x, sum); }
 };
 
+// count: 1 for the last column, which stands alone where their number is odd.
 #ifdef BFLOAT16_UNITS
-template <> struct Step<Bf16, Bf16> {
-  static constexpr i64 COUNT = 2 * LANES;
+template <> struct Step<Bf16> {
   using Numbers = __m512bh;
-  static INLINE Numbers take(const Bf16 *from) {
+  static INLINE Numbers take(const Bf16 *w) {
     Numbers numbers;
-    __builtin_memcpy(&numbers, from, sizeof numbers);
+    __builtin_memcpy(&numbers, w, sizeof numbers);
     return numbers;
+  }
+  static INLINE Numbers spread(const Bf16 *x, i64 count) {
+    int pair = 0;
+    if (count == 2) __builtin_memcpy(&pair, x, sizeof pair);
+    else pair = x->bits;
+    return (Numbers)_mm512_set1_epi32(pair);
   }
   static INLINE Floats add(Floats sum, Numbers w, Numbers x) {
     return (Floats)_mm512_dpbf16_ps((__m512)sum, w, x);
   }
 };
-#endif
-
-template <typename S, typename U> INLINE typename S::Numbers take_some(const U *from, i64 count) {
-  U numbers[S::COUNT] = {};
-  for (i64 i = 0; i < count; i++) numbers[i] = from[i];
-  return S::take(numbers);
-}
-
-// As many rows, and outputs for so many rows, as the processor has registers for their sums.
-#ifdef BFLOAT16_UNITS
-constexpr i64 MOST_ROWS = 6;
-constexpr i64 outputs_for(i64 rows) { return rows <= 2 ? 8 : 4; }
 #else
-constexpr i64 MOST_ROWS = 2;
-constexpr i64 outputs_for(i64 rows) { return rows == 1 ? 8 : 4; }
+template <> struct Step<Bf16> {
+  struct Numbers {
+    Floats first, second;
+  };
+  static INLINE Numbers take(const Bf16 *w) {
+    Bits pairs;
+    __builtin_memcpy(&pairs, w, sizeof pairs);
+    return {(Floats)(pairs << 16), (Floats)(pairs & 0xFFFF0000)};
+  }
+  static INLINE Numbers spread(const Bf16 *x, i64 count) {
+    const auto number = [](Bf16 narrow) INLINE_HERE { return (Floats)((Bits{} + narrow.bits) << 16); };
+    return {number(x[0]), count == 2 ? number(x[1]) : Floats{}};
+  }
+  static INLINE Floats add(Floats sum, Numbers w, Numbers x) {
+    return fused(w.second, x.second, fused(w.first, x.first, sum));
+  }
+};
 #endif
 
-// The sum of each of the vectors, added up as `sum` does. Sixteen of them are turned together: each step
-// folds two vectors into one, which takes a third of what folding each by itself would.
-template <i64 COUNT> struct Sums {
-  float numbers[(COUNT + LANES - 1) / LANES * LANES];
-  INLINE explicit Sums(const Floats *of) {
+// As many rows and vectors of outputs as the processor has registers for their sums.
 #ifdef BFLOAT16_UNITS
-    const auto fold = [](auto low, auto high) INLINE_HERE { return _mm512_add_ps(low, high); };
-    const auto folded_8 = [&](__m512 a, __m512 b) INLINE_HERE {
-      return fold(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE));
-    };
-    const auto folded_4 = [&](__m512 a, __m512 b) INLINE_HERE {
-      return fold(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xDD));
-    };
-    const auto folded = [&](__m512 a, __m512 b) INLINE_HERE {
-      return fold(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xDD));
-    };
-#pragma GCC unroll 4
-    for (i64 begin = 0; begin < COUNT; begin += LANES) {
-      const auto at = [&](i64 i) INLINE_HERE {
-        return begin + i < COUNT ? (__m512)of[begin + i] : _mm512_setzero_ps();
-      };
-      __m512 quarters[4];
-#pragma GCC unroll 4
-      for (i64 j = 0; j < 4; j++)
-        quarters[j] = folded_4(folded_8(at(j), at(4 + j)), folded_8(at(8 + j), at(12 + j)));
-      const __m512 halves[2] = {folded(quarters[0], quarters[1]), folded(quarters[2], quarters[3])};
-      store(numbers + begin, (Floats)folded(halves[0], halves[1]));
-    }
+constexpr i64 MOST_ROWS = 6, VECTORS = 4;
 #else
-    for (i64 i = 0; i < COUNT; i++) numbers[i] = sum(of[i]);
+constexpr i64 MOST_ROWS = 4, VECTORS = 2;
 #endif
+
+// Weights of a panel that the nearest cache holds while rows go by, and rows whose sums it holds.
+constexpr i64 CHUNK = 16 << 10, ROWS_AT_ONCE = 96;
+
+// What is asked for meanwhile, line by line, so that memory has no rest.
+struct Ahead {
+  static constexpr i64 LINE = 64;
+  const char *next, *end;
+  i64 lines; // at each step
+  INLINE void ask() {
+    for (i64 i = 0; i < lines && next < end; i++, next += LINE) __builtin_prefetch(next, 0, 3);
   }
 };
 
-// ROWS × OUTPUTS products. fresh: the weights come from memory, and what stands behind them is asked for
-// meanwhile: line by line in the order of memory, which knows few rows at a time, whatever the order in which
-// the block reads.
-template <i64 OUTPUTS, i64 ROWS, typename W, typename T>
-INLINE Sums<ROWS * OUTPUTS> block(const W *w, const T *x, i64 inner, bool fresh) {
-  using S = Step<W, T>;
-  constexpr i64 AHEAD = 12 << 10, LINE = 64; // bytes
-  Floats total[ROWS * OUTPUTS] = {};
-  const char *next = reinterpret_cast<const char *>(w) + AHEAD;
-  const auto add = [&](auto take_at, bool ask) INLINE_HERE {
-    typename S::Numbers numbers[ROWS];
-#pragma GCC unroll 8
-    for (i64 row = 0; row < ROWS; row++) numbers[row] = take_at(x + row * inner);
-#pragma GCC unroll 8
-    for (i64 output = 0; output < OUTPUTS; output++) {
-      const auto weights = take_at(w + output * inner);
-      if (ask) __builtin_prefetch(next + output * LINE, 0, 3);
-#pragma GCC unroll 8
+// Adds what a chunk's columns give to the sums of ROWS rows: [ROWS, PANEL].
+template <i64 ROWS, typename T>
+INLINE void add_products(const T *w, const T *x, i64 inner, i64 columns, float *sums, Ahead &asked) {
+  using S = Step<T>;
+  Ahead ahead = asked; // in registers
+  constexpr i64 PANEL = Panel<T>::OUTPUTS, TOGETHER = Panel<T>::TOGETHER;
+  for (i64 output = 0; output < PANEL; output += VECTORS * LANES) {
+    Floats total[ROWS * VECTORS];
+#pragma GCC unroll 24
+    for (i64 i = 0; i < ROWS * VECTORS; i++)
+      total[i] = load(sums + i / VECTORS * PANEL + output + i % VECTORS * LANES);
+    const T *from = w + output * TOGETHER;
+    const auto step = [&](const T *column, i64 count) INLINE_HERE {
+      typename S::Numbers weights[VECTORS];
+#pragma GCC unroll 4
+      for (i64 i = 0; i < VECTORS; i++) weights[i] = S::take(from + i * LANES * TOGETHER);
+#pragma GCC unroll 6
       for (i64 row = 0; row < ROWS; row++) {
-        Floats &so_far = total[row * OUTPUTS + output];
-        so_far = S::add(so_far, weights, numbers[row]);
+        const auto number = S::spread(column + row * inner, count);
+#pragma GCC unroll 4
+        for (i64 i = 0; i < VECTORS; i++) {
+          Floats &so_far = total[row * VECTORS + i];
+          so_far = S::add(so_far, weights[i], number);
+        }
       }
+      from += PANEL * TOGETHER;
+    };
+    i64 column = 0;
+    for (; column + TOGETHER <= columns; column += TOGETHER) {
+      step(x + column, TOGETHER);
+      ahead.ask();
     }
-  };
-  i64 i = 0;
-  for (; i + S::COUNT <= inner; i += S::COUNT) {
-    const bool ask = fresh && i * i64(sizeof(W)) % LINE == 0;
-    add([&](const auto *from) INLINE_HERE { return S::take(from + i); }, ask);
-    if (ask) next += OUTPUTS * LINE;
+    if (column < columns) step(x + column, 1);
+#pragma GCC unroll 24
+    for (i64 i = 0; i < ROWS * VECTORS; i++)
+      store(sums + i / VECTORS * PANEL + output + i % VECTORS * LANES, total[i]);
   }
-  if (i < inner)
-    add([&](const auto *from) INLINE_HERE { return take_some<S>(from + i, inner - i); }, false);
-  return Sums<ROWS * OUTPUTS>(total);
+  asked = ahead;
 }
 
-// Writes up to LANES outputs of ROWS rows.
-template <i64 ROWS, typename W, typename T>
-INLINE void rows_of(const Product<W, T> &product, const W *w, i64 output, i64 count, i64 row, T *y) {
-  float found[ROWS][LANES] = {};
-  const T *x = product.x + row * product.inner;
-  constexpr i64 BLOCK = outputs_for(ROWS);
-  const bool fresh = row == 0;
-  i64 i = 0;
-  const auto keep = [&](const auto &sums, i64 outputs) INLINE_HERE {
-    for (i64 r = 0; r < ROWS; r++)
-      for (i64 j = 0; j < outputs; j++) found[r][i + j] = sums.numbers[r * outputs + j];
-  };
-  for (; i + BLOCK <= count; i += BLOCK) {
-    const W *from = w + i * product.inner;
-    if (fresh) keep(block<BLOCK, ROWS>(from, x, product.inner, true), BLOCK);
-    else keep(block<BLOCK, ROWS>(from, x, product.inner, false), BLOCK);
-  }
-  for (; i < count; i++) keep(block<1, ROWS>(w + i * product.inner, x, product.inner, false), 1);
-  for (i64 r = 0; r < ROWS; r++) {
-    Floats numbers = load(found[r]);
-    const auto finish = [&](auto some) INLINE_HERE {
-      const Floats bias = product.bias ? load(product.bias + output, some) : Floats{};
-      numbers = fused(numbers, product.scales ? load(product.scales + output, some) : all(1), bias);
-      store(y + (row + r) * product.stride + output, numbers, some);
-    };
-    if (count == LANES) finish(Whole{});
-    else finish(Some{count});
-  }
+// The same for `rows`, of which there are no more than ROWS.
+template <i64 ROWS, typename T>
+void add_rows(i64 rows, const T *w, const T *x, i64 inner, i64 columns, float *sums, Ahead &ahead) {
+  if (rows == ROWS) add_products<ROWS>(w, x, inner, columns, sums, ahead);
+  else if constexpr (ROWS > 1) add_rows<ROWS - 1>(rows, w, x, inner, columns, sums, ahead);
+}
+
+// Weights in the format of x; bytes are put into `room`, where they are exact.
+template <typename T> INLINE const T *in_format_of_x(const T *w, i64, T *) { return w; }
+template <typename T> INLINE const T *in_format_of_x(const std::int8_t *w, i64 count, T *room) {
+  for (i64 i = 0; i < count; i += LANES) store(room + i, load(w + i));
+  return room;
 }
 
 template <typename W, typename T>
 void product(const Product<W, T> &product, i64 first, i64 outputs, T *y) {
-  for (i64 output = first; output < first + outputs; output += LANES) {
-    const i64 left = first + outputs - output, count = left < LANES ? left : LANES;
-    const W *w = product.weights + output * product.inner;
-    i64 row = 0;
-    for (; row + MOST_ROWS <= product.rows; row += MOST_ROWS)
-      rows_of<MOST_ROWS>(product, w, output, count, row, y);
-    for (; row + 2 <= product.rows; row += 2) rows_of<2>(product, w, output, count, row, y);
-    if (row < product.rows) rows_of<1>(product, w, output, count, row, y);
+  constexpr i64 PANEL = Panel<T>::OUTPUTS, TOGETHER = Panel<T>::TOGETHER;
+  constexpr i64 STEPS = CHUNK / i64(sizeof(T)) / (PANEL * TOGETHER), COLUMNS = STEPS * TOGETHER;
+  const i64 panel = Panel<T>::size(product.inner);
+  alignas(64) float sums[ROWS_AT_ONCE * PANEL];
+  alignas(64) T room[sizeof(W) == sizeof(T) ? 1 : COLUMNS * PANEL];
+  const W *w = product.weights + first / PANEL * panel;
+  const W *const end = w + (outputs + PANEL - 1) / PANEL * panel;
+  for (i64 output = first; output < first + outputs; output += PANEL, w += panel) {
+    for (i64 begin = 0; begin < product.rows; begin += ROWS_AT_ONCE) {
+      const i64 left = product.rows - begin, rows = left < ROWS_AT_ONCE ? left : ROWS_AT_ONCE;
+      for (i64 i = 0; i < rows * PANEL; i++) sums[i] = 0;
+      const W *chunk = w;
+      for (i64 column = 0; column < product.inner; column += COLUMNS) {
+        const i64 rest = product.inner - column, columns = rest < COLUMNS ? rest : COLUMNS;
+        const i64 count = (columns + TOGETHER - 1) / TOGETHER * TOGETHER * PANEL;
+        // The first rows find the weights in memory; those behind them, in a cache.
+        const W *next = chunk + count, *stop = end - next < count ? end : next + count;
+        const i64 calls = (rows + MOST_ROWS - 1) / MOST_ROWS, asked = (count / TOGETHER / PANEL) * calls;
+        const i64 lines = count * i64(sizeof(W)) / Ahead::LINE;
+        Ahead ahead{reinterpret_cast<const char *>(next), reinterpret_cast<const char *>(stop),
+                    begin ? 0 : (lines + asked - 1) / asked};
+        const T *numbers = in_format_of_x(chunk, count, room);
+        for (i64 row = 0; row < rows; row += MOST_ROWS) {
+          const i64 some = rows - row < MOST_ROWS ? rows - row : MOST_ROWS;
+          const T *x = product.x + (begin + row) * product.inner + column;
+          add_rows<MOST_ROWS>(some, numbers, x, product.inner, columns, sums + row * PANEL, ahead);
+        }
+        chunk = next;
+      }
+      const i64 there = first + outputs - output;
+      for (i64 row = 0; row < rows; row++)
+        each_lanes(there < PANEL ? there : PANEL, [&](i64 i, auto some) INLINE_HERE {
+          const Floats bias = product.bias ? load(product.bias + output + i, some) : Floats{};
+          const Floats scale = product.scales ? load(product.scales + output + i, some) : all(1);
+          store(y + (begin + row) * product.stride + output + i,
+                fused(load(sums + row * PANEL + i), scale, bias), some);
+        });
+    }
   }
 }
 

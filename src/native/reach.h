@@ -2,7 +2,7 @@
 // 4.3): page by page, with the softmax's sum and its largest logit so far (Milakov and Gimelshein 2018).
 #pragma once
 
-#include "product.h"
+#include "lanes.h"
 
 namespace groundup {
 namespace WIDTH {
@@ -49,10 +49,37 @@ INLINE Floats sums(Floats *vectors) {
 
 #endif
 
+// COUNT numbers of a query and of a key that are multiplied and added at once.
+template <typename T> struct Dot {
+  static constexpr i64 COUNT = LANES;
+  static INLINE Floats take(const T *from) { return load(from); }
+  static INLINE Floats add(Floats sum, Floats a, Floats b) { return fused(a, b, sum); }
+};
+
+#ifdef BFLOAT16_UNITS
+template <> struct Dot<Bf16> {
+  static constexpr i64 COUNT = 2 * LANES;
+  static INLINE __m512bh take(const Bf16 *from) {
+    __m512bh numbers;
+    __builtin_memcpy(&numbers, from, sizeof numbers);
+    return numbers;
+  }
+  static INLINE Floats add(Floats sum, __m512bh a, __m512bh b) {
+    return (Floats)_mm512_dpbf16_ps((__m512)sum, a, b);
+  }
+};
+#endif
+
+template <typename T> INLINE auto take_some(const T *from, i64 count) {
+  T numbers[Dot<T>::COUNT] = {};
+  for (i64 i = 0; i < count; i++) numbers[i] = from[i];
+  return Dot<T>::take(numbers);
+}
+
 // Products of a query with LANES keys, `stride` apart, of which `count` are there.
 template <typename T>
 INLINE Floats products(const T *query, const T *keys, i64 stride, i64 width, i64 count) {
-  using S = Step<T, T>;
+  using S = Dot<T>;
   Floats totals[LANES] = {};
   const auto add = [&](auto take_at, i64 keys_there) INLINE_HERE {
     const auto numbers = take_at(query);
@@ -64,7 +91,7 @@ INLINE Floats products(const T *query, const T *keys, i64 stride, i64 width, i64
     for (; at + S::COUNT <= width; at += S::COUNT)
       add([&](const T *from) INLINE_HERE { return S::take(from + at); }, keys_there);
     if (at < width)
-      add([&](const T *from) INLINE_HERE { return take_some<S>(from + at, width - at); }, keys_there);
+      add([&](const T *from) INLINE_HERE { return take_some(from + at, width - at); }, keys_there);
   };
   if (count == LANES) all_of(LANES);
   else all_of(count);

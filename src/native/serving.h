@@ -11,7 +11,7 @@ namespace groundup {
 
 constexpr i64 WORTH_A_THREAD = 1 << 16; // bytes of weights or of keys
 
-// Weights [outputs, inner] that stay where they are; bytes, where there are scales of the outputs.
+// Weights in panels (see layers.h) that stay where they are; bytes, where there are scales of the outputs.
 struct Matrix {
   Address weights, scales, bias;
   i64 inner, outputs;
@@ -25,9 +25,10 @@ template <typename T> void multiply(int threads, const Matrix &matrix, const T *
                                 rows,                  matrix.inner,
                                 matrix.outputs,        at<float>(matrix.scales),
                                 at<float>(matrix.bias)};
-    // One stretch a thread: memory is read ahead of where a thread is, and should be its own.
+    // One stretch of panels a thread: memory is read ahead of where a thread is, and should be its own.
     const i64 row = matrix.inner * i64(sizeof(W)), fair = (matrix.outputs + threads - 1) / threads;
-    const i64 size = (std::max(fair, WORTH_A_THREAD / row) + 15) / 16 * 16;
+    constexpr i64 PANEL = Panel<T>::OUTPUTS;
+    const i64 size = (std::max(fair, WORTH_A_THREAD / row) + PANEL - 1) / PANEL * PANEL;
     in_stretches(threads, matrix.outputs, size,
                  [&](i64 first, i64 count, i64) { loop(product, first, count, y); });
   };

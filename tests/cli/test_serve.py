@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,9 @@ from groundup.align.chat import SPECIAL_TOKENS
 from groundup.checkpoint import save_model
 from groundup.cli import cli
 from groundup.cli import serve as command_of
+from groundup.core.errors import GroundupError, InputError
 from groundup.layers import GLU, GroupedQuery
+from groundup.loading import load_served, split_stage
 from groundup.models import Decoder
 from groundup.tokenizers import save_tokenizer, train_bpe
 
@@ -54,7 +57,7 @@ def said(*arguments: str) -> tuple[int, str]:
 def server(run: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Its address, and the process: two stages, and the text itself drafts."""
     models = [f"{run}:base", f"{run}:sft"]
-    more = ["--port", "0", "--draft", "lookup", "--tokenizer", str(run / "tokenizer")]
+    more = ["--port", "0", "--draft", "lookup", "--tokenizer", str(run)]
     command = [sys.executable, "-m", "groundup", "serve", *models, *more]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
@@ -73,7 +76,7 @@ def test_stages_tokenizers_and_runs_are_served(server: tuple[str, object]) -> No
     models = httpx.get(f"{address}/v1/models").json()["data"]
     assert [(m["id"], m["converses"]) for m in models] == [("tiny:base", False), ("tiny:sft", True)]
     names = [one["id"] for one in httpx.get(f"{address}/tokenizers").json()["data"]]
-    assert names == ["tiny:base", "tiny:sft", "bytes", "tokenizer"]
+    assert names == ["tiny:base", "tiny:sft", "bytes", "tiny"]
     curves = httpx.get(f"{address}/curves").json()["data"]
     assert sorted(curve["name"] for curve in curves) == ["tiny/pretrain", "tiny/sft"]
     assert "<title>Chat" in httpx.get(address).text
@@ -167,6 +170,64 @@ def test_a_file_of_prompts_by_a_smaller_model_s_guesses(run: Path, tmp_path: Pat
         assert code == 0, output
         answers.append(out.read_text())
     assert answers[0] == answers[1]
+
+
+def test_a_checkpoint_is_a_model_of_its_run(run: Path) -> None:
+    """So that two of them can be compared; the tokenizer is the run's."""
+    served = load_served(run / "sft" / "model")
+    assert served.name == "tiny:sft:model"
+    assert served.template is not None
+    assert load_served(run / "pretrain" / "model").template is None
+    assert served.tokenizer.fingerprint == load_served(run).tokenizer.fingerprint
+    assert split_stage(f"{run}:sft") == (run, "sft")
+
+
+def test_a_checkpoint_without_its_run_is_one_sentence(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run / "sft" / "model", tmp_path / "alone")
+    with pytest.raises(InputError, match="is in no run's folder"):
+        load_served(tmp_path / "alone")
+
+
+def test_a_smaller_model_s_stage_can_be_named(run: Path) -> None:
+    code, output = said("generate", str(run), "def ", "--draft", f"{run}:sft", "--max-tokens", "9")
+    assert (code, output) == said("generate", str(run), "def ", "--max-tokens", "9")
+
+
+def test_standard_input_that_is_no_text_is_one_sentence(run: Path) -> None:
+    done = CliRunner().invoke(cli, ["generate", str(run), "-"], input=b"\xff\xfe")
+    assert isinstance(done.exception, InputError)
+    assert "standard input is no UTF-8" in str(done.exception)
+
+
+def test_a_chat_goes_on_after_a_message_that_is_too_long(run: Path) -> None:
+    long = "a" * 4 * CONFIG.context
+    done = CliRunner().invoke(cli, ["chat", str(run)], input=f"{long}\nhello\n\n")
+    assert done.exit_code == 0, done.output
+    assert "shorten it" in done.output
+    assert done.output.rstrip().endswith(">")
+
+
+def test_files_of_a_model_that_are_missing_are_one_sentence(run: Path, tmp_path: Path) -> None:
+    """Whichever it is, and whatever is wrong with it; nothing is served."""
+    for name, wrong in (
+        ("tokenizer/tokenizer.json", None),
+        ("tokenizer/tokenizer.json", b"{"),
+        ("sft/model/config.json", None),
+        ("sft/model/config.json", b"[" * 100_000),
+        ("sft/model/model.safetensors", None),
+        ("sft/model/model.safetensors", b"\xff"),
+        ("sft/model/manifest.json", b"\xff"),
+    ):
+        copy = tmp_path / "copy"
+        shutil.copytree(run, copy)
+        if wrong is None:
+            (copy / name).unlink()
+        else:
+            (copy / name).write_bytes(wrong)
+        with pytest.raises(GroundupError) as caught:
+            load_served(copy, "sft")
+        assert "\n" not in str(caught.value)
+        shutil.rmtree(copy)
 
 
 def test_a_port_that_is_taken_is_one_sentence(run: Path, server: tuple[str, object]) -> None:

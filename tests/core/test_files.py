@@ -54,6 +54,12 @@ def test_unreadable_json_names_the_file(tmp_path: Path) -> None:
         read_json(tmp_path / "a.json")
     with pytest.raises(ArtifactError, match="does not exist"):
         read_json(tmp_path / "b.json")
+    (tmp_path / "c.json").write_text("[" * 100_000)
+    with pytest.raises(ArtifactError, match=r"c\.json is not valid JSON"):
+        read_json(tmp_path / "c.json")
+    (tmp_path / "d.json").write_bytes(b"\xff")
+    with pytest.raises(ArtifactError, match=r"d\.json is no UTF-8"):
+        read_json(tmp_path / "d.json")
 
 
 def test_checksums(tmp_path: Path) -> None:

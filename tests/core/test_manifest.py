@@ -1,5 +1,6 @@
 """Stages: skipped when finished, refused when changed or damaged."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from groundup.core.errors import ArtifactError
-from groundup.core.manifest import MANIFEST, read_manifest, run_stage
+from groundup.core.manifest import MANIFEST, read_manifest, run_stage, verify
 
 DROPPED = object()
 
@@ -97,3 +98,11 @@ def test_another_format_or_kind_is_refused(
     path.write_text(json.dumps({key: v for key, v in changed.items() if v is not DROPPED}))
     with pytest.raises(ArtifactError, match=sentence):
         read_manifest(tmp_path, "demo")
+
+
+@pytest.mark.parametrize("name", ["../out.txt", "/etc/hostname", "a/../../out.txt"])
+def test_no_file_outside_is_read(tmp_path: Path, name: str) -> None:
+    manifest, _ = run_stage(tmp_path / "s", kind="demo", inputs={}, build=build)
+    outside = dataclasses.replace(manifest, files={name: manifest.files["out.txt"]})
+    with pytest.raises(ArtifactError, match="which is not inside it"):
+        verify(tmp_path / "s", outside)

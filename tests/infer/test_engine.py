@@ -10,6 +10,7 @@ from groundup.core.device import Device
 from groundup.core.errors import InputError
 from groundup.infer import Engine, Sampling
 from groundup.infer.cache import PAGE, position_bytes
+from groundup.infer.memory import state_bytes
 from groundup.layers import GLU, GroupedQuery, MoE
 from groundup.models import Decoder, DecoderModel
 
@@ -138,15 +139,14 @@ def test_tokens_are_the_same_alone_together_and_whatever_the_passes(kind: str) -
     assert found(engine, [*range(7)]) == expected
     assert found(engine, [4, 2, 6, 0, 1, 5, 3]) == expected
     assert [engine.generate([p], sampling)[0].tokens for p in prompts] == expected
-    each = position_bytes(model.config, torch.float32)
+    each, states = position_bytes(model.config, torch.float32), state_bytes(model)
     for rows, at_once, positions in ((256, 5, 48), (2, 64, 48 * 3), (7, 16, 48)):
-        engine = Engine(
-            model, FLOAT32, stop=[], rows=rows, at_once=at_once, memory=positions * each or None
-        )
+        memory = positions * each + 2 * rows * states
+        engine = Engine(model, FLOAT32, stop=[], rows=rows, at_once=at_once, memory=memory)
         assert found(engine, [*range(7)]) == expected
         assert engine.running == engine.waiting == 0
         assert all(kind.pages.free == kind.pages.count for kind in engine.cache.kinds)
-    assert engine.preempted or not each
+    assert engine.preempted or states  # beside which there is room for more pages
 
 
 def test_a_sequence_that_gave_way_draws_the_same_tokens(model: DecoderModel) -> None:
@@ -237,6 +237,50 @@ def test_logprobs_are_the_model_s_whatever_the_sampling(model: DecoderModel) -> 
 def test_too_little_memory_for_one_text_is_one_sentence(model: DecoderModel) -> None:
     with pytest.raises(InputError, match="does not hold one text as long as the context"):
         Engine(model, FLOAT32, stop=[], memory=1000)
+
+
+@pytest.mark.parametrize("kind", ["mamba", "delta", "hybrid"])
+def test_states_have_their_part_of_the_memory(kind: str) -> None:
+    """As many texts as half of it has room for; what is reckoned is what is taken."""
+    model = scrambled(KINDS[kind])
+    each = state_bytes(model)
+    memory = 2 * max(3 * each, model.config.context * position_bytes(model.config, torch.float32))
+    rows = memory // (2 * each)
+    engine = Engine(model, FLOAT32, stop=[], rows=5 + rows, memory=memory)
+    assert engine.cache.rows == rows
+    found = engine.generate([[1 + i] for i in range(rows + 2)], Sampling(max_tokens=3))
+    assert len(found) == rows + 2
+    taken = sum(t.nbytes for state in engine.cache.states.values() for t in state)
+    assert taken == rows * each
+    if kind != "hybrid":
+        with pytest.raises(InputError, match=f"the state of one text takes {each:,} bytes"):
+            Engine(model, FLOAT32, stop=[], memory=each)
+
+
+@pytest.mark.parametrize("kind", ["grouped", "windowed", "latent", "mamba"])
+def test_no_more_than_a_page_of_a_text_is_unused(kind: str) -> None:
+    engine = Engine(scrambled(KINDS[kind]), FLOAT32, stop=[])
+    lengths = (3, 20, 33)
+    texts = [engine.submit([1] * n, Sampling(max_tokens=9), i) for i, n in enumerate(lengths)]
+    assert engine.filled == (0, 0)
+    for _ in range(5):
+        engine.step()
+        used, there = engine.filled
+        assert 0 <= there - used < PAGE * len(texts)
+        assert (used > 0) == (kind != "mamba")
+
+
+def test_progress_is_told_of_every_completion(model: DecoderModel) -> None:
+    """Whatever the order in which they end."""
+    told: list[int] = []
+    engine = Engine(model, FLOAT32, stop=[])
+    prompts = [[1], [1] * 20, [2] * 15, [3] * 22]
+    engine.generate(prompts, Sampling(max_tokens=20), advance=told.append)
+    assert sum(told) == len(prompts)
+    assert len(told) > 1
+    told.clear()
+    engine.loglikelihood([([1], [2, 3])] * 3, advance=told.append)
+    assert sum(told) == 3
 
 
 def test_two_streams_take_turns(model: DecoderModel) -> None:

@@ -8,7 +8,7 @@ import torch
 from tests.families import CONFIG, KINDS, scrambled
 
 from groundup.core.device import Device
-from groundup.infer import Engine, Sampling
+from groundup.infer import Engine, Sampling, weights
 from groundup.infer.fused import ServingAttention, ServingBlock, ServingMLP, ServingNorm, serve
 from groundup.infer.passes import Pass
 from groundup.infer.weights import ServingLinear, Weights
@@ -35,6 +35,9 @@ SHAPES = {
     "norms on both sides": replace(CONFIG, placement="sandwich"),
     "norms behind": replace(CONFIG, placement="after"),
     "no norms": replace(CONFIG, norm=None),
+    "nothing but matrices": replace(
+        CONFIG, tied=True, norm=None, attention=replace(PLAIN, query_key_norm=None)
+    ),
     "no mlp": replace(CONFIG, mlp=(None, GLU(hidden=40))),
     "shifted in turn": replace(CONFIG, attention=(replace(PLAIN, shift=True), PLAIN)),
 }
@@ -65,7 +68,21 @@ def test_plain_decoders_are_served_by_joined_matrices() -> None:
     assert isinstance(block.mlp, ServingMLP)
     assert isinstance(block.mlp_norm, ServingNorm)
     assert isinstance(model.readout.head, ServingLinear)
-    assert block.attention.projection.weight.shape == (4 * 8 + 2 * 2 * 8, 32)
+    projected = block.attention.projection(torch.ones(1, 32))
+    assert projected.shape == (1, 4 * 8 + 2 * 2 * 8)
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """An element for each block that goes through the core in one call."""
+    calls: list[None] = []
+    through = cpu.FewTokensBlock.__call__
+
+    def counting(block: cpu.FewTokensBlock, *arguments: Any) -> Any:
+        calls.append(None)
+        return through(block, *arguments)
+
+    monkeypatch.setattr(cpu.FewTokensBlock, "__call__", counting)
+    return calls
 
 
 ONE_CALL = [name for name in SHAPES if name != "other gate"]
@@ -81,23 +98,51 @@ def test_a_block_in_one_call_gives_the_same_bits(
     """As its operations one by one, which have oracles of their own."""
     device = Device(torch.device("cpu"), dtype)
     engine = Engine(scrambled(SHAPES[shape]), device, stop=[], weights=weights)
-    calls = 0
-    through = cpu.FewTokensBlock.__call__
-
-    def counted(block: cpu.FewTokensBlock, *arguments: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        return through(block, *arguments)
-
-    monkeypatch.setattr(cpu.FewTokensBlock, "__call__", counted)
+    calls = counted(monkeypatch)
     prompts = [[5, 6, 7], [8], [9, 10, 11, 12, 13]]
     asked = Sampling(temperature=0, max_tokens=20, logprobs=2)
     found = engine.generate(prompts, asked)
-    assert calls == (0 if shape not in ONE_CALL else 20 * CONFIG.depth)
-    monkeypatch.setattr(Pass, "few", False)
+    assert len(calls) == (0 if shape not in ONE_CALL else 20 * CONFIG.depth)
+    monkeypatch.setattr(Pass, "together", False)
     again = Engine(scrambled(SHAPES[shape]), device, stop=[], weights=weights)
+    calls.clear()
     assert again.generate(prompts, asked) == found
-    assert calls == (0 if shape not in ONE_CALL else 20 * CONFIG.depth)
+    assert not calls
+
+
+@pytest.mark.skipif(not cpu.HAS_LOOPS, reason="the compiled core has no loops here")
+@pytest.mark.parametrize(("texts", "length", "passes"), [(1, 32, 5), (1, 33, 4), (70, 1, 5)])
+def test_which_passes_are_of_few_tokens(
+    texts: int, length: int, passes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to 32 of each sequence, however many these are; a longer prompt is a product of its
+    own."""
+    engine = Engine(scrambled(CONFIG), FLOAT32, stop=[])
+    calls = counted(monkeypatch)
+    prompts = [[1 + (i + j) % 60 for j in range(length)] for i in range(texts)]
+    found = engine.generate(prompts, Sampling(temperature=0, max_tokens=5))
+    assert len(calls) == passes * CONFIG.depth
+    monkeypatch.setattr(Pass, "together", False)
+    again = Engine(scrambled(CONFIG), FLOAT32, stop=[])
+    assert again.generate(prompts, Sampling(temperature=0, max_tokens=5)) == found
+
+
+@pytest.mark.skipif(not cpu.HAS_LOOPS, reason="the compiled core has no loops here")
+@pytest.mark.parametrize("how", ["compute", "int8"])
+def test_tiles_multiply_the_same_weights(how: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a processor has them, long prompts are PyTorch's."""
+    narrow = Device(torch.device("cpu"), torch.bfloat16)
+    engine = Engine(scrambled(replace(CONFIG, context=400)), narrow, stop=[], weights=how)
+    text = torch.randint(61, (390,), generator=torch.Generator().manual_seed(3)).tolist()
+    found = engine.loglikelihood([(text[:1], text[1:])])[0].logprob
+    monkeypatch.setattr(weights, "_HAS_TILES", True)
+    again = engine.loglikelihood([(text[:2], text[2:])])[0].logprob
+    assert again == pytest.approx(found, rel=0.02)
+    dense = engine.model.readout.head
+    assert isinstance(dense, ServingLinear)
+    assert dense.in_core is not None
+    identity = torch.eye(32, dtype=torch.bfloat16)
+    assert torch.equal(dense.in_core.dense().T, dense.in_core(identity))
 
 
 def with_rounded_matrices(model: DecoderModel) -> DecoderModel:
@@ -113,7 +158,7 @@ def with_rounded_matrices(model: DecoderModel) -> DecoderModel:
 @pytest.mark.parametrize("rows", [1, 90])
 @torch.no_grad()
 def test_eight_bits_are_the_rounded_weights(rows: int) -> None:
-    """By the core for few rows, and by PyTorch for many."""
+    """In passes over few tokens and over many."""
     config = replace(CONFIG, context=128)
     exact = with_rounded_matrices(scrambled(config))
     engine = Engine(scrambled(config), FLOAT32, stop=[], weights="int8", at_once=rows)

@@ -126,6 +126,8 @@ def test_a_token_without_probability_is_never_drawn(
         {"max_tokens": 0},
         {"temperature": -1.0},
         {"temperature": float("nan")},
+        {"temperature": float("inf")},
+        {"frequency_penalty": float("nan")},
         {"top_p": 0.0},
         {"top_p": 1.5},
         {"top_k": 0},

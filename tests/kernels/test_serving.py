@@ -1,6 +1,7 @@
 """The compiled core's operations for models that generate, against PyTorch's own in float64."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -42,29 +43,41 @@ def assert_near(
     assert ((found.double() - exact).abs() <= allowed).all()
 
 
+def packed(
+    weight: torch.Tensor, dtype: torch.dtype | None = None, **more: torch.Tensor | None
+) -> cpu.PackedMatrix:
+    """dtype: of x, where it is not the weights'."""
+    dtype = dtype or weight.dtype
+    shape = (weight.shape[0], weight.shape[1])
+    return cpu.PackedMatrix(cpu.packed(weight, dtype), shape, dtype, **more)
+
+
+# Few, and more than are summed at once; columns of one chunk, and of several.
+ROWS = st.integers(1, 11) | st.sampled_from([96, 97, 205])
+INNER = st.integers(1, 150) | st.sampled_from([256, 301])
+
+
 @FORMATS
 @settings(deadline=None, max_examples=40)
-@given(
-    rows=st.integers(1, 11),
-    inner=st.integers(1, 150),
-    outputs=st.integers(1, 70),
-    biased=st.booleans(),
-)
-def test_few_rows(dtype: torch.dtype, rows: int, inner: int, outputs: int, biased: bool) -> None:
+@given(rows=ROWS, inner=INNER, outputs=st.integers(1, 150), biased=st.booleans())
+def test_product(dtype: torch.dtype, rows: int, inner: int, outputs: int, biased: bool) -> None:
     x, weight = normal(rows, inner, dtype=dtype), normal(outputs, inner, dtype=dtype, seed=1)
     bias = normal(outputs, dtype=torch.float32, seed=2) if biased else None
-    found = cpu.FewRows(weight, bias)(x)
+    multiply = packed(weight, bias=bias)
+    found = multiply(x)
     exact = x.double() @ weight.double().T
     terms = x.double().abs() @ weight.double().abs().T + 1
     assert_near(found, exact if bias is None else exact + bias.double(), dtype, terms)
-    for row in range(rows):  # to the bit: the other rows change nothing
-        assert torch.equal(cpu.FewRows(weight, bias)(x[row : row + 1])[0], found[row])
+    for row in range(0, rows, 7):  # to the bit: the other rows change nothing
+        assert torch.equal(multiply(x[row : row + 1])[0], found[row])
+    some = torch.randint(outputs, (2, 3), generator=torch.Generator().manual_seed(3))
+    assert torch.equal(multiply.rows(some), weight[some])
 
 
 @FORMATS
 @settings(deadline=None, max_examples=40)
-@given(rows=st.integers(1, 9), inner=st.integers(1, 150), outputs=st.integers(1, 70))
-def test_few_rows_of_bytes(dtype: torch.dtype, rows: int, inner: int, outputs: int) -> None:
+@given(rows=ROWS, inner=INNER, outputs=st.integers(1, 150))
+def test_product_with_bytes(dtype: torch.dtype, rows: int, inner: int, outputs: int) -> None:
     x, weight = normal(rows, inner, dtype=dtype), normal(outputs, inner, dtype=dtype, seed=1)
     numbers, scales = cpu.quantized(weight)
     assert numbers.abs().amax() <= 127
@@ -72,24 +85,29 @@ def test_few_rows_of_bytes(dtype: torch.dtype, rows: int, inner: int, outputs: i
     assert (error.abs() <= 0.501 * scales.double()[:, None]).all()
     exact = (x.double() @ numbers.double().T) * scales.double()
     terms = (x.double().abs() @ numbers.double().abs().T) * scales.double()
-    assert_near(cpu.FewRows(numbers, scales=scales)(x), exact, dtype, terms)
+    assert_near(packed(numbers, dtype, scales=scales)(x), exact, dtype, terms)
 
 
-def test_few_rows_of_a_large_product_are_shared_by_threads() -> None:
-    x = normal(3, 512, dtype=torch.float32)
+@pytest.mark.parametrize("rows", [3, 200])
+def test_a_large_product_is_shared_by_threads(rows: int) -> None:
+    x = normal(rows, 512, dtype=torch.float32)
     weight = normal(3000, 512, dtype=torch.float32, seed=1)
     terms = x.double().abs() @ weight.double().abs().T
-    assert_near(cpu.FewRows(weight)(x), x.double() @ weight.double().T, torch.float32, terms)
+    assert_near(packed(weight)(x), x.double() @ weight.double().T, torch.float32, terms)
 
 
-def test_few_rows_that_do_not_fit_are_refused() -> None:
+def test_products_that_do_not_fit_are_refused() -> None:
     x, weight = torch.zeros(2, 8), torch.zeros(4, 8)
     with pytest.raises(ValueError, match="rows of 8 are needed, not of 7"):
-        cpu.FewRows(weight)(torch.zeros(2, 7))
+        packed(weight)(torch.zeros(2, 7))
     with pytest.raises(ValueError, match="formats differ"):
-        cpu.FewRows(weight.bfloat16())(x)
+        packed(weight.bfloat16())(x)
     with pytest.raises(ValueError, match="float32, 4 of them"):
-        cpu.FewRows(weight, torch.zeros(5))
+        packed(weight, bias=torch.zeros(5))
+    with pytest.raises(ValueError, match="weights are torch.int32"):
+        cpu.PackedMatrix(weight, (4, 8), torch.float32)
+    with pytest.raises(ValueError, match="not torch.float16"):
+        packed(weight, torch.float16)
 
 
 @FORMATS
@@ -254,6 +272,41 @@ def test_heads_that_do_not_fit_are_refused() -> None:
         cpu.Places(torch.tensor([0, 1]), (torch.zeros(3, 4), torch.zeros(3, 4)))
     with pytest.raises(ValueError, match="keys and values do not fit"):
         cpu.Kept(pool, torch.zeros(4, 1, 4))
+
+
+def test_blocks_that_do_not_fit_are_refused() -> None:
+    def matrix(outputs: int, inner: int, dtype: torch.dtype = torch.float32) -> cpu.PackedMatrix:
+        return packed(torch.zeros(outputs, inner, dtype=dtype))
+
+    heads = cpu.TokenHeads(2, 1, 8)
+    attention = cpu.Branch(matrix(32, 24), matrix(24, 16), torch.ones(24), None)
+    mlp = cpu.Branch(matrix(80, 24), matrix(24, 40), None, None)
+    odd = replace(attention, inward=matrix(56, 24), outward=matrix(24, 24))
+    rules = {"eps": 1e-6, "scale": 1.0}
+    block = cpu.FewTokensBlock(heads, attention, mlp, **rules)
+    for wrong, said in (
+        ((heads, replace(attention, inward=matrix(40, 24)), mlp), "heads do not fit"),
+        ((heads, attention, replace(mlp, inward=matrix(60, 24))), "gate and up"),
+        ((heads, attention, replace(mlp, outward=matrix(20, 40))), "as wide as x"),
+        ((heads, replace(attention, norm=torch.ones(8)), mlp), "float32, 24 of them"),
+        ((heads, attention, replace(mlp, inward=matrix(80, 24, torch.bfloat16))), "formats"),
+        ((cpu.TokenHeads(3, 2, 8), odd, mlp), "do not divide"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            cpu.FewTokensBlock(*wrong, **rules)
+    with pytest.raises(ValueError, match="sinks are float32, 2 of them"):
+        cpu.FewTokensBlock(heads, attention, mlp, **rules, sinks=torch.ones(3))
+    pool, ones = torch.zeros(2 * PAGE, 1, 8), torch.ones(2, dtype=torch.int64)
+    reach = cpu.Reach(torch.zeros(2, 1, dtype=torch.int32), 0 * ones, ones)
+    places, kept = cpu.Places(torch.tensor([0, 1])), cpu.Kept(pool, pool.clone())
+    assert block(torch.zeros(2, 24), places, reach, kept)[0].shape == (2, 24)
+    with pytest.raises(ValueError, match="rows of 24 are needed"):
+        block(torch.zeros(2, 23), places, reach, kept)
+    with pytest.raises(ValueError, match="formats differ"):
+        block(torch.zeros(2, 24, dtype=torch.bfloat16), places, reach, kept)
+    less = cpu.Reach(torch.zeros(1, 1, dtype=torch.int32), 0 * ones[:1], ones[:1])
+    with pytest.raises(ValueError, match="tokens differ"):
+        block(torch.zeros(2, 24), places, less, kept)
 
 
 @FORMATS

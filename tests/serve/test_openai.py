@@ -225,6 +225,22 @@ def test_what_cannot_be_is_one_sentence(
             "response_format",
             "response_format.json_schema: Field required",
         ),
+        *(
+            ({"extra_body": {"response_format": form}}, "response_format", f"{at}: there is no")
+            for form, at in (
+                ({"type": "json_object", "schema": {}}, "response_format.schema"),
+                (
+                    {"type": "json_schema", "json_schema": {"name": "a", "shema": {}}},
+                    "response_format.json_schema.shema",
+                ),
+                ({"type": "regex", "pattern": "a", "flags": "i"}, "response_format.flags"),
+            )
+        ),
+        (
+            {"stream": True, "stream_options": {"include_usge": True}},
+            "stream_options",
+            "stream_options.include_usge: there is no such field",
+        ),
     ],
     ids=str,
 )
@@ -245,12 +261,24 @@ def test_a_message_that_is_wrong_is_named(client: openai.OpenAI) -> None:
         client.chat.completions.create(model="small", messages=messages)
     assert caught.value.param == "messages"
     assert "messages[1].role: Field required" in str(caught.value)
+    part = {"type": "text", "text": "a", "txt": "b"}
+    for message, at in (
+        ({"role": "user", "content": "a", "weight": 1}, "messages[0].weight"),
+        ({"role": "user", "content": [part]}, "messages[0].content[0].txt"),
+    ):
+        with pytest.raises(openai.BadRequestError) as caught:
+            client.chat.completions.create(model="small", messages=[message])
+        assert f"{at}: there is no such field" in str(caught.value)
 
 
 def test_fields_that_change_nothing_are_passed_over(client: openai.OpenAI) -> None:
     done = client.chat.completions.create(
         model="small",
-        messages=[{"role": "user", "content": "a", "name": "me"}],
+        messages=[
+            {"role": "user", "content": "a", "name": "me"},
+            {"role": "assistant", "content": "b", "refusal": None, "tool_calls": None},
+            {"role": "user", "content": [{"type": "text", "text": "c"}]},
+        ],
         max_tokens=1,
         user="me",
         store=True,

@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +15,7 @@ from tests.serve.conftest import FLOAT32, running, serving, small
 
 from groundup.align.chat import CHAT_TEMPLATE
 from groundup.infer import Engine, Sampling
+from groundup.infer.grammar import Grammars
 from groundup.serve import Limits, Served, create_app
 from groundup.serve.guard import Guard
 
@@ -266,6 +270,30 @@ def test_what_nobody_has_foreseen_is_told_in_the_same_form(
         assert httpx.post(address + COMPLETIONS, json=ASKED).status_code == 200
 
 
+def test_a_slow_form_keeps_nobody_else(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many ask for it as there are threads, and more: a text without a form is written."""
+    made = threading.Event()
+
+    def slow(_: Grammars, __: str) -> None:
+        assert made.wait(60)
+
+    monkeypatch.setattr(Grammars, "regex", slow)
+    form = {"response_format": {"type": "regex", "pattern": "a"}}
+    with serving(served) as address, ThreadPoolExecutor(16) as clients:
+        asking = [
+            clients.submit(httpx.post, address + COMPLETIONS, json={**ASKED, **form}, timeout=90)
+            for _ in range(16)
+        ]
+        try:
+            for free in ({}, {"response_format": {"type": "text"}}):
+                told = httpx.post(address + COMPLETIONS, json={**ASKED, **free}, timeout=30)
+                assert told.status_code == 200
+            assert not any(one.done() for one in asking)
+        finally:
+            made.set()
+        assert {one.result().status_code for one in asking} == {200}
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_engine_that_has_failed_says_so(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(_: Engine) -> Any:
@@ -279,6 +307,27 @@ def test_an_engine_that_has_failed_says_so(served: Served, monkeypatch: pytest.M
             assert "the engine has failed" in answer.json()["error"]["message"]
         answer = httpx.get(f"{address}/health")
         assert (answer.status_code, answer.json()["status"]) == (503, "failed")
+
+
+def test_a_client_that_stands_still_frees_its_place() -> None:
+    """It asks for a long stream, and reads none of it."""
+    limits = Limits(patience=0.5)
+    with serving(small(context=20_000), limits=limits) as address:
+        host, port = address.removeprefix("http://").split(":")
+        body = json.dumps({**ASKED, **ENDLESS, "logprobs": 20}).encode()
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect((host, int(port)))
+            head = f"POST {COMPLETIONS} HTTP/1.1\r\nhost: localhost\r\n"
+            head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+            client.sendall(head.encode() + body)
+            for wanted in (1, 0):  # it is taken up, and given up
+                end = time.monotonic() + 60
+                while figures(address)["groundup_running_sequences"] != wanted:
+                    assert time.monotonic() < end
+                    time.sleep(0.02)
+            assert figures(address)["groundup_generated_tokens_total"] < 19_000
+        assert httpx.post(address + COMPLETIONS, json=ASKED).status_code == 200
 
 
 def test_a_body_that_does_not_come_is_not_waited_for() -> None:

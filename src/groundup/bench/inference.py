@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from groundup.bench.result import OURS, announce, machine_is_idle, row, versions
-from groundup.bench.trained import trained_rows
+from groundup.bench.trained import load_trained, trained_rows
 from groundup.checkpoint.huggingface import read_model
 from groundup.core.device import Device, select_device, tune_cpu
 from groundup.core.errors import InputError
@@ -23,6 +23,7 @@ from groundup.core.progress import make_console
 from groundup.infer import Engine, Sampling
 from groundup.infer.cache import position_bytes
 from groundup.infer.sequence import Sequence as Running
+from groundup.infer.weights import ServingLinear
 from groundup.models import DecoderModel
 from groundup.train.probe import machine_description
 
@@ -48,10 +49,10 @@ _TOGETHER = 32  # the most texts that the peer generates together
 
 @dataclass(frozen=True)
 class _Request:
-    """arrives: seconds after the beginning. wanted: tokens of the answer."""
+    """arrives: seconds after the beginning. read, wanted: tokens of the prompt and the answer."""
 
     arrives: float
-    prompt: list[int]
+    read: int
     wanted: int
 
 
@@ -87,11 +88,14 @@ def bench_inference(run: Path | None = None, *, quick: bool) -> dict[str, Any]:
     }
     ways[PEER] = lambda prompts, count: _theirs(peer, prompts, count)
     rows: list[dict[str, Any]] = []
+    trained = None if run is None else load_trained(run)  # now, as a wrong one is told at once
     rounds, new = (1, 32) if quick else (5, 128)
     draw = _prompts()
     _compare(engines[OURS], peer, draw(64))
-    read = _read_rate(device)
+    rates_of_memory: list[float] = []
     for batch in (1, 8, 32):
+        read = _read_rate(device)  # it changes
+        rates_of_memory.append(read)
         case = f"{batch} texts of {_PROMPT} tokens, {new} more each"
         subjects = {
             name: lambda w=way, n=batch: w([draw(_PROMPT) for _ in range(n)], new)
@@ -114,19 +118,22 @@ def bench_inference(run: Path | None = None, *, quick: bool) -> dict[str, Any]:
             rates = [tokens / seconds for seconds in taken]
             rows.append(row(case, name, "rate", "tokens/s", rates, higher=True))
             announce(console, rows[-1])
-    requests = _load(16 if quick else 64, draw)
+    requests = _load(16 if quick else 64)
     case = f"{len(requests)} requests over {requests[-1].arrives:.0f} s"
+    unused: list[float] = []
     loads = {
-        OURS: lambda: _serve(engines[OURS], requests),
-        PEER: lambda: _serve_in_batches(peer, requests),
+        OURS: lambda: unused.append(_serve(engines[OURS], requests, draw)),
+        PEER: lambda: _serve_in_batches(peer, requests, draw),
     }
     wanted = sum(request.wanted for request in requests)
     for name, taken in _in_turns(loads, 1 if quick else 3).items():
         rates = [wanted / seconds for seconds in taken]
         rows.append(row(case, name, "rate", "tokens/s", rates, higher=True))
         announce(console, rows[-1])
-    if run is not None:
-        for one in trained_rows(run, device, rounds=rounds):
+    rows.append(row(case, OURS, "of the pages unused", "", unused, higher=False))
+    announce(console, rows[-1])
+    if trained is not None:
+        for one in trained_rows(trained, device, rounds=rounds):
             rows.append(one)
             announce(console, one)
     return {
@@ -135,7 +142,7 @@ def bench_inference(run: Path | None = None, *, quick: bool) -> dict[str, Any]:
         "versions": versions("groundup", "torch", "transformers"),
         "idle": idle,
         "rows": rows,
-        "limits": [{"name": "memory, read", "value": read / 1e9, "unit": "GB/s"}],
+        "limits": [{"name": "memory, read", "value": max(rates_of_memory) / 1e9, "unit": "GB/s"}],
     }
 
 
@@ -192,18 +199,15 @@ def _in_turns(subjects: Mapping[str, Callable[[], object]], rounds: int) -> dict
 
 
 def _bytes_of_a_pass(engine: Engine, batch: int, positions: int) -> int:
-    """What decoding a token of each text must read: all weights, embeddings once, as they are the
+    """What decoding a token of each text must read: all matrices, an embedding once where it is the
     head's, and the keys and values of all positions."""
     model = engine.model
-    held = {
-        t.data_ptr(): t.nbytes
-        for m in model.modules()
-        for t in vars(m).values()
-        if isinstance(t, torch.Tensor)
-    }
-    held |= {p.data_ptr(): p.nbytes for p in model.parameters()}
-    if engine.weights == "int8":  # only a few of the embedding's rows are read
-        held.pop(model.embedding.weight.data_ptr(), None)
+    held: dict[int, int] = {}
+    for part in model.modules():
+        if isinstance(part, ServingLinear):
+            matrix = part.in_core
+            tensors = [part.kept] if matrix is None else [matrix.panels]
+            held |= {t.data_ptr(): t.nbytes for t in [*tensors, part.scales] if t is not None}
     each = position_bytes(model.config, engine.device.compute_dtype)
     return sum(held.values()) + batch * positions * each
 
@@ -220,31 +224,37 @@ def _read_rate(device: Device) -> float:
     return best
 
 
-def _load(count: int, draw: Callable[[int], list[int]]) -> list[_Request]:
+def _load(count: int) -> list[_Request]:
     """Requests of 16 to 256 tokens for answers of 16 to 256, 50 ms apart on average (exponentially
     distributed)."""
     generator = torch.Generator().manual_seed(5)
     gaps = torch.empty(count).exponential_(20.0, generator=generator).cumsum(0)
     lengths = torch.randint(16, 257, (count, 2), generator=generator).tolist()
     return [
-        _Request(float(at), draw(read), wanted)
-        for at, (read, wanted) in zip(gaps, lengths, strict=True)
+        _Request(float(at), read, wanted) for at, (read, wanted) in zip(gaps, lengths, strict=True)
     ]
 
 
-def _serve(engine: Engine, requests: Sequence[_Request]) -> None:
-    """Each request is taken up when it comes."""
+def _serve(engine: Engine, requests: Sequence[_Request], draw: Callable[[int], list[int]]) -> float:
+    """Each request is taken up when it comes. Returns which share of the pages that were somebody's
+    had no position in them, all passes together."""
+    held = used = 0
     coming, start = deque(requests), time.perf_counter()
     running: list[Running] = []
     while coming or any(sequence.finish is None for sequence in running):
         while coming and coming[0].arrives <= time.perf_counter() - start:
             request = coming.popleft()
-            running.append(engine.submit(request.prompt, _asked(request.wanted)))
+            running.append(engine.submit(draw(request.read), _asked(request.wanted)))
         if not engine.step():
             time.sleep(0.001)
+        filled, there = engine.filled
+        used, held = used + filled, held + there
+    return 1 - used / held
 
 
-def _serve_in_batches(peer: Any, requests: Sequence[_Request]) -> None:
+def _serve_in_batches(
+    peer: Any, requests: Sequence[_Request], draw: Callable[[int], list[int]]
+) -> None:
     """Those that have come are generated together, as long as the longest of them."""
     coming, start = deque(requests), time.perf_counter()
     while coming:
@@ -252,6 +262,6 @@ def _serve_in_batches(peer: Any, requests: Sequence[_Request]) -> None:
         while coming and coming[0].arrives <= now and len(batch) < _TOGETHER:
             batch.append(coming.popleft())
         if batch:
-            _theirs(peer, [r.prompt for r in batch], max(r.wanted for r in batch))
+            _theirs(peer, [draw(r.read) for r in batch], max(r.wanted for r in batch))
         else:
             time.sleep(0.001)

@@ -5,6 +5,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,37 @@ from groundup.loading import Served, load_served
 _WINDOWS, _PROMPTS, _NEW = 200, 8, 128
 
 
-def trained_rows(run: Path, device: Device, *, rounds: int) -> list[dict[str, Any]]:
-    """Of a run's base model, on its own validation text: bits per byte by the format of weights,
-    and tokens/s with guesses and without. Raises `InputError` where the run kept no such text."""
+@dataclass(frozen=True)
+class Trained:
+    """A run's base model, and the beginnings of texts that it has not seen, each as long as its
+    context."""
+
+    served: Served
+    windows: Sequence[list[int]]
+
+
+def load_trained(run: Path) -> Trained:
+    """Raises `InputError` where the run kept no such texts."""
     served = load_served(run, "base")
+    return Trained(served, _windows(run, served, served.model.config.context))
+
+
+def trained_rows(trained: Trained, device: Device, *, rounds: int) -> list[dict[str, Any]]:
+    """Bits per byte by the format of weights, and tokens/s with guesses and without."""
+    served, windows = trained.served, trained.windows
     context = served.model.config.context
-    windows = _windows(run, served, context)
     rows = []
-    case = f"bits per byte of {len(windows)} texts of {run.name}"
+    case = f"bits per byte of {len(windows)} texts of {served.name}"
     formats: dict[str, Weights] = {OURS: "compute", "groundup, int8 weights": "int8"}
+    plainly = 0.0
     for name, weights in formats.items():
         engine = Engine(served.model, device, stop=[], weights=weights)
         bits = _bits_per_byte(engine, served, windows)
+        plainly = plainly or bits
         rows.append(row(case, name, "bits per byte", "", [bits], higher=False))
+        rows.append(
+            row(case, name, "more than plainly", "%", [100 * bits / plainly - 100], higher=False)
+        )
     prompts = [window[: context // 2] for window in windows[:_PROMPTS]]
     new = min(_NEW, context - context // 2)
     case = f"{new} more tokens behind {len(prompts)} texts, one after the other"

@@ -15,6 +15,7 @@ def command(model: Path, stage: str | None, temperature: float, max_tokens: int,
     """Talk to MODEL, a run or a directory of Hugging Face. An empty line or Ctrl-D ends it."""
     from groundup.cli.generate import print_stream, sampling_of
     from groundup.core.device import select_device, tune_cpu
+    from groundup.core.errors import InputError
     from groundup.infer import Engine
     from groundup.loading import load_served
 
@@ -28,9 +29,12 @@ def command(model: Path, stage: str | None, temperature: float, max_tokens: int,
     turn = 0
     while request := _ask():
         message = {"role": "user", "content": request}
-        prompt = served.conversation([message]) if converses else served.prompt(request)
         sampling = sampling_of(max_tokens, temperature, seed + turn)
-        print_stream(engine, served.tokenizer, prompt, sampling)
+        try:
+            prompt = served.conversation([message]) if converses else served.prompt(request)
+            print_stream(engine, served.tokenizer, prompt, sampling)
+        except InputError as error:  # too long, say: the next one may not be
+            click.echo(str(error), err=True)
         turn += 1
 
 

@@ -48,9 +48,9 @@ Examples:
 )
 @click.option(
     "--draft",
-    metavar="lookup|MODEL",
-    help="What guesses the next tokens: the text itself, or a smaller model. Answers stay as they "
-    "are.",
+    metavar="lookup|MODEL[:STAGE]",
+    help="What guesses the next tokens: the text itself, or a smaller model. In float32 answers "
+    "stay as they are.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="With --prompts: print figures as JSON.")
@@ -80,7 +80,7 @@ def command(
     if (prompt is None) == (prompts is None) or (prompts is None) != (out is None):
         raise click.UsageError("give a PROMPT, or a file of --prompts and --out.")
     sampling = sampling_of(max_tokens, temperature, seed, top_p)
-    text = sys.stdin.read() if prompt == "-" else prompt
+    text = _standard_input() if prompt == "-" else prompt
     if regex is not None and schema is not None:
         raise click.UsageError("--regex and --schema are two forms: give one.")
     tune_cpu()
@@ -96,11 +96,21 @@ def command(
     if prompts is not None and out is not None:
         how = {"model": model_files(model), "stage": stage, "stop": stop, "regex": regex}
         how |= {"schema": schema and schema.read_text(encoding="utf-8")}
+        how |= {"tokenizer": served.tokenizer.fingerprint, "template": served.template}
         how |= {k: v for k, v in vars(sampling).items() if k != "grammar"}
         _answer(engine, served, prompts, out, sampling, stop, how, as_json=as_json)
     elif text is not None:
         tokens = served.prompt(text)
         print_stream(engine, served.tokenizer, tokens, sampling, opening=text, stop=stop)
+
+
+def _standard_input() -> str:
+    from groundup.core.errors import InputError
+
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"standard input is no UTF-8 ({error}): convert it first.") from error
 
 
 def _grammar(served: "Served", regex: str | None, schema: Path | None) -> "TokenGrammar | None":
@@ -208,3 +218,5 @@ def _answer(
             f"{done.prompts} prompts answered in {out}, {done.resumed} of them before; "
             f"{done.tokens:,} tokens in {done.seconds:.1f} s, {rate:,.0f} a second."
         )
+        if done.failed:
+            click.echo(f'{done.failed} failed: see "error" in their lines.', err=True)

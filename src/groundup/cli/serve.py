@@ -13,11 +13,9 @@ if TYPE_CHECKING:
     import uvicorn
 
     from groundup.infer.weights import Weights
-    from groundup.loading import Served
     from groundup.tokenizers import Tokenizer
 
 _KEY = "GROUNDUP_API_KEY"
-_STAGES = ("base", "sft", "grpo")
 # Seconds after Ctrl-C: until texts that are being written are ended, which is told to who waits for
 # them; and until connections are closed, whatever is still on its way.
 _ENDED, _CLOSED = 25, 30
@@ -50,16 +48,17 @@ Examples:
 )
 @click.option(
     "--draft",
-    metavar="lookup|MODEL",
+    metavar="lookup|MODEL[:STAGE]",
     help="What guesses the next tokens, so that several are written at once: the text itself, or a "
-    "smaller model with the same tokenizer. The texts stay the same.",
+    "smaller model with the same tokenizer. In float32 the texts stay the same.",
 )
 @click.option(
     "--tokenizer",
     "tokenizers",
     type=click.Path(path_type=Path, exists=True),
     multiple=True,
-    help="Another one for the tokenizers' page; repeatable.",
+    help="Another one for the tokenizers' page: its folder, the run that has it, or one of "
+    "tiktoken's files, such as cl100k_base.tiktoken; repeatable.",
 )
 @click.option(
     "--runs",
@@ -69,7 +68,8 @@ Examples:
 @click.option("--rows", type=click.IntRange(1), default=256, help="Texts that are written at once.")
 @click.option("--requests", type=click.IntRange(1), default=512, help="Requests open at once.")
 @click.option(
-    "--memory", help="Of keys and values, such as 4G. Default: a quarter of what is free."
+    "--memory",
+    help="Of keys and values of all models, such as 4G. Default: a quarter of what is free.",
 )
 def command(
     models: tuple[str, ...],
@@ -85,7 +85,8 @@ def command(
     requests: int,
     memory: str | None,
 ) -> None:
-    """Serve each MODEL, a run or a directory of Hugging Face, behind OpenAI's API, and on pages.
+    """Serve each MODEL, a run, a checkpoint of one or a directory of Hugging Face, behind OpenAI's
+    API, and on pages.
 
     The pages: chat at /, /compare, /tokenizer, /runs. The API: /v1/models, /v1/completions,
     /v1/chat/completions, /tokenize, /detokenize, /health, /metrics. A run's STAGE is base, sft or
@@ -93,6 +94,7 @@ def command(
     """
     from groundup.core.device import select_device, tune_cpu
     from groundup.core.errors import InputError, MissingExtraError
+    from groundup.loading import load_served, split_stage
 
     api_key = None if api_key is None else api_key.strip()
     if api_key is not None and not (api_key and api_key.isascii()):
@@ -110,12 +112,14 @@ def command(
         raise MissingExtraError("Serving", "serve") from error
     tune_cpu()
     app = create_app(
-        [_load(model) for model in models],
+        [load_served(*split_stage(model)) for model in models],
         select_device(),
         key=api_key,
         hosts=None if api_key else {"localhost", socket.gethostname().lower(), host.lower()},
         limits=Limits(rows=rows, requests=requests, memory=_bytes(memory)),
-        offer=Offer(tokenizers=_named(tokenizers), runs=runs or _runs_of(models[0])),
+        offer=Offer(
+            tokenizers=_named(tokenizers), runs=runs or _runs_of(split_stage(models[0])[0])
+        ),
         weights=weights,
         draft=draft,
     )
@@ -130,7 +134,11 @@ def command(
         try:
             await started(sockets)
         except SystemExit as error:
-            raise InputError(f"{host}:{port} cannot be had: give another --port.") from error
+            if server.lifespan.should_exit:
+                raise InputError("the models could not be started: see above.") from error
+            raise InputError(
+                f"{host}:{port} cannot be had: give another --port, or another --host."
+            ) from error
         if server.started:  # the port is known, and bound
             name, bound = server.servers[0].sockets[0].getsockname()[:2]
             at = f"[{name}]:{bound}" if ":" in name else f"{name}:{bound}"
@@ -155,37 +163,27 @@ def _end_in_time(server: "uvicorn.Server", leave: Callable[[], None]) -> None:
     server.shutdown = shutdown
 
 
-def _split(model: str) -> tuple[Path, str | None]:
-    """A path, and the stage behind the colon."""
-    path, _, stage = model.rpartition(":")
-    if stage in _STAGES and path and not Path(model).exists():
-        return Path(path), stage
-    return Path(model), None
-
-
-def _load(model: str) -> "Served":
-    from groundup.loading import load_served
-
-    return load_served(*_split(model))
-
-
-def _runs_of(model: str) -> Path | None:
+def _runs_of(model: Path) -> Path | None:
     """The folder in which a run is."""
-    path = _split(model)[0].resolve()
+    path = model.resolve()
     return path.parent if any(path.glob("*/metrics.jsonl")) else None
 
 
 def _named(paths: tuple[Path, ...]) -> dict[str, "Tokenizer"]:
-    """Tokenizers by the names of their folders, and their bytes, which every text has."""
-    from groundup.tokenizers import Bytes, load_tokenizer
+    """Tokenizers by the names of their folders or runs, and bytes, which every text has."""
+    from groundup.infer.load import TOKENIZER
+    from groundup.tokenizers import Bytes, load_encoding, load_tokenizer
 
     found: dict[str, Tokenizer] = {"bytes": Bytes()}
     for path in paths:
-        file = path / "tokenizer.json" if path.is_dir() else path
-        name = file.resolve().parent.name if file.name == "tokenizer.json" else file.stem
+        folder = path / TOKENIZER if (path / TOKENIZER).is_dir() else path
+        file = folder / "tokenizer.json" if folder.is_dir() else folder
+        of = file.resolve().parent
+        of = of.parent if of.name == TOKENIZER else of
+        name = of.name if file.name == "tokenizer.json" else file.stem
         if name in found:
             raise click.UsageError(f"two tokenizers are called {name!r}: rename a folder.")
-        found[name] = load_tokenizer(file)
+        found[name] = (load_encoding if file.suffix == ".tiktoken" else load_tokenizer)(file)
     return found
 
 

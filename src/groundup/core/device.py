@@ -84,8 +84,7 @@ def _multiplies_bfloat16(device: torch.device) -> bool:
 
 
 def tune_cpu(threads: int | None = None) -> None:
-    """Keep freed memory in the process (glibc only), let tensors of 2 MiB and more stand on pages
-    of that size (Linux), and set PyTorch's thread count.
+    """Keep freed memory in the process (glibc only), and set PyTorch's thread count.
 
     threads: None takes the number of processors that this process may run on, shared with those
     that `torchrun` launched beside it.
@@ -96,7 +95,6 @@ def tune_cpu(threads: int | None = None) -> None:
             libc.mallopt(_M_MMAP_MAX, 0)
             libc.mallopt(_M_TRIM_THRESHOLD, -1)
             libc.mallopt(_M_TOP_PAD, 64 << 20)
-        os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # PyTorch's; one may set it to 0
     beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if threads is None and hasattr(os, "sched_getaffinity"):
         threads = max(1, len(os.sched_getaffinity(0)) // beside)

@@ -92,12 +92,22 @@ def write_jsonl(path: Path, records: Iterable[Any]) -> None:
 def read_json(path: Path) -> Any:
     """Parse the JSON file at `path`; an `ArtifactError` says which file is missing or malformed."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ArtifactError(f"{path} does not exist.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return json.loads(read_text(path))
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ArtifactError(
             f"{path} is not valid JSON ({error}): it is cut off or damaged; make it again."
+        ) from error
+
+
+def read_text(path: Path) -> str:
+    """The text of a file; an `ArtifactError` says which one is missing, or is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path} does not exist.") from error
+    except UnicodeDecodeError as error:
+        raise ArtifactError(
+            f"{path} is no UTF-8 ({error}): it is cut off or damaged; make it again."
         ) from error
 
 

@@ -8,7 +8,7 @@ artifact has the same inputs is skipped; other inputs are an error, never a sile
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from groundup.core.errors import ArtifactError
@@ -91,6 +91,8 @@ def verify(directory: Path, manifest: Manifest) -> None:
     """Compare every file with its checksum; `ArtifactError` names the first that differs."""
     for name, entry in manifest.files.items():
         path = directory / name
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise ArtifactError(f"{directory / MANIFEST} names {name}, which is not inside it.")
         if not path.is_file():
             raise ArtifactError(f"{path} is missing: delete {directory} and run again.")
         if path.stat().st_size != entry["bytes"] or sha256_file(path) != entry["sha256"]:

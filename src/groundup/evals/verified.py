@@ -35,15 +35,10 @@ def answer(
     tokenizer: Tokenizer,
     prompts: Sequence[Sequence[int]],
     sampling: Sampling,
-    *,
-    batch: int = 128,
 ) -> list[str]:
-    """One completion as text for each prompt (token ids), `batch` prompts at a time."""
-    completions: list[str] = []
-    for start in range(0, len(prompts), batch):
-        generated = engine.generate(prompts[start : start + batch], sampling)
-        completions += [tokenizer.decode(completion.tokens) for completion in generated]
-    return completions
+    """One completion as text for each prompt (token ids)."""
+    completions = engine.generate(prompts, sampling)
+    return [tokenizer.decode(completion.tokens) for completion in completions]
 
 
 def verified_share(

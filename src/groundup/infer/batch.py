@@ -40,10 +40,12 @@ _SYNC = 2.0  # seconds between answers that a loss of power could take back
 
 @dataclass(frozen=True)
 class Answered:
-    """prompts: of the file. resumed: that were answered before. tokens: written this time."""
+    """prompts: of the file. resumed: that were answered before. failed: of which no answer could be
+    made, as their lines say, and tokens: written, this time."""
 
     prompts: int
     resumed: int
+    failed: int
     tokens: int
     seconds: float
 
@@ -61,7 +63,7 @@ def read_prompts(
                 if taken := _WRITTEN & record.keys():
                     raise InputError(f"{min(taken)!r} is what the answer is called: rename it")
                 yield record, encode(record)
-            except (ValueError, InputError) as error:
+            except (ValueError, RecursionError, InputError) as error:
                 raise InputError(f"{path}, line {number}: {error}") from error
 
 
@@ -112,7 +114,8 @@ def answer_file(
     partial.rename(out)
     _how(partial).unlink()
     sync(out.parent)
-    return Answered(count, resumed, answering.tokens, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return Answered(count, resumed, answering.failed, answering.tokens, seconds)
 
 
 def _how(partial: Path) -> Path:
@@ -180,7 +183,7 @@ class _Answering:
         self._open: deque[tuple[Record, Sequence]] = deque()
         self._writers: dict[Sequence, tuple[Writer, list[str]]] = {}
         self._synced = time.monotonic()
-        self.tokens = 0
+        self.tokens = self.failed = 0
 
     def add(self, record: Record, tokens: list[int], index: int) -> None:
         sequence = self._engine.submit(tokens, self._sampling, index)
@@ -215,6 +218,7 @@ class _Answering:
             answer = {**record, "completion": "".join(text), "finish": finish}
             if finish == "failed":
                 answer["error"] = str(sequence.error)
+                self.failed += 1
             self._file.write(json.dumps(answer).encode() + b"\n")
             if self._advance is not None:
                 self._advance()

@@ -245,6 +245,10 @@ class PagedCache:
         computed them, or it has itself."""
         return self._rows[row].shared
 
+    def room(self, row: int) -> int:
+        """For how many positions a row has pages, where it has most."""
+        return PAGE * max((last - first for first, last in self._rows[row].held), default=0)
+
     @property
     def used(self) -> float:
         """Which share of the pages are somebody's, of the kind that has the fewest left."""

@@ -5,6 +5,7 @@
 `generate`, `stream` and `loglikelihood` do that for those who have all their prompts at hand.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from collections.abc import Sequence as Tokens
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from groundup.core.progress import Advance
 from groundup.infer.cache import PagedCache, Part
 from groundup.infer.draft import Drafter
 from groundup.infer.fused import serve
-from groundup.infer.memory import cache_positions
+from groundup.infer.memory import affordable_rows, cache_positions
 from groundup.infer.passes import Pass
 from groundup.infer.sampling import Sampling, adjusted, sample
 from groundup.infer.scheduler import Scheduler
@@ -58,7 +59,8 @@ class Engine:
         drafter: Drafter | None = None,
     ):
         """stop: tokens that end a completion. never: tokens that are not drawn.
-        rows: the most sequences that are computed together.
+        rows: the most sequences that are computed together; fewer, where their states would not
+        fit into memory.
         at_once: the most tokens of a pass; fewer let running sequences wait less for long prompts.
         memory: of keys and values, in bytes, all of which may fill with pages that are kept for
         texts that begin alike. By default it is a quarter of what is free at the most, and on a CPU
@@ -72,6 +74,7 @@ class Engine:
         self.stop = frozenset(stop)
         self._never = torch.tensor([*never], dtype=torch.int64, device=device.device)
         config = self.model.config
+        rows = affordable_rows(self.model, device, rows, memory)
         self.cache = PagedCache(
             config,
             rows=rows,
@@ -85,6 +88,7 @@ class Engine:
         if drafter is not None and not self.cache.shares:
             raise InputError("a model with a state cannot take tokens back: draft none for it.")
         self._drafter = drafter
+        self._ended = 0  # sequences, of whoever
 
     def generate(
         self,
@@ -194,6 +198,12 @@ class Engine:
         return len(self._scheduler.running)
 
     @property
+    def filled(self) -> tuple[int, int]:
+        """Positions in the pages of sequences that are computed, and how many of them there are."""
+        rooms = [(s.computed, self.cache.room(s.row)) for s in self._scheduler.running]
+        return sum(min(pair) for pair in rooms), sum(room for _, room in rooms)
+
+    @property
     def preempted(self) -> int:
         """How often a sequence gave back its place because pages had run out."""
         return self._scheduler.preempted
@@ -230,6 +240,7 @@ class Engine:
             self._scheduler.computed(sequence, stop)
             if sequence.finish is not None:
                 self._scheduler.remove(sequence)
+                self._ended += 1
         return written
 
     def _write(
@@ -294,12 +305,16 @@ class Engine:
 
     def _finish(self, sequences: Tokens[Sequence], advance: Advance | None) -> None:
         """Step until all are finished. Raises what one of them has failed of."""
-        done = 0
-        while done < len(sequences):
+        left, ended = deque(sequences), self._ended
+        told = 0
+        while left:
             self.step()
-            before, done = done, sum(sequence.finish is not None for sequence in sequences)
-            if advance is not None and done > before:
-                advance(done - before)
+            while left and left[0].finish is not None:
+                left.popleft()
+            done = len(sequences) if not left else min(self._ended - ended, len(sequences) - 1)
+            if advance is not None and done > told:
+                advance(done - told)
+            told = max(told, done)
         for sequence in sequences:
             if sequence.error is not None:
                 raise sequence.error

@@ -7,14 +7,13 @@ Layers of other kinds stay as they are, but for their matrices.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, cast
 
 from torch import Tensor, nn
 
 from groundup.infer.large_pages import LargePages
 from groundup.infer.passes import Pass
-from groundup.infer.weights import MOST_ROWS, Serving, ServingLinear, Weights
+from groundup.infer.weights import Serving, ServingEmbedding, ServingLinear, Weights
 from groundup.kernels import cpu
 from groundup.layers import GroupedQuery, RouterReport
 from groundup.layers.attention import GroupedQueryAttention, KeysValues
@@ -26,17 +25,33 @@ from groundup.layers.norm import RMSNormalization
 from groundup.layers.rope import RotaryEmbedding, Rotation
 from groundup.models.block import Block, View
 
+# Of a block that is one call: it keeps room for what stands between its operations.
+_MOST_TOKENS = 512
+
+Join = Callable[[Sequence[nn.Linear]], ServingLinear]
+
 
 def serve(model: nn.Module, weights: Weights) -> None:
     """Let the parts of a model serve. weights: in what matrices are held, the format that they have
     or eight bits."""
-    _serve(model, partial(ServingLinear, weights=weights, room=LargePages()))
+    room = LargePages()
+    tied = {module.weight for module in model.modules() if isinstance(module, nn.Embedding)}
+    matrices: dict[Tensor, cpu.PackedMatrix] = {}  # of weights that are an embedding's, too
+
+    def join(layers: Sequence[nn.Linear]) -> ServingLinear:
+        joined = ServingLinear(layers, weights=weights, room=room)
+        if joined.in_core is not None and weights == "compute" and layers[0].weight in tied:
+            matrices[layers[0].weight] = joined.in_core
+        return joined
+
+    _serve(model, join)
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.Embedding) and child.weight in matrices:
+                setattr(parent, name, ServingEmbedding(matrices[child.weight]))
 
 
-Joined = Callable[[Sequence[nn.Linear]], ServingLinear]
-
-
-def _serve(model: nn.Module, join: Joined) -> None:
+def _serve(model: nn.Module, join: Join) -> None:
     for name, child in list(model.named_children()):
         if isinstance(child, MixtureOfExperts):  # no text may lose an expert to those beside it
             child.config = replace(child.config, capacity=None)
@@ -47,7 +62,7 @@ def _serve(model: nn.Module, join: Joined) -> None:
             setattr(model, name, serving)
 
 
-def _serving(parent: nn.Module, name: str, child: nn.Module, join: Joined) -> nn.Module | None:
+def _serving(parent: nn.Module, name: str, child: nn.Module, join: Join) -> nn.Module | None:
     """What takes a child's place; None where it stays."""
     if isinstance(child, GroupedQueryAttention) and isinstance(parent, Block) and _fits(parent):
         return ServingAttention(child, join)
@@ -61,9 +76,10 @@ def _serving(parent: nn.Module, name: str, child: nn.Module, join: Joined) -> nn
     if type(child) is RMSNormalization and child.bias is None:
         return ServingNorm(child)
     if type(child) is nn.Linear:
-        # What is taken apart at each pass (see `layers.latent`) stays as it is.
-        apart = isinstance(parent, LatentAttention) and name == "up"
-        return None if apart else join([child])
+        # What the layers themselves take apart, or read in float32, stays as it is.
+        theirs = isinstance(parent, LatentAttention) and name == "up"
+        theirs = theirs or (isinstance(parent, MixtureOfExperts) and name == "router")
+        return None if theirs else join([child])
     return None
 
 
@@ -77,8 +93,8 @@ def _fits(block: Block) -> bool:
     return plain and narrow and not attention.config.borrow
 
 
-def _factor(norm: nn.Module) -> Tensor | None:
-    return norm.factor().detach().float() if isinstance(norm, RMSNormalization) else None
+def _factor(norm: RMSNormalization) -> Tensor:
+    return norm.factor().detach().float()
 
 
 def _plain(norm: nn.Module) -> bool:
@@ -92,7 +108,7 @@ class ServingNorm(Serving):
     def __init__(self, norm: RMSNormalization):
         super().__init__()
         self.norm = norm
-        self.factor = norm.factor().detach().float()
+        self.factor = _factor(norm)
         self._in_core = cpu.NormOfRows(self.factor, norm.eps)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -120,7 +136,7 @@ class ServingRotation(Serving):
 class ServingMLP(Serving):
     """A gated MLP whose gate and up are one matrix."""
 
-    def __init__(self, mlp: GatedMLP, join: Joined):
+    def __init__(self, mlp: GatedMLP, join: Join):
         super().__init__()
         self.inner = join([mlp.gate, mlp.up])
         self.down = join([mlp.down])
@@ -138,7 +154,7 @@ class ServingMLP(Serving):
 class ServingAttention(Serving):
     """Grouped-query attention whose queries, keys and values are one product."""
 
-    def __init__(self, attention: GroupedQueryAttention, join: Joined):
+    def __init__(self, attention: GroupedQueryAttention, join: Join):
         super().__init__()
         assert attention.key is not None
         assert attention.value is not None
@@ -162,11 +178,12 @@ class ServingAttention(Serving):
                 self.key_shift.share.detach().float(),
                 self.value_shift.share.detach().float(),
             )
+        factors = [_factor(n) if isinstance(n, RMSNormalization) else None for n in norms]
         return cpu.TokenHeads(
             c.heads,
             c.kv_heads,
             c.head_width,
-            weights=(_factor(self.query_norm), _factor(self.key_norm)),
+            weights=(factors[0], factors[1]),
             eps=next((n.eps for n in norms if isinstance(n, RMSNormalization)), 0.0),
             shares=shares,
         )
@@ -210,20 +227,21 @@ class ServingAttention(Serving):
 
 
 class ServingBlock(Serving):
-    """A block, which over few tokens is one operation of the compiled core, where its parts are
-    such as that has."""
+    """A block, which over few tokens is one operation of the compiled core, where that has all its
+    parts."""
 
     def __init__(self, block: Block):
         super().__init__()
         self.block, self.window = block, block.window
-        self._few = _few_tokens_block(block)
+        self._in_core = _few_tokens_block(block)
 
     def forward(
         self, x: Tensor, *, view: View, cache: Pass, layer: int, **rest: Any
     ) -> tuple[Tensor, KeysValues | None, RouterReport | None]:
         """x: [1, N, D] → [1, N, D]. See `Block`."""
-        if self._few is not None and view[1] is None and cache.few and x.shape[1] <= MOST_ROWS:
-            return cache.through_block(layer, x, self._few, view[0]), None, None
+        few = cache.together and x.shape[1] <= _MOST_TOKENS
+        if self._in_core is not None and view[1] is None and few:
+            return cache.through_block(layer, x, self._in_core, view[0]), None, None
         return self.block(x, view=view, cache=cache, layer=layer, **rest)
 
 

@@ -23,14 +23,17 @@ class LargePages:
         self._used = 0
 
     def keep(self, tensor: Tensor) -> Tensor:
-        """A dense copy that stands there; the tensor itself on other devices, and on systems that
-        cannot be asked for such pages. Where they are asked in vain, the copy stands on small
-        ones."""
+        """A dense copy that stands there; the tensor itself on other devices, on systems that
+        cannot be asked for such pages, and where there is no room for them. Where they are asked in
+        vain, the copy stands on small ones."""
         if tensor.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
             return tensor
         size = -(-tensor.nbytes // _LINE) * _LINE
         if self._room is None or self._used + size > len(self._room):
-            self._room, self._used = _mapped(max(size, _LEAST)), 0
+            try:
+                self._room, self._used = _mapped(max(size, _LEAST)), 0
+            except OSError:  # memory is counted strictly here
+                return tensor
         place = self._room[self._used : self._used + tensor.nbytes]
         self._used += size
         return place.view(tensor.dtype).view(tensor.shape).copy_(tensor)

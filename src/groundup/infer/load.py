@@ -81,6 +81,6 @@ def ends_of(directory: Path) -> list[int]:
     return next(filter(None, told), [])
 
 
-def _ends(ids: dict[str, Any]) -> list[int]:
-    end = ids.get("eos_token_id")
+def _ends(ids: Any) -> list[int]:
+    end = ids.get("eos_token_id") if isinstance(ids, dict) else None
     return end if isinstance(end, list) else [] if end is None else [end]

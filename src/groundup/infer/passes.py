@@ -48,8 +48,8 @@ class Pass:
         counts = stops - starts
         ends = counts.cumsum()
         self._counts = counts.tolist()
-        self._few = int((counts <= few).sum())  # parts
-        self._single = int(ends[self._few - 1]) if self._few else 0  # tokens
+        self._few_parts = int((counts <= few).sum())  # parts
+        self._single = int(ends[self._few_parts - 1]) if self._few_parts else 0  # tokens
         self._row = np.repeat(rows, counts)
         self._position = np.arange(ends[-1]) - np.repeat(ends - counts - starts, counts)
         self._shared = np.array([cache.shared(part.row) for part in self.parts])
@@ -134,14 +134,14 @@ class Pass:
         if single:
             found.append(view.together(queries[:, :, :single], keys, values, **rules))
         begin = single
-        for i in range(0 if bias is not None else self._few, len(self.parts)):
+        for i in range(0 if bias is not None else self._few_parts, len(self.parts)):
             some = queries[:, :, begin : begin + self._counts[i]]
             found.append(view.alone(i, some, keys, values, bias=bias, **rules))
             begin += self._counts[i]
         return found[0] if len(found) == 1 else torch.cat(found, dim=2)
 
     @property
-    def few(self) -> bool:
+    def together(self) -> bool:
         """Whether all tokens are attended to together, by the core."""
         return self.in_core and self._single == len(self._position)
 
@@ -159,7 +159,7 @@ class Pass:
         queries = heads.take_in(projected, view.places(rotation), kept)
         if heads.shifts:
             self._projected[layer] = heads.keys_values(projected)
-        if self.few:
+        if self.together:
             return view.read(queries, kept.keys, kept.values, **rules).flatten(1)[None]
         by_heads = queries.transpose(0, 1)[None]
         read = self._read(view, by_heads, kept.keys, kept.values, None, **rules)

@@ -7,6 +7,7 @@ own, and a token is the one whose part of the cumulative distribution holds the 
 what a sequence draws hangs on its seed and its logits alone, and not on those beside it.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,9 @@ class Sampling:
     def __post_init__(self) -> None:
         if self.max_tokens < 1:
             raise ValueError("max_tokens must be at least 1")
+        told = (self.temperature, self.repetition_penalty, self.frequency_penalty)
+        if not all(map(math.isfinite, (*told, self.presence_penalty))):
+            raise ValueError("temperature and penalties must be finite")
         if not (self.temperature >= 0 and 0 < self.top_p <= 1):
             raise ValueError("temperature must be ≥ 0, and top_p in (0, 1]")
         if self.top_k is not None and self.top_k < 1:

@@ -1,9 +1,9 @@
 """The matrices of a model that generates.
 
-A pass over few tokens takes the time of reading the weights. So they are read once for all rows, by
-the compiled core where there is one, and may be held in eight bits a number, which halves that
-time: each output's weights are whole numbers from −127 to 127 with one scale; see
-`kernels.cpu.product`.
+The compiled core, where there is one, has an order of its own in which it reads them; see
+`kernels.cpu.product`. A pass over few tokens takes the time of reading the weights: in eight bits a
+number that is half as long. Each output's weights are then whole numbers from −127 to 127 with one
+scale.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,13 @@ from torch.nn import functional as F
 from groundup.infer.large_pages import LargePages
 from groundup.kernels import cpu
 
-Weights = Literal["compute", "int8"]
+# PyTorch multiplies by tiles, where a processor has them (AMX), several times as fast as the core's
+# units do: for many rows that pays for putting the weights back into PyTorch's order. Chosen by the
+# data sheets, and not yet measured.
+_HAS_TILES = torch.cpu._is_amx_tile_supported()
+_MANY = 256
 
-# Rows up to which the core's product is the faster one; see docs/benchmarks/inference.md.
-MOST_ROWS = 64
+Weights = Literal["compute", "int8"]
 
 
 class Serving(nn.Module):
@@ -36,12 +39,9 @@ class ServingLinear(Serving):
     def __init__(self, layers: Sequence[nn.Linear], *, weights: Weights, room: LargePages):
         """room: where the weights are to stand."""
         super().__init__()
-        first = layers[0]
-        self.dtype = first.weight.dtype
-        self.scales: Tensor | None = None
-        self.kept = first.weight.detach()
-        if len(layers) > 1:
-            self.kept = torch.cat([layer.weight.detach() for layer in layers])
+        matrices = [layer.weight.detach() for layer in layers]
+        weight = torch.cat(matrices) if layers[1:] else matrices[0]
+        self.dtype = weight.dtype
         biases = [
             layer.weight.new_zeros(layer.out_features)
             if layer.bias is None
@@ -50,27 +50,47 @@ class ServingLinear(Serving):
         ]
         biased = any(layer.bias is not None for layer in layers)
         self.bias = torch.cat(biases) if biased else None
-        self.bias32 = None if self.bias is None else self.bias.float()
+        self.scales: Tensor | None = None
+        shape = (weight.shape[0], weight.shape[1])
         if weights == "int8":
-            self.kept, self.scales = cpu.quantized(self.kept)
-        self.kept = room.keep(self.kept)
-        if weights == "compute" and len(layers) == 1:  # an embedding may have the same
-            first.weight.data = self.kept
-        self._few = MOST_ROWS * self.kept.shape[1]
-        on_cpu = self.kept.device.type == "cpu" and self.dtype in (torch.float32, torch.bfloat16)
-        self.in_core: cpu.FewRows | None = None
+            weight, self.scales = cpu.quantized(weight)
+        self.in_core: cpu.PackedMatrix | None = None
+        self.kept: Tensor | None = None
+        on_cpu = weight.device.type == "cpu" and self.dtype in (torch.float32, torch.bfloat16)
         if cpu.HAS_LOOPS and on_cpu:
-            self.in_core = cpu.FewRows(self.kept, self.bias32, self.scales)
-
-    @property
-    def weight(self) -> Tensor:
-        """[outputs, inner], in the format of the model."""
-        if self.scales is None:
-            return self.kept
-        return (self.kept * self.scales[:, None]).to(self.dtype)
+            self.in_core = cpu.PackedMatrix(
+                room.keep(cpu.packed(weight, self.dtype)),
+                shape,
+                self.dtype,
+                bias=None if self.bias is None else self.bias.float(),
+                scales=self.scales,
+            )
+        else:
+            self.kept = weight
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [..., inner] → [..., outputs]."""
-        if self.in_core is not None and x.numel() <= self._few and x.dtype == self.dtype:
+        many = _HAS_TILES and self.dtype == torch.bfloat16 and x.numel() > _MANY * x.shape[-1]
+        if self.in_core is not None and not many:
             return self.in_core(x)
-        return F.linear(x, self.weight, self.bias)
+        if self.in_core is not None:
+            return F.linear(x, self.in_core.dense(), self.bias)
+        assert self.kept is not None
+        weight = self.kept
+        if self.scales is not None:
+            weight = (weight * self.scales[:, None]).to(self.dtype)
+        return F.linear(x, weight, self.bias)
+
+
+class ServingEmbedding(Serving):
+    """An embedding whose matrix is a head's, too, and held once."""
+
+    def __init__(self, matrix: cpu.PackedMatrix):
+        super().__init__()
+        self.matrix = matrix
+        # By which a model without any other parameter has a format.
+        self.panels = nn.Parameter(matrix.panels.view(matrix.dtype), requires_grad=False)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """tokens: integers [...] → [..., inner]."""
+        return self.matrix.rows(tokens)

@@ -73,6 +73,12 @@ class GatedDelta:
         """A cache holds a state, and neither keys nor values."""
         return
 
+    @property
+    def carried(self) -> int:
+        """Numbers of the state of a sequence."""
+        keys, values = self.key_heads * self.key_width, self.value_heads * self.value_width
+        return (2 * keys + values) * (self.convolution - 1) + values * self.key_width
+
     def matrix_parameters(self, width: int) -> int:
         """Weights that multiply every token."""
         keys, values = self.key_heads * self.key_width, self.value_heads * self.value_width

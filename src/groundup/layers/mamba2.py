@@ -72,6 +72,11 @@ class Mamba2:
         return
 
     @property
+    def carried(self) -> int:
+        """Numbers of the state of a sequence."""
+        return self.convolved * (self.convolution - 1) + self.inner * self.state
+
+    @property
     def inner(self) -> int:
         """The width of what the scan reads, and writes."""
         return self.heads * self.head_width

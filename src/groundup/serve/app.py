@@ -13,6 +13,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -71,7 +72,8 @@ def create_app(
         openapi_url="/openapi.json",
         responses={"4XX": {"model": ErrorBody}, "5XX": {"model": ErrorBody}},
     )
-    app.add_middleware(Guard, key=key, most=limits.body, hosts=hosts)
+    patience = limits.patience
+    app.add_middleware(Guard, key=key, most=limits.body, hosts=hosts, patience=patience)
     app.state.leave = house.leave
     install_errors(app, HEADERS)
     _routes(app, house)
@@ -130,7 +132,9 @@ async def _respond(house: House, request: Request, body: Any, kind: Any) -> Resp
     served, place = room.served, house.welcome(room, body.texts)
     try:
         # Templates, long texts and schemas take their time, in which others are not to wait.
-        asked = await asyncio.to_thread(kind.asked, body, served, room.grammars, _seed())
+        threads = house.forms if body.has_form else None
+        asking = partial(kind.asked, body, served, room.grammars, _seed())
+        asked = await asyncio.get_running_loop().run_in_executor(threads, asking)
         running = await room.begin(asked, place)
     except BaseException:  # cancelled, too
         room.worker.release(place)

@@ -7,6 +7,7 @@ import binascii
 import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -32,7 +33,8 @@ class Guard:
     """key: what a client must show, or None: as a bearer of OpenAI's clients, or as the password
     for which a browser asks. most: bytes of a body. hosts: names by which alone, beside addresses,
     the server may be called, so that no name of a stranger's leads a browser here (DNS rebinding);
-    None for any. patience: seconds in which a body must be there."""
+    None for any. patience: seconds in which a body must be there, and in which a client must take
+    the next piece of an answer."""
 
     def __init__(
         self,
@@ -48,15 +50,18 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        send = _adding(send)
+        send = _adding(_in_time(send, self.patience))
         headers = Headers(scope=scope)
         let_in = (
             self._locked(headers) or self._strange(headers) or await self._body(headers, receive)
         )
-        if isinstance(let_in, JSONResponse):
-            await let_in(scope, receive, send)
-        else:
-            await self.app(scope, _again(let_in, receive), send)
+        app, receive = (
+            (let_in, receive)
+            if isinstance(let_in, JSONResponse)
+            else (self.app, _again(let_in, receive))
+        )
+        with suppress(_StalledError):  # what is written for it ends; its connection, when it goes
+            await app(scope, receive, send)
 
     def _locked(self, headers: Headers) -> JSONResponse | None:
         """The refusal of a request that does not show the key."""
@@ -72,7 +77,8 @@ class Guard:
         host = headers.get("host", "")
         name = _name(host)
         if not (self.hosts is None or name in self.hosts or _is_address(name)):
-            message = f"{host!r} is no name of this server: call it by the one it was started with."
+            names = ", ".join(sorted(self.hosts))
+            message = f"{host!r} is no name of this server: call it by its address, or {names}."
             return refusal(403, message)
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2] != host:
@@ -152,6 +158,23 @@ def _again(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return once_more
+
+
+class _StalledError(Exception):
+    """A client takes nothing any more of what it is sent."""
+
+
+def _in_time(send: Send, patience: float) -> Send:
+    """A client that stands still must not hold a place for ever."""
+
+    async def sending(message: Message) -> None:
+        try:
+            async with asyncio.timeout(patience):
+                await send(message)
+        except TimeoutError as error:
+            raise _StalledError from error
+
+    return sending
 
 
 def _adding(send: Send) -> Callable[[Message], Awaitable[None]]:

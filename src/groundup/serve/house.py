@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,12 +23,14 @@ from groundup.serve.metrics import Metrics, ModelMetrics
 from groundup.serve.worker import Delta, Place, Request, StoppedError, Worker
 from groundup.tokenizers import Tokenizer
 
+_FORMS = 4  # threads in which forms are made, or waited for
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """body: bytes of a request. requests: that are open at the same time, and texts of all
     requests together; more are told to come again. rows, at_once: see `Engine`. memory: of keys
-    and values of each model, in bytes."""
+    and values of all models, in bytes, the same for each. patience: see `Guard`, in seconds."""
 
     body: int = 1 << 20
     requests: int = 512
@@ -35,6 +38,7 @@ class Limits:
     rows: int = 256
     at_once: int = 512
     memory: int | None = None
+    patience: float = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,9 +109,15 @@ class House:
         self.metrics, self.limits, self.offer = metrics, limits, offer
         own = {name: room.served.tokenizer for name, room in self.rooms.items()}
         for name in own.keys() & offer.tokenizers.keys():
-            raise InputError(f"a tokenizer is called {name!r}, as a model is: rename its folder.")
+            if own[name].fingerprint != offer.tokenizers[name].fingerprint:
+                raise InputError(
+                    f"a tokenizer is called {name!r}, as a model with another one is: rename its "
+                    "folder."
+                )
         self.tokenizers: dict[str, Tokenizer] = {**own, **offer.tokenizers}
         self.since = int(time.time())
+        # Of requests with a form: those without are not to wait for a slow one.
+        self.forms = ThreadPoolExecutor(_FORMS, "forms")
 
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -118,6 +128,7 @@ class House:
             yield
         finally:
             self.leave()
+            self.forms.shutdown(wait=False, cancel_futures=True)
             for room in self.rooms.values():
                 await asyncio.to_thread(room.worker.join)
 
@@ -174,7 +185,10 @@ def build_house(
     metrics = Metrics()
     rooms = []
     for served in models:
-        share = max(cache_memory(device) // len(models), one_context(served.model, device))
+        if limits.memory is None:
+            memory = max(cache_memory(device) // len(models), one_context(served.model, device))
+        else:
+            memory = limits.memory // len(models)
         engine = Engine(
             served.model,
             device,
@@ -182,7 +196,7 @@ def build_house(
             never=served.silent,
             rows=limits.rows,
             at_once=limits.at_once,
-            memory=limits.memory or share,
+            memory=memory,
             weights=weights,
             drafter=None if draft is None else load_drafter(draft, served, device, limits.rows),
         )

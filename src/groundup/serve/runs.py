@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,16 @@ _LARGEST = 1e300
 
 
 def list_curves(folder: Path) -> list[dict[str, Any]]:
-    """Each training's name, such as `quickstart/pretrain`, and when it went on last (seconds since
-    1970); the newest first."""
-    found = []
+    """Each training's name, such as `quickstart/pretrain`, and how many seconds ago it went on; the
+    newest first."""
+    found, now = [], time.time()
     for depth in range(1, _DEEPEST + 1):
         for path in folder.glob("*/" * depth + _METRICS):
             name = path.parent.relative_to(folder).as_posix()
             with suppress(OSError):  # it may go while it is looked at
                 if _inside(path, folder) and name.isprintable():
-                    found.append({"name": name, "modified": path.stat().st_mtime})
-    return sorted(found, key=lambda curve: (-curve["modified"], curve["name"]))
+                    found.append({"name": name, "age": max(0.0, now - path.stat().st_mtime)})
+    return sorted(found, key=lambda curve: (curve["age"], curve["name"]))
 
 
 def read_curve(folder: Path, name: str, after: int = 0, file: str = "") -> dict[str, Any]:

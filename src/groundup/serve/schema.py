@@ -4,7 +4,8 @@ Fields that change nothing here (`user`, `store`, `metadata` …) are passed ove
 them; all others that are not there are refused, as they would change the answer.
 """
 
-from typing import Annotated, Any, Literal
+from collections.abc import Set
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -29,6 +30,7 @@ _HARMLESS = {
     "store",
     "user",
 }
+_ABOUT = {"annotations", "name"}  # of a message
 
 Stop = Annotated[str, Field(min_length=1, max_length=256)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
@@ -39,7 +41,26 @@ Texts = Annotated[list[str], Field(fail_fast=True)]
 Lists = Annotated[list[Ids], Field(fail_fast=True)]
 
 
-class AnyText(BaseModel):
+class _Form(BaseModel):
+    """A part of a request. Fields that are not there are refused; nulls are fields that were not
+    given. harmless: fields that change nothing here, and are passed over."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
+    harmless: ClassVar[Set[str]] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _that_counts(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        return {
+            key: value
+            for key, value in data.items()
+            if value is not None and key not in cls.harmless
+        }
+
+
+class AnyText(_Form):
     """Whatever the model writes."""
 
     type: Literal["text"]
@@ -48,7 +69,7 @@ class AnyText(BaseModel):
         return None
 
 
-class JsonObject(BaseModel):
+class JsonObject(_Form):
     """Some object of JSON."""
 
     type: Literal["json_object"]
@@ -57,7 +78,7 @@ class JsonObject(BaseModel):
         return known.objects()
 
 
-class NamedSchema(BaseModel):
+class NamedSchema(_Form):
     """A JSON Schema; it is always kept to, `strict` or not."""
 
     name: str = Field("", max_length=64)
@@ -66,7 +87,7 @@ class NamedSchema(BaseModel):
     strict: bool | None = None
 
 
-class JsonSchema(BaseModel):
+class JsonSchema(_Form):
     """A value of JSON that a schema allows."""
 
     type: Literal["json_schema"]
@@ -76,7 +97,7 @@ class JsonSchema(BaseModel):
         return known.schema(self.json_schema.schema_)
 
 
-class Regex(BaseModel):
+class Regex(_Form):
     """A text that a regular expression matches as a whole."""
 
     type: Literal["regex"]
@@ -94,10 +115,10 @@ def _wrong(field: str, sentence: str) -> PydanticCustomError:
     return PydanticCustomError("field", "{sentence}", {"param": field, "sentence": sentence})
 
 
-class _Asked(BaseModel):
+class _Asked(_Form):
     """What both ways of asking share."""
 
-    model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
+    harmless = _HARMLESS
 
     model: str
     max_tokens: int | None = Field(None, ge=1)
@@ -116,15 +137,6 @@ class _Asked(BaseModel):
     stream: bool = False
     stream_options: "StreamOptions | None" = None
     response_format: ResponseFormat | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _that_count(cls, data: Any) -> Any:
-        """A null is a field that was not given."""
-        if isinstance(data, dict):
-            kept = data.keys() - _HARMLESS
-            return {key: data[key] for key in data if key in kept and data[key] is not None}
-        return data
 
     @model_validator(mode="after")
     def _fits(self) -> "_Asked":
@@ -164,6 +176,11 @@ class _Asked(BaseModel):
         )
 
     @property
+    def has_form(self) -> bool:
+        """Whether there is a form to be made, which may take its time."""
+        return not isinstance(self.response_format, AnyText | None)
+
+    @property
     def limit(self) -> int | None:
         """The most tokens of a text, where one is given."""
         return self.max_completion_tokens or self.max_tokens
@@ -184,8 +201,10 @@ class _Asked(BaseModel):
         return {"usage": None} if self.tells_usage else {}
 
 
-class StreamOptions(BaseModel):
+class StreamOptions(_Form):
     """include_usage: a last chunk tells how many tokens there were."""
+
+    harmless = {"include_obfuscation"}
 
     include_usage: bool = False
 
@@ -227,17 +246,17 @@ class CompletionRequest(_Asked):
         return self.prompt  # pyright: ignore[reportReturnType]
 
 
-class TextPart(BaseModel):
+class TextPart(_Form):
     """A part of a message; only text can be read."""
 
     type: Literal["text"]
     text: str
 
 
-class Message(BaseModel):
-    """What was said, and by whom."""
+class Message(_Form):
+    """What was said, and by whom: no template here knows a name."""
 
-    model_config = ConfigDict(strict=True)
+    harmless = _ABOUT
 
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[TextPart]
@@ -267,11 +286,9 @@ class ChatRequest(_Asked):
         return self
 
 
-class TokenizeRequest(BaseModel):
+class TokenizeRequest(_Form):
     """`/tokenize`: text, in which special tokens are read where `special` says so. detail: tell the
     bytes of each token, too, in hexadecimal."""
-
-    model_config = ConfigDict(strict=True)
 
     model: str | None = None
     text: str
@@ -279,10 +296,8 @@ class TokenizeRequest(BaseModel):
     detail: bool = False
 
 
-class DetokenizeRequest(BaseModel):
+class DetokenizeRequest(_Form):
     """`/detokenize`."""
-
-    model_config = ConfigDict(strict=True)
 
     model: str | None = None
     tokens: Ids

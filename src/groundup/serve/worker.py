@@ -70,18 +70,23 @@ class Request:
 
 
 class Worker(threading.Thread):
-    """One for each model that is served. open: requests that have not ended; texts: of them.
-    stopped: why nothing more can be written, if that is so."""
+    """One for each model that is served. open: requests that have not ended; texts: of them."""
 
     def __init__(self, engine: Engine, tokenizer: Tokenizer, metrics: ModelMetrics):
         super().__init__(name="engine", daemon=True)
         self.engine, self.tokenizer, self.metrics = engine, tokenizer, metrics
         self.open = self.texts = 0
-        self.stopped: StoppedError | None = None
+        self._failed: bool | None = None  # when nothing more can be written; see `stopped`
         self._followed: set[Request] = set()  # in the event loop; the rest is the thread's
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._places: dict[Running, tuple[Request, int]] = {}
+
+    @property
+    def stopped(self) -> StoppedError | None:
+        """Why nothing more can be written, if that is so: a new one each time, as an error that is
+        raised keeps hold of all that it went through."""
+        return None if self._failed is None else StoppedError(failed=self._failed)
 
     def reserve(self, texts: int) -> Place:
         """A place for a request of so many texts, before any work on it. As all that is not `run`,
@@ -120,8 +125,9 @@ class Worker(threading.Thread):
         self._followed.add(request)
         self._inbox.put(lambda: self._submit(request))
         try:
-            if self.stopped is not None:  # it may not have seen the request any more
-                raise self.stopped
+            stopped = self.stopped
+            if stopped is not None:  # it may not have seen the request any more
+                raise stopped
             await self._told(request)
         except BaseException:  # cancelled, too
             self.give_up(request)
@@ -157,14 +163,14 @@ class Worker(threading.Thread):
     def run(self) -> None:
         """Step while there is work; wait for it where there is none."""
         try:
-            while self.stopped is None:
+            while self._failed is None:
                 self._take_in(wait=not self._places)
                 told = self.engine.step()
                 if told:
                     self._tell(told)
                 self.metrics.stepped(self.engine, len(told))
         except BaseException:
-            self.stopped = StoppedError(failed=True)
+            self._failed = True
             raise
         finally:  # whatever it was: no request may wait for a thread that is gone
             self._loop.call_soon_threadsafe(self._tell_all)
@@ -174,10 +180,11 @@ class Worker(threading.Thread):
     def _tell_all(self) -> None:
         """In the event loop: nothing more comes, which every request is to know, also one that the
         thread has never seen."""
-        assert self.stopped is not None
         for request in self._followed:
+            stopped = self.stopped
+            assert stopped is not None
             if request.place.left:
-                request.told.put_nowait(self.stopped)
+                request.told.put_nowait(stopped)
 
     def _take_in(self, *, wait: bool) -> None:
         """Do what has been asked for meanwhile."""
@@ -189,7 +196,7 @@ class Worker(threading.Thread):
             return
 
     def _leave(self) -> None:
-        self.stopped = StoppedError(failed=False)
+        self._failed = False
 
     def _submit(self, request: Request) -> None:
         for index, (prompt, stream) in enumerate(

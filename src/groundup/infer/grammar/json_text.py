@@ -26,7 +26,7 @@ from groundup.infer.grammar.expression import (
 from groundup.infer.grammar.numbers import NUMBER
 
 _DEEPEST_INDENT = 24
-_LONGEST_NAME = 64  # characters of a property that the schema does not name
+LONGEST_NAME = 64  # characters of a property that the schema does not name
 _PLAIN = (of('"\\') | characters([(0, 0x1F)])).others
 _ESCAPED = _PLAIN.others & ALL
 _SHORT = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -69,8 +69,9 @@ def _escaped(some: Characters) -> Expression:
 
 
 def other_string(names: list[str]) -> Expression:
-    """A string that is none of the names, in the spelling of `spelled`, and not too long."""
-    return quoted(_apart([name for name in names if len(name) <= _LONGEST_NAME], _LONGEST_NAME))
+    """A string that is none of the names, in the spelling of `spelled`, and not too long. names: of
+    at most so many characters."""
+    return quoted(_apart(names, LONGEST_NAME))
 
 
 def _apart(names: list[str], longest: int) -> Expression:
@@ -93,7 +94,7 @@ def _apart(names: list[str], longest: int) -> Expression:
 # Names have thousands of characters, and most of what may stand in their places is the same.
 
 
-@lru_cache(maxsize=_LONGEST_NAME + 1)
+@lru_cache(maxsize=LONGEST_NAME + 1)
 def _anything(longest: int) -> Expression:
     return Repeat(spelled(ALL), 0, longest)
 

@@ -42,7 +42,7 @@ class Grammars:
     def schema(self, schema: Schema) -> TokenGrammar:
         """Values that a JSON Schema allows; `InputError` where it cannot be kept to."""
         try:
-            key = "schema", json.dumps(schema)
+            key = "schema", json.dumps(schema, ensure_ascii=False)
         except RecursionError as error:
             raise InputError("the schema is nested too deeply: make it simpler.") from error
         if len(key[1]) > _LONGEST:

@@ -314,7 +314,9 @@ class _Reader:
         return self._members(members, set(required), more)
 
     def _other_name(self, names: list[str], at: str) -> Expression:
-        """Of a property that is none of these. Each character of theirs is a choice."""
+        """Of a property that is none of these. Each character of theirs is a choice, where others
+        may be as long."""
+        names = [name for name in names if len(name) <= text.LONGEST_NAME]
         self._named += sum(len(name.encode("utf-8", "surrogatepass")) for name in names)
         if self._named > _MOST_NAMED:
             raise InputError(

@@ -12,7 +12,7 @@ from groundup.kernels.cpu.cross_entropy import cross_entropies
 from groundup.kernels.cpu.dropout import dropout
 from groundup.kernels.cpu.gate import silu_gate
 from groundup.kernels.cpu.heads import WIDEST, split_heads
-from groundup.kernels.cpu.product import FewRows, quantized
+from groundup.kernels.cpu.product import PackedMatrix, packed, quantized
 from groundup.kernels.cpu.reach import Reach
 from groundup.kernels.cpu.rms_norm import NormOfRows, rms_norm
 from groundup.kernels.cpu.softmax import softmax
@@ -22,15 +22,16 @@ __all__ = [
     "HAS_LOOPS",
     "WIDEST",
     "Branch",
-    "FewRows",
     "FewTokensBlock",
     "Kept",
     "NormOfRows",
+    "PackedMatrix",
     "Places",
     "Reach",
     "TokenHeads",
     "cross_entropies",
     "dropout",
+    "packed",
     "quantized",
     "rms_norm",
     "silu_gate",

@@ -39,7 +39,7 @@ class Places:
         fits = before is None or (before.shape == slots.shape and before.dtype == torch.int64)
         need(fits, "what is before is int64 [N]")
         self._held = cos, sin, slots, before  # their addresses are given away
-        self.places = core.Places(self.tokens, self.rotated, *map(address, self._held))
+        self.in_core = core.Places(self.tokens, self.rotated, *map(address, self._held))
 
 
 class TokenHeads:
@@ -63,13 +63,14 @@ class TokenHeads:
         for vectors, length in ((weights, width), (shares or (), kv_heads)):
             for vector in vectors:
                 fits = vector is None or vector.shape == (length,)
-                need(fits and (vector is None or vector.dtype == torch.float32), "weights")
+                fits = fits and (vector is None or vector.dtype == torch.float32)
+                need(fits, f"weights of norms and shares are float32, {length} of them")
         self.sizes = heads, kv_heads, width
         self.shifts = shares is not None
         self._held = weights, shares  # their addresses are given away
         query, key = map(address, weights)
         of_keys, of_values = map(address, shares or (None, None))
-        self.heads = core.TokenHeads(*self.sizes, query, key, eps, of_keys, of_values)
+        self.in_core = core.TokenHeads(*self.sizes, query, key, eps, of_keys, of_values)
 
     @property
     def projected(self) -> int:
@@ -101,9 +102,9 @@ class TokenHeads:
         core.take_in(
             torch.get_num_threads(),
             x.dtype == torch.bfloat16,
-            self.heads,
-            places.places,
-            kept.kept,
+            self.in_core,
+            places.in_core,
+            kept.in_core,
             address(x),
             queries.data_ptr(),
         )
@@ -124,7 +125,7 @@ class Kept:
         need(all(tensor.dtype == keys.dtype for tensor in held), "formats differ")
         self.keys, self.values, self.newest = keys, values, newest
         self.sizes, self.dtype = (kv_heads, width), keys.dtype
-        self.kept = core.Kept(address(keys), address(values), address(newest))
+        self.in_core = core.Kept(address(keys), address(values), address(newest))
 
 
 def silu_gate_of_rows(x: Tensor) -> Tensor:

@@ -76,6 +76,9 @@ export function smoothed(points, amount) {
   });
 }
 
+/** Which points an axis of logarithms can show. */
+const fitting = (logX, logY) => ([a, b]) => (!logX || a > 0) && (!logY || b > 0);
+
 const path = (points, x, y) => points.map(([a, b], i) => `${i ? "L" : "M"}${x.at(a).toFixed(1)},${y.at(b).toFixed(1)}`).join("");
 
 /**
@@ -85,7 +88,7 @@ const path = (points, x, y) => points.map(([a, b], i) => `${i ? "L" : "M"}${x.at
  */
 export function chart(curves, { xName, yName, logX, logY, at = null, tell }) {
   const all = curves.flatMap((curve) => curve.points);
-  const fits = ([a, b]) => (!logX || a > 0) && (!logY || b > 0);
+  const fits = fitting(logX, logY);
   const seen = all.filter(fits);
   const svg = draw("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${yName} against ${xName}` });
   if (!seen.length) {
@@ -146,10 +149,10 @@ function crossed(svg, curves, x, y, tell) {
 }
 
 /** Where a key leads the cross: a hundredth of the curves' points on, and at least to the next. Null for other keys. */
-export function led(curves, { at, logX }, key) {
+export function led(curves, { at, logX, logY }, key) {
   const steps = { ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity };
   if (!(key in steps)) return null;
-  const known = curves.flatMap(({ points }) => points.map(([x]) => x)).filter((x) => !logX || x > 0);
+  const known = curves.flatMap(({ points }) => points.filter(fitting(logX, logY)).map(([x]) => x));
   const all = [...new Set(known)].sort((a, b) => a - b);
   const before = all.findLastIndex((x) => x <= (at ?? -Infinity));
   const to = before + steps[key] * Math.ceil(all.length / 100);

@@ -103,12 +103,13 @@ function holding(draw) {
   const alike = () => [...(messages.children[index]?.querySelectorAll(focused.localName) ?? [])];
   const place = alike().indexOf(focused);
   draw();
-  if (place >= 0 && !focused.isConnected) (alike()[place] ?? input).focus({ preventScroll: true });
+  if (place < 0 || document.activeElement === focused) return;
+  (focused.isConnected ? focused : (alike()[place] ?? input)).focus({ preventScroll: true });
 }
 
 function drawMessages() {
   if (talk.messages.length) {
-    holding(() => messages.replaceChildren(...talk.messages.map(drawMessage)));
+    holding(() => messages.replaceChildren(...talk.messages.map((message) => (edited(message) ? articles.get(message) : drawMessage(message)))));
     messages.scrollTop = messages.scrollHeight;
     return;
   }
@@ -139,10 +140,16 @@ function drawMessage(message) {
   return box;
 }
 
+/** Whether a message is being changed, which nothing may take away. */
+function edited(message) {
+  const box = articles.get(message);
+  return box?.isConnected && box.querySelector("textarea") !== null;
+}
+
 /** Show one message anew, where it is shown, and leave the others as they are. */
 function redraw(message) {
   const box = articles.get(message);
-  if (!box?.isConnected || box.querySelector("textarea")) return;
+  if (!box?.isConnected || edited(message)) return;
   const was = box.classList.contains("writing");
   const drawn = drawMessage(message);
   drawn.classList.toggle("writing", was);

@@ -76,8 +76,7 @@ let listed = "";
 
 function drawList(data) {
   for (const name of chosen) if (curves.get(name) && !curves.get(name).series) choose(name, true);
-  const now = Date.now() / 1000;
-  const rows = data.map(({ name, modified }) => ({ name, live: now - modified < LIVE, series: chosen.has(name) ? curves.get(name).series : 0 }));
+  const rows = data.map(({ name, age }) => ({ name, live: age < LIVE, series: chosen.has(name) ? curves.get(name).series : 0 }));
   if (JSON.stringify(rows) === listed) return; // so that what has the keyboard's focus keeps it
   listed = JSON.stringify(rows);
   const focused = document.activeElement?.dataset?.run;
@@ -160,7 +159,7 @@ for (const id of ["x", "y"]) {
   });
 }
 find("chart").addEventListener("keydown", (event) => {
-  const to = led(plotted, { at, logX: find("log-x").checked }, event.key);
+  const to = led(plotted, { at, logX: find("log-x").checked, logY: find("log-y").checked }, event.key);
   if (to === null || event.altKey || event.ctrlKey || event.metaKey) return; // these lead elsewhere: back, for one
   event.preventDefault();
   at = to;

@@ -26,7 +26,7 @@ function add(chosen) {
   const told = make("p", { className: "told", role: "status" });
   const ids = make("div", { className: "ids", tabIndex: 0, role: "region", "aria-label": "Ids" });
   const card = make("section", { className: "card" }, make("header", {}, select, remove), figures, box, told, ids);
-  const column = { select, remove, figures, box, told, ids, card, asked: null };
+  const column = { select, remove, figures, box, told, ids, card, asked: null, failed: "" };
   select.addEventListener("change", () => {
     remember();
     read(column);
@@ -35,6 +35,7 @@ function add(chosen) {
     columns = columns.filter((one) => one !== column);
     card.remove();
     remember();
+    tell();
     find("add").focus();
   });
   explorable(box, (token) => {
@@ -53,7 +54,11 @@ function remember() {
     remove.setAttribute("aria-label", `Remove column ${i + 1}`);
   });
   kept.set("tokenizers", columns.map((column) => column.select.value));
-  find("add").disabled = columns.length >= MOST;
+  find("add").disabled = columns.length >= MOST || !tokenizers.length;
+}
+
+function tell() {
+  find("status").textContent = columns.map((one) => one.failed).find(Boolean) ?? "";
 }
 
 async function read(column) {
@@ -62,10 +67,14 @@ async function read(column) {
   const asked = { model: column.select.value, text: text.value, special: find("special").checked, detail: true };
   try {
     draw(column, await post("/tokenize", asked, column.asked.signal));
-    find("status").textContent = "";
+    column.failed = "";
   } catch (error) {
-    if (error.name !== "AbortError") find("status").textContent = error.message;
+    if (error.name === "AbortError") return;
+    column.failed = error.message;
+    // What stands there is of another text.
+    for (const part of [column.figures, column.box, column.told, column.ids]) part.replaceChildren();
   }
+  tell();
 }
 
 function draw({ select, figures, box, told, ids }, { tokens, bytes }) {
