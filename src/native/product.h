@@ -25,7 +25,7 @@ template <typename T> struct Step;
 
 template <> struct Step<float> {
   using Numbers = Floats;
-  static INLINE Numbers take(const float *w) { return load(w); }
+  template <typename W> static INLINE Numbers take(const W *w) { return load(w); }
   static INLINE Numbers spread(const float *x, i64) { return all(*x); }
   static INLINE Floats add(Floats sum, Numbers w, Numbers x) { return fused(w, x, sum); }
 };
@@ -38,6 +38,9 @@ template <> struct Step<Bf16> {
     Numbers numbers;
     __builtin_memcpy(&numbers, w, sizeof numbers);
     return numbers;
+  }
+  static INLINE Numbers take(const std::int8_t *w) {
+    return _mm512_cvtne2ps_pbh((__m512)load(w + LANES), (__m512)load(w));
   }
   static INLINE Numbers spread(const Bf16 *x, i64 count) {
     int pair = 0;
@@ -58,6 +61,12 @@ template <> struct Step<Bf16> {
     Bits pairs;
     __builtin_memcpy(&pairs, w, sizeof pairs);
     return {(Floats)(pairs << 16), (Floats)(pairs & 0xFFFF0000)};
+  }
+  static INLINE Numbers take(const std::int8_t *w) {
+    std::int16_t __attribute__((vector_size(2 * LANES))) narrow;
+    __builtin_memcpy(&narrow, w, sizeof narrow);
+    const Words pairs = __builtin_convertvector(narrow, Words);
+    return {__builtin_convertvector(pairs << 24 >> 24, Floats), __builtin_convertvector(pairs >> 8, Floats)};
   }
   static INLINE Numbers spread(const Bf16 *x, i64 count) {
     const auto number = [](Bf16 narrow) INLINE_HERE { return (Floats)((Bits{} + narrow.bits) << 16); };
@@ -90,8 +99,8 @@ struct Ahead {
 };
 
 // Adds what a chunk's columns give to the sums of ROWS rows: [ROWS, PANEL].
-template <i64 ROWS, typename T>
-INLINE void add_products(const T *w, const T *x, i64 inner, i64 columns, float *sums, Ahead &asked) {
+template <i64 ROWS, typename W, typename T>
+INLINE void add_products(const W *w, const T *x, i64 inner, i64 columns, float *sums, Ahead &asked) {
   using S = Step<T>;
   Ahead ahead = asked; // in registers
   constexpr i64 PANEL = Panel<T>::OUTPUTS, TOGETHER = Panel<T>::TOGETHER;
@@ -100,7 +109,7 @@ INLINE void add_products(const T *w, const T *x, i64 inner, i64 columns, float *
 #pragma GCC unroll 24
     for (i64 i = 0; i < ROWS * VECTORS; i++)
       total[i] = load(sums + i / VECTORS * PANEL + output + i % VECTORS * LANES);
-    const T *from = w + output * TOGETHER;
+    const W *from = w + output * TOGETHER;
     const auto step = [&](const T *column, i64 count) INLINE_HERE {
       typename S::Numbers weights[VECTORS];
 #pragma GCC unroll 4
@@ -130,13 +139,13 @@ INLINE void add_products(const T *w, const T *x, i64 inner, i64 columns, float *
 }
 
 // The same for `rows`, of which there are no more than ROWS.
-template <i64 ROWS, typename T>
-void add_rows(i64 rows, const T *w, const T *x, i64 inner, i64 columns, float *sums, Ahead &ahead) {
+template <i64 ROWS, typename W, typename T>
+void add_rows(i64 rows, const W *w, const T *x, i64 inner, i64 columns, float *sums, Ahead &ahead) {
   if (rows == ROWS) add_products<ROWS>(w, x, inner, columns, sums, ahead);
   else if constexpr (ROWS > 1) add_rows<ROWS - 1>(rows, w, x, inner, columns, sums, ahead);
 }
 
-// Weights in the format of x; bytes are put into `room`, where they are exact.
+// Weights in the format of x, which bytes have exactly.
 template <typename T> INLINE const T *in_format_of_x(const T *w, i64, T *) { return w; }
 template <typename T> INLINE const T *in_format_of_x(const std::int8_t *w, i64 count, T *room) {
   for (i64 i = 0; i < count; i += LANES) store(room + i, load(w + i));
@@ -166,12 +175,15 @@ void product(const Product<W, T> &product, i64 first, i64 outputs, T *y) {
         const i64 lines = count * i64(sizeof(W)) / Ahead::LINE;
         Ahead ahead{reinterpret_cast<const char *>(next), reinterpret_cast<const char *>(stop),
                     begin ? 0 : (lines + asked - 1) / asked};
-        const T *numbers = in_format_of_x(chunk, count, room);
-        for (i64 row = 0; row < rows; row += MOST_ROWS) {
-          const i64 some = rows - row < MOST_ROWS ? rows - row : MOST_ROWS;
-          const T *x = product.x + (begin + row) * product.inner + column;
-          add_rows<MOST_ROWS>(some, numbers, x, product.inner, columns, sums + row * PANEL, ahead);
-        }
+        const auto add = [&](const auto *numbers) {
+          for (i64 row = 0; row < rows; row += MOST_ROWS) {
+            const i64 some = rows - row < MOST_ROWS ? rows - row : MOST_ROWS;
+            const T *x = product.x + (begin + row) * product.inner + column;
+            add_rows<MOST_ROWS>(some, numbers, x, product.inner, columns, sums + row * PANEL, ahead);
+          }
+        };
+        if (rows <= MOST_ROWS) add(chunk); // each is used once
+        else add(in_format_of_x(chunk, count, room));
         chunk = next;
       }
       const i64 there = first + outputs - output;

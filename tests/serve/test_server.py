@@ -270,6 +270,25 @@ def test_what_nobody_has_foreseen_is_told_in_the_same_form(
         assert httpx.post(address + COMPLETIONS, json=ASKED).status_code == 200
 
 
+def test_pieces_come_some_times_a_second() -> None:
+    """A small model writes faster: what it has written meanwhile comes together, the first token
+    at once, and every token is told."""
+    asked = {**ASKED, **ENDLESS, "max_tokens": 600, "logprobs": 0}
+    told, times, begin = 0, [], time.monotonic()
+    with (
+        serving(small(context=1000)) as address,
+        httpx.stream("POST", address + COMPLETIONS, json=asked, timeout=60) as answer,
+    ):
+        for line in answer.iter_lines():
+            if line.startswith("data: {"):
+                told += len(json.loads(line[6:])["choices"][0]["logprobs"]["tokens"])
+                times.append(time.monotonic())
+    assert told == 600
+    # A piece for the first token and for the last, and else one every twentieth of a second.
+    assert len(times) <= 3 + 20 * (times[-1] - begin)
+    assert len(times) < 600
+
+
 def test_a_slow_form_keeps_nobody_else(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many ask for it as there are threads, and more: a text without a form is written."""
     made = threading.Event()

@@ -7,6 +7,7 @@ A request that is given up, whatever the reason, leaves the engine before its ne
 
 import asyncio
 import threading
+import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from groundup.infer.sequence import Sequence as Running
 from groundup.infer.text import Writer
 from groundup.serve.metrics import ModelMetrics
 from groundup.tokenizers import Tokenizer
+
+_PIECE = 1 / 20  # seconds between two pieces of a text, at the least
 
 Reason = Literal["stop", "length"]
 
@@ -81,6 +84,9 @@ class Worker(threading.Thread):
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._places: dict[Running, tuple[Request, int]] = {}
+        self._drawn: list[tuple[Running, int]] = []  # what has not been told
+        self._told_at = 0.0
+        self._silent: set[Running] = set()  # of which nothing has been told
 
     @property
     def stopped(self) -> StoppedError | None:
@@ -165,10 +171,12 @@ class Worker(threading.Thread):
         try:
             while self._failed is None:
                 self._take_in(wait=not self._places)
-                told = self.engine.step()
-                if told:
-                    self._tell(told)
-                self.metrics.stepped(self.engine, len(told))
+                drawn = self.engine.step()
+                self._drawn += drawn
+                if self._due(drawn):
+                    self._tell(self._drawn)
+                    self._drawn, self._told_at = [], time.monotonic()
+                self.metrics.stepped(self.engine, len(drawn))
         except BaseException:
             self._failed = True
             raise
@@ -209,6 +217,7 @@ class Worker(threading.Thread):
                 return
             request.running.append(running)
             self._places[running] = request, index
+            self._silent.add(running)
         self._loop.call_soon_threadsafe(request.told.put_nowait, [])
 
     def _fail(self, request: Request, error: Exception) -> None:
@@ -218,8 +227,18 @@ class Worker(threading.Thread):
 
     def _cancel(self, request: Request) -> None:
         for running in request.running:
+            self._silent.discard(running)
             if self._places.pop(running, None) is not None:
                 self.engine.cancel(running)
+
+    def _due(self, drawn: Sequence[tuple[Running, int]]) -> bool:
+        """Whether to tell what was drawn: at once where a text begins or ends, and else some times
+        a second, as each piece takes from the engine what its way to the client takes."""
+        if not self._drawn:
+            return False
+        if time.monotonic() - self._told_at >= _PIECE:
+            return True
+        return any(of.finish is not None or of in self._silent for of, _ in drawn)
 
     def _tell(self, drawn: Sequence[tuple[Running, int]]) -> None:
         """Turn tokens into text, and tell the requests, all at once."""
@@ -234,6 +253,7 @@ class Worker(threading.Thread):
             if running.error is not None:
                 self._fail(request, running.error)
                 continue
+            self._silent.discard(running)
             delta = self._delta(running, tokens, request.writers[index], index)
             if delta.finish is not None:
                 del self._places[running]
