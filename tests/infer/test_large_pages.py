@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tests.families import CONFIG, scrambled
 
 from groundup.core.device import Device
+from groundup.core.memory import resident_bytes
 from groundup.infer import Engine
-from groundup.infer.large_pages import LargePages
+from groundup.infer.large_pages import LargePages, fresh
 from groundup.infer.weights import ServingEmbedding
 from groundup.kernels import cpu
 
@@ -36,6 +37,17 @@ def test_what_is_kept_is_what_was_given(sizes: list[int], narrow: bool) -> None:
         assert after.data_ptr() % 64 == 0
     ends = [tensor.data_ptr() + tensor.nbytes for tensor in kept]
     assert all(end <= after.data_ptr() for end, after in zip(ends, kept[1:], strict=False))
+
+
+def test_what_is_fresh_takes_no_memory_until_it_is_written_to_and_gives_it_back() -> None:
+    before = resident_bytes()
+    pool = fresh((1 << 10, 1 << 10, 64), torch.float32, torch.device("cpu"))  # 256 MB
+    assert resident_bytes() - before < 64e6
+    pool.fill_(1.0)
+    assert resident_bytes() - before > 200e6
+    del pool
+    gc.collect()
+    assert resident_bytes() - before < 64e6
 
 
 def test_more_than_there_is_room_for_begins_anew() -> None:

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from groundup.infer.large_pages import fresh
 from groundup.infer.pages import Pages
 from groundup.kernels import cpu
 from groundup.kernels.cpu.reach import PAGE
@@ -97,8 +98,7 @@ class PagedCache:
                 assert cached is not None
                 heads, *widths = cached
                 keys, values = (
-                    torch.empty((count + 1) * PAGE, heads, width, dtype=dtype, device=device)
-                    for width in widths
+                    fresh(((count + 1) * PAGE, heads, width), dtype, device) for width in widths
                 )
                 self.kind_of[layer] = len(self.kinds) - 1
                 self.keys[layer] = keys

@@ -1,11 +1,13 @@
-"""Weights on pages of 2 MiB.
+"""Weights, keys and values on pages of 2 MiB, in memory that goes back to the system.
 
 A pass over few tokens reads all weights, as fast as memory gives them. On pages of 4 KiB a
 processor looks up an address for every 64 lines that it reads, and what it reads ahead ends at each
 page.
 """
 
+import math
 import mmap
+from collections.abc import Sequence
 from contextlib import suppress
 
 import torch
@@ -13,6 +15,17 @@ from torch import Tensor
 
 _PAGE, _LINE = 1 << 21, 64
 _LEAST = 32 << 20  # bytes that are asked for at once; what is not used is never touched
+
+
+def fresh(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A tensor that nothing was written to. On such pages it takes no memory until it is, and gives
+    it back when it goes: one that the allocator keeps would leave touched pages wherever it stood.
+    """
+    count = math.prod(shape)
+    if device.type == "cpu" and count and hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):  # memory is counted strictly here
+            return _mapped(count * dtype.itemsize).view(dtype).view(*shape)
+    return torch.empty(*shape, dtype=dtype, device=device)
 
 
 class LargePages:

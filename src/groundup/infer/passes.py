@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from typing import Any, cast
+from weakref import proxy
 
 import numpy as np
 import torch
@@ -58,7 +59,9 @@ class Pass:
         self.rows = self._there(rows)
         self._fresh, self._starts = starts == 0, ends - counts
         self._projected: dict[int, Tensor] = {}
-        self._views = [_View(self, i) for i in range(len(cache.kinds))]
+        # They know it, and must not keep it: a pass that is over would hold the cache until Python
+        # looks for cycles, and who makes an engine for each step would have many.
+        self._views = [_View(proxy(self), i) for i in range(len(cache.kinds))]
 
     def _there(self, array: NDArray[np.integer]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.cache.device)
