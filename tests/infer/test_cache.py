@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests.families import CONFIG, KINDS, scrambled
 
-from groundup.infer import passes
 from groundup.infer.cache import PAGE, PagedCache, Part, page_names
 from groundup.infer.pages import Pages
 from groundup.infer.passes import Pass
-from groundup.kernels import cpu
+from groundup.kernels import at_hand, cpu
 from groundup.models import Decoder, DecoderModel
 
 
@@ -48,7 +47,7 @@ def read(model: DecoderModel, cache: PagedCache, texts: dict[int, list[int]], pa
 def test_a_gpu_s_kernels_read_the_pages(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under Triton's interpreter, where the compiled core would read them."""
     monkeypatch.setattr(cpu, "takes", lambda *_: False)
-    monkeypatch.setattr(passes, "_has_kernels", lambda _: True)
+    monkeypatch.setattr(at_hand, "has_kernels", lambda _: True)
     assert_pieces_are_the_whole(kind)
 
 

@@ -16,10 +16,12 @@ from triton.runtime.jit import JITFunction
 from groundup.kernels.attention import attention
 from groundup.kernels.grouped import grouped_linear
 from groundup.kernels.linear_cross_entropy import linear_cross_entropy
+from groundup.kernels.matvec import matvec
 from groundup.kernels.paged_attention import PagedAttention
 from groundup.kernels.rms_norm import add_rms_norm
 from groundup.kernels.rotary import rotate
 from groundup.kernels.swiglu import silu_gate
+from groundup.kernels.take_in import Kept, Places, TokenHeads
 
 
 class H100:
@@ -73,6 +75,13 @@ def main() -> None:
     PagedAttention(tables, ends * 0, ends, impl="triton")(
         leaf(8, 4, 128).detach(), pool, pool, scale=0.1
     )
+    matvec(leaf(1, 2048).detach(), leaf(64, 2048).detach(), impl="triton")
+    numbers, slots = torch.zeros(128), torch.zeros(8, dtype=torch.int64)
+    heads = TokenHeads(
+        4, 2, 128, weights=(numbers, numbers), eps=1e-6, shares=(numbers[:2], numbers[:2])
+    )
+    places, newest = Places(slots, (angle[:8], angle[:8]), slots), leaf(4, 4, 128).detach()
+    heads.take_in(leaf(8, 8 * 128).detach(), places, Kept(pool, pool, newest))
     torch.stack([y.float().sum() for y in results]).sum().backward()
 
 

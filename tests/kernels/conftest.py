@@ -16,6 +16,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if ON_GPU and item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.gpu)
+            # of a thread that computes gradients for the first time
+            item.add_marker(pytest.mark.filterwarnings("ignore:Attempting to run cuBLAS"))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -12,6 +12,7 @@ pytest.importorskip("triton")
 KERNELS = {
     "rms_norm._forward",
     "rms_norm._backward",
+    "rms_norm._sum_rows",
     "swiglu._forward",
     "swiglu._backward",
     "rotary._kernel",
@@ -25,6 +26,8 @@ KERNELS = {
     "flash_attention.backward_queries",
     "paged_attention._read",
     "paged_attention._join",
+    "matvec._matvec",
+    "take_in._take_in",
 }
 # Of single tokens' attention the products are too small for the units of a whole warp group.
 PRODUCTS = {name for name in KERNELS if name.startswith(("grouped", "flash"))} - {

@@ -21,7 +21,8 @@ IGNORED = -100
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a row of few logits has several."""
-    monkeypatch.setattr(kernel, "_BLOCK", 16)
+    monkeypatch.setattr(kernel, "_FORWARD", (16, 4))
+    monkeypatch.setattr(kernel, "_BACKWARD", (16, 4))
 
 
 def inputs(rows: int, width: int, vocabulary: int, dtype: torch.dtype) -> tuple[Tensor, ...]:
@@ -74,6 +75,29 @@ def test_it_is_as_exact_as_torch(
     )
 
 
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize(("z_loss", "softcap"), [(0.0, None), (0.01, 3.0)])
+@pytest.mark.parametrize("impl", ["reference", "triton"])
+def test_the_mean(z_loss: float, softcap: float | None, dtype: torch.dtype, impl: Any) -> None:
+    """Over nine targets of ten, times a factor, as the gradient of a larger formula has one."""
+    hidden, weight, targets = inputs(10, 33, 61, dtype)
+    rules = {"z_loss": z_loss, "softcap": softcap}
+
+    def mean(h: Tensor, w: Tensor) -> Tensor:
+        return 3 * linear_cross_entropy(
+            h, w, targets, **rules, reduction="mean", chunk=4, impl=impl
+        )
+
+    of_rows = formula(targets, z_loss, softcap)
+    check(mean, lambda h, w: 3 * of_rows(h, w).sum() / 9, hidden, weight, slack=1.5)
+    with torch.no_grad():  # alone, and with the gradient of one of both
+        alone = mean(hidden.requires_grad_(), weight)
+    grad = torch.autograd.grad(mean(hidden, weight.detach()), hidden)[0]
+    both = mean(hidden, weight.requires_grad_())
+    assert torch.equal(alone, both)
+    assert torch.equal(grad, torch.autograd.grad(both, hidden)[0])
+
+
 @pytest.mark.parametrize("chunk", [1, 3, 6, 100])
 def test_chunks_of_any_size_give_the_same(chunk: int) -> None:
     hidden, weight, targets = inputs(6, 8, 20, torch.float32)
@@ -89,9 +113,9 @@ def test_no_more_logits_are_held_than_a_chunk_s(monkeypatch: pytest.MonkeyPatch)
     hidden, weight, targets = inputs(9, 8, 20, torch.float32)
     launch, seen = kernel._launch, []
 
-    def watched(one: Any, options: Any, logits: Tensor, *rows: Tensor) -> None:
+    def watched(one: Any, size: Any, options: Any, logits: Tensor, *rows: Tensor) -> None:
         seen.append(tuple(logits.shape))
-        launch(one, options, logits, *rows)
+        launch(one, size, options, logits, *rows)
 
     monkeypatch.setattr(kernel, "_launch", watched)
     with_gradients(

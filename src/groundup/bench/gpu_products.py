@@ -117,7 +117,7 @@ def _head(device: Device, V: int, scale: Scale) -> Case:
         axis="vocabulary",
         size=V,
         inputs=(hidden, weight),
-        ours=lambda h, w: linear_cross_entropy(h, w, targets, impl="triton").mean(),
+        ours=lambda h, w: linear_cross_entropy(h, w, targets, reduction="mean", impl="triton"),
         formula=formula,
         peers={
             FUSED: lambda h, w: F.cross_entropy(F.linear(h, w).float(), targets),

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from groundup.core.progress import make_console
 from groundup.infer import Engine, Sampling
 from groundup.infer.cache import position_bytes
 from groundup.infer.sequence import Sequence as Running
-from groundup.infer.weights import ServingLinear
-from groundup.models import DecoderModel
+from groundup.infer.weights import ServingLinear, Weights
+from groundup.layers import GLU, GroupedQuery
+from groundup.models import Decoder, DecoderModel
 from groundup.train.probe import machine_description
 
 PEER = "transformers generate"
@@ -43,7 +45,17 @@ _SHAPE: dict[str, Any] = {
     "eos_token_id": None,
     "pad_token_id": 0,
 }
+# On a GPU, of the size of Llama 3's smallest.
+_LARGE = Decoder(
+    vocab_size=128_256,
+    context=2048,
+    width=4096,
+    depth=32,
+    attention=GroupedQuery(heads=32, kv_heads=8, head_width=128, query_key_norm=None),
+    mlp=GLU(hidden=14_336),
+)
 _PROMPT = 32  # tokens
+_DECODED = 128  # tokens of it
 _TOGETHER = 32  # the most texts that the peer generates together
 
 
@@ -71,6 +83,13 @@ def bench_inference(run: Path | None = None, *, quick: bool) -> dict[str, Any]:
         ) from error
     transformers.utils.logging.disable_progress_bar()
     device, idle, console = select_device(), machine_is_idle(), make_console()
+    rounds, new = (1, 32) if quick else (5, 128)
+    draw = _prompts()
+    rows: list[dict[str, Any]] = []
+    if device.device.type == "cuda":  # first, while there is room
+        for one in _large_rows(device, rounds, draw):
+            rows.append(one)
+            announce(console, one)
     torch.manual_seed(0)
     peer: Any = transformers.LlamaForCausalLM(transformers.LlamaConfig(**_SHAPE))
     peer = peer.eval().to(device.device, device.compute_dtype)
@@ -87,10 +106,7 @@ def bench_inference(run: Path | None = None, *, quick: bool) -> dict[str, Any]:
         for name, engine in engines.items()
     }
     ways[PEER] = lambda prompts, count: _theirs(peer, prompts, count)
-    rows: list[dict[str, Any]] = []
     trained = None if run is None else load_trained(run)  # now, as a wrong one is told at once
-    rounds, new = (1, 32) if quick else (5, 128)
-    draw = _prompts()
     _compare(engines[OURS], peer, draw(64))
     rates_of_memory: list[float] = []
     for batch in (1, 8, 32):
@@ -144,6 +160,42 @@ def bench_inference(run: Path | None = None, *, quick: bool) -> dict[str, Any]:
         "rows": rows,
         "limits": [{"name": "memory, read", "value": max(rates_of_memory) / 1e9, "unit": "GB/s"}],
     }
+
+
+def _large_rows(
+    device: Device, rounds: int, draw: Callable[[int], list[int]]
+) -> list[dict[str, Any]]:
+    """Of a model as large as a GPU is bought for, decoding alone, and without a peer."""
+    rows = []
+    kind = torch.get_default_dtype()
+    torch.set_default_dtype(device.compute_dtype)  # in float32 it would take twice the room
+    try:
+        with torch.device(device.device):
+            model = DecoderModel(_LARGE)
+    finally:
+        torch.set_default_dtype(kind)
+    weights = f"{model.parameter_count() / 1e9:.1f} B weights"
+    ways: list[tuple[str, Weights]] = [(OURS, "compute"), (BYTES, "int8")]
+    for name, held in ways:
+        engine = Engine(model, device, stop=[], rows=_TOGETHER, weights=held)
+        for batch in (1, 8, 32) if held == "compute" else (1,):
+            case = f"{weights}, {batch} texts of {_PROMPT} tokens, {_DECODED} more behind the first"
+            read = _read_rate(device)
+            counts = {"all": _DECODED + 1, "first": 1}
+            runs = {key: partial(_all, engine, batch, n, draw) for key, n in counts.items()}
+            times = _in_turns(runs, rounds)
+            taken = [a - b for a, b in zip(times["all"], times["first"], strict=True)]
+            rates = [batch * _DECODED / seconds for seconds in taken]
+            rows.append(row(case, name, "rate", "tokens/s", rates, higher=True))
+            moved = _bytes_of_a_pass(engine, batch, _PROMPT + _DECODED // 2)
+            shares = [moved * _DECODED / seconds / read for seconds in taken]
+            rows.append(row(case, name, "of the memory's rate", "", shares, higher=True))
+        del engine
+    return rows
+
+
+def _all(engine: Engine, batch: int, new: int, draw: Callable[[int], list[int]]) -> None:
+    engine.generate([draw(_PROMPT) for _ in range(batch)], _asked(new))
 
 
 @torch.inference_mode()
@@ -214,8 +266,8 @@ def _bytes_of_a_pass(engine: Engine, batch: int, positions: int) -> int:
 
 def _read_rate(device: Device) -> float:
     """Bytes a second at which the memory is read, the best of ten sums over an array that no cache
-    holds."""
-    array = torch.ones(1 << 27, device=device.device)
+    holds, and that a GPU takes far longer to read than to be asked to."""
+    array = torch.ones(1 << (30 if device.device.type == "cuda" else 27), device=device.device)
     best = 0.0
     for _ in range(10):
         start = time.perf_counter()

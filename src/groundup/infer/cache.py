@@ -12,7 +12,7 @@ vector a position, and a layer that borrows keys and values keeps none.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -83,7 +83,8 @@ class PagedCache:
         self.kind_of: dict[int, int] = {}
         self.keys: dict[int, Tensor] = {}
         self.values: dict[int, Tensor | None] = {}
-        # Of each row's last token, as projected, before any shift: [rows, 2 · heads, K].
+        # Of each row's last token, as projected, before any shift: [rows + 1, 2 · heads, K], the
+        # last of which is nobody's.
         self.newest: dict[int, Tensor] = {}
         for window, layers in layers_by_window(config).items():
             count = max(columns, -(-positions // PAGE))
@@ -103,11 +104,11 @@ class PagedCache:
                 self.kind_of[layer] = len(self.kinds) - 1
                 self.keys[layer] = keys
                 if isinstance(attention, GroupedQuery) and attention.shift:
-                    self.newest[layer] = keys.new_zeros(rows, 2 * heads, widths[0])
+                    self.newest[layer] = keys.new_zeros(rows + 1, 2 * heads, widths[0])
                 self.values[layer] = values if widths[1] else None
                 for pool in (keys, values):
                     pool[:PAGE] = 0  # what a mask hides is read from there, and must be finite
-        self._kept: dict[int, cpu.Kept] = {}
+        self._kept: dict[int, Any] = {}
         self.owner = {layer: _owner(config, layer) for layer in range(config.depth)}
         self.states: dict[int, tuple[Tensor, ...]] = {}  # of layers without keys, a row each
         self.shifts = bool(self.newest)
@@ -118,12 +119,18 @@ class PagedCache:
         self._rows: dict[int, _Row] = {}
         self._coming: set[bytes] = set()  # names of pages that are being computed
 
-    def kept(self, layer: int) -> cpu.Kept:
-        """A layer's keys and values, as the compiled core takes them."""
+    def kept(self, layer: int) -> Any:
+        """A layer's keys and values, as the compiled core takes them, or a GPU's kernels."""
         if layer not in self._kept:
             values = self.values[layer]
             assert values is not None
-            self._kept[layer] = cpu.Kept(self.keys[layer], values, self.newest.get(layer))
+            there = (self.keys[layer], values, self.newest.get(layer))
+            if cpu.takes(*self.keys.values()):
+                self._kept[layer] = cpu.Kept(*there)
+            else:
+                from groundup.kernels.take_in import Kept
+
+                self._kept[layer] = Kept(*there)
         return self._kept[layer]
 
     @property

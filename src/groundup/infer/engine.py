@@ -22,6 +22,7 @@ from groundup.infer.draft import Drafter
 from groundup.infer.fused import serve
 from groundup.infer.memory import affordable_rows, cache_positions
 from groundup.infer.passes import Pass
+from groundup.infer.recorded import Recordings, can_record
 from groundup.infer.sampling import Sampling, adjusted, sample
 from groundup.infer.scheduler import Scheduler
 from groundup.infer.sequence import Chosen, Completion, Sequence
@@ -84,6 +85,8 @@ class Engine:
             device=device.device,
             frugal=memory is None and device.device.type == "cpu",
         )
+        recordable = can_record(config, device.device)
+        self._recordings = Recordings(self.model, self.cache) if recordable else None
         self._scheduler = Scheduler(self.cache, at_once)
         if drafter is not None and not self.cache.shares:
             raise InputError("a model with a state cannot take tokens back: draft none for it.")
@@ -220,8 +223,10 @@ class Engine:
         planned = self._scheduler.plan()
         if not planned:
             return []
-        of_row = {sequence.row: sequence for sequence in planned}
         parts = [Part(s.row, s.computed, stop) for s, stop in planned.items()]
+        if self._recordings is not None and all(map(_writes_next, planned, parts)):
+            return self._play(self._recordings, [*planned], parts)
+        of_row = {sequence.row: sequence for sequence in planned}
         ahead = Pass(self.cache, parts)
         order = [of_row[part.row] for part in ahead.parts]
         tokens: list[int] = []
@@ -236,12 +241,26 @@ class Engine:
         self._score(order, ahead, hidden)
         stops = [s.reached(part.stop) for s, part in zip(order, ahead.parts, strict=True)]
         ahead.settle([part.stop - stop for stop, part in zip(stops, ahead.parts, strict=True)])
+        self._went_on(order, stops)
+        return written
+
+    def _play(
+        self, recordings: Recordings, order: Tokens[Sequence], parts: Tokens[Part]
+    ) -> list[tuple[Sequence, int]]:
+        """The pass of sequences that all write their next token."""
+        newest = [s.inside(p.start, p.stop)[0] for s, p in zip(order, parts, strict=True)]
+        logits = recordings.logits(parts, newest)
+        written = self._draw(logits, [(sequence, i) for i, sequence in enumerate(order)])
+        self._went_on(order, [part.stop for part in parts])
+        return written
+
+    def _went_on(self, order: Tokens[Sequence], stops: Tokens[int]) -> None:
+        """Positions up to a stop are there, of each sequence."""
         for sequence, stop in zip(order, stops, strict=True):
             self._scheduler.computed(sequence, stop)
             if sequence.finish is not None:
                 self._scheduler.remove(sequence)
                 self._ended += 1
-        return written
 
     def _write(
         self, order: Tokens[Sequence], ahead: Pass, hidden: Tensor
@@ -259,6 +278,13 @@ class Engine:
         if not writing:
             return []
         logits = self._logits(hidden if len(rows) == len(hidden) else hidden[rows])
+        return self._draw(logits, writing)
+
+    def _draw(
+        self, logits: Tensor, writing: list[tuple[Sequence, int]]
+    ) -> list[tuple[Sequence, int]]:
+        """logits: float32 [rows, V]. writing: sequences, and which of the rows is each one's next;
+        those behind it are of its drafted tokens."""
         if len(self._never):
             logits = logits.index_fill(1, self._never, float("-inf"))
         told: list[tuple[Sequence, int]] = []
@@ -335,28 +361,34 @@ class Engine:
             )
 
 
+def _writes_next(sequence: Sequence, part: Part) -> bool:
+    """Whether a pass reads the last token of a sequence and nothing else."""
+    alone = part.stop == part.start + 1 == sequence.length
+    return alone and sequence.scored is None
+
+
 def draw(logits: Tensor, sequences: Tokens[Sequence]) -> list[int]:
     """The next token of each sequence. logits: float32 [rows, V]; they stay as they are."""
-    rows = list(logits)
-    for i, sequence in enumerate(sequences):
-        if sequence.sampling.adjusts:
-            rows[i] = adjusted(logits[i], sequence.sampling, sequence.prompt, sequence.written)
-        if sequence.allowed is not None:
-            others = ~sequence.allowed.to(logits.device)
-            rows[i] = rows[i].masked_fill(others, float("-inf"))
     if any(s.sampling.adjusts or s.allowed is not None for s in sequences):
+        rows = list(logits)
+        for i, sequence in enumerate(sequences):
+            if sequence.sampling.adjusts:
+                rows[i] = adjusted(logits[i], sequence.sampling, sequence.prompt, sequence.written)
+            if sequence.allowed is not None:
+                others = ~sequence.allowed.to(logits.device)
+                rows[i] = rows[i].masked_fill(others, float("-inf"))
         logits = torch.stack(rows)
     drawn = [0] * len(sequences)
     by_rule = sorted(range(len(sequences)), key=lambda i: _rule(sequences[i].sampling))
     for rule, group in groupby(by_rule, key=lambda i: _rule(sequences[i].sampling)):
         of = list(group)
-        greedy = rule[0] == 0
-        uniform = [0.0 if greedy else sequences[i].uniform() for i in of]
         some = logits if len(of) == len(sequences) else logits[of]
-        numbers = torch.tensor(uniform, dtype=torch.float64, device=logits.device)
-        for i, token in zip(
-            of, sample(some, sequences[of[0]].sampling, numbers).tolist(), strict=True
-        ):
+        uniform = None
+        if rule[0] != 0:  # the likeliest token needs no chance
+            numbers = [sequences[i].uniform() for i in of]
+            uniform = torch.tensor(numbers, dtype=torch.float64, device=logits.device)
+        tokens = sample(some, sequences[of[0]].sampling, uniform).tolist()
+        for i, token in zip(of, tokens, strict=True):
             drawn[i] = token
     return drawn
 

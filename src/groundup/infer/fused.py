@@ -7,6 +7,7 @@ Layers of other kinds stay as they are, but for their matrices.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from groundup.infer.large_pages import LargePages
 from groundup.infer.passes import Pass
 from groundup.infer.weights import Serving, ServingEmbedding, ServingLinear, Weights
-from groundup.kernels import cpu
+from groundup.kernels import at_hand, cpu
 from groundup.layers import GroupedQuery, RouterReport
 from groundup.layers.attention import GroupedQueryAttention, KeysValues
 from groundup.layers.heads import split_heads
@@ -110,9 +111,16 @@ class ServingNorm(Serving):
         self.norm = norm
         self.factor = _factor(norm)
         self._in_core = cpu.NormOfRows(self.factor, norm.eps)
+        self._on_gpu: Callable[[Tensor], Tensor] | None = None
+        if at_hand.has_kernels(self.factor.device):
+            from groundup.kernels.rms_norm import rms_norm
+
+            self._on_gpu = partial(rms_norm, weight=self.factor, eps=norm.eps, impl="triton")
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [..., width] → the same shape and format."""
+        if self._on_gpu is not None:
+            return self._on_gpu(x)
         return self._in_core(x) if x.is_contiguous() and cpu.takes(x) else self.norm(x)
 
 
@@ -141,6 +149,11 @@ class ServingMLP(Serving):
         self.inner = join([mlp.gate, mlp.up])
         self.down = join([mlp.down])
         self.silu, self.activation = mlp.silu, mlp.activation
+        self._gate_on_gpu: Callable[[Tensor, Tensor], Tensor] | None = None
+        if self.silu and at_hand.has_kernels(mlp.gate.weight.device):
+            from groundup.kernels.swiglu import silu_gate
+
+            self._gate_on_gpu = partial(silu_gate, impl="triton")
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [..., D] → [..., D]."""
@@ -148,6 +161,8 @@ class ServingMLP(Serving):
         if self.silu and cpu.takes(inner):
             return self.down(cpu.silu_gate_of_rows(inner))
         gate, up = inner.chunk(2, dim=-1)
+        if self._gate_on_gpu is not None:
+            return self.down(self._gate_on_gpu(gate, up))
         return self.down(self.activation(gate) * up)
 
 
@@ -169,9 +184,14 @@ class ServingAttention(Serving):
             "softcap": attention.config.softcap,
             "sinks": None if sinks is None else sinks.detach().float(),
         }
-        self.heads = self._heads() if cpu.HAS_LOOPS else None
+        self.on_gpu = at_hand.has_kernels(attention.output.weight.device)
+        self.heads: Any = self._heads() if cpu.HAS_LOOPS or self.on_gpu else None
 
-    def _heads(self) -> cpu.TokenHeads:
+    def _heads(self) -> Any:
+        """The compiled core's, or a GPU's."""
+        kind: Any = cpu.TokenHeads
+        if self.on_gpu:
+            from groundup.kernels.take_in import TokenHeads as kind  # noqa: N813
         c, norms, shares = self.config, (self.query_norm, self.key_norm), None
         if self.key_shift is not None and self.value_shift is not None:
             shares = (
@@ -179,7 +199,7 @@ class ServingAttention(Serving):
                 self.value_shift.share.detach().float(),
             )
         factors = [_factor(n) if isinstance(n, RMSNormalization) else None for n in norms]
-        return cpu.TokenHeads(
+        return kind(
             c.heads,
             c.kv_heads,
             c.head_width,
@@ -200,7 +220,8 @@ class ServingAttention(Serving):
     ) -> tuple[Tensor, KeysValues | None]:
         """x: [1, N, D] → [1, N, D]. The rest: see `GroupedQueryAttention`."""
         projected = self.projection(x)
-        if bias is None and self.heads is not None and cache.in_core and cpu.takes(projected):
+        taken = cache.in_core and cpu.takes(projected)
+        if bias is None and self.heads is not None and (taken or self.on_gpu):
             attended = cache.attend_projected(
                 layer, projected[0], self.heads, rotation, **self.rules
             )
@@ -239,7 +260,7 @@ class ServingBlock(Serving):
         self, x: Tensor, *, view: View, cache: Pass, layer: int, **rest: Any
     ) -> tuple[Tensor, KeysValues | None, RouterReport | None]:
         """x: [1, N, D] → [1, N, D]. See `Block`."""
-        few = cache.together and x.shape[1] <= _MOST_TOKENS
+        few = cache.in_core and cache.together and x.shape[1] <= _MOST_TOKENS
         if self._in_core is not None and view[1] is None and few:
             return cache.through_block(layer, x, self._in_core, view[0]), None, None
         return self.block(x, view=view, cache=cache, layer=layer, **rest)
@@ -251,7 +272,7 @@ def _few_tokens_block(block: Block) -> cpu.FewTokensBlock | None:
     norms = (block.attention_norm, block.attention_post, block.mlp_norm, block.mlp_post)
     if (
         not isinstance(attention, ServingAttention)
-        or attention.heads is None
+        or not isinstance(attention.heads, cpu.TokenHeads)
         or not (mlp is None or (isinstance(mlp, ServingMLP) and mlp.silu))
         or not all(isinstance(norm, ServingNorm | nn.Identity) for norm in norms)
         or block.placement == "post"

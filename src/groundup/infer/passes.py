@@ -8,7 +8,6 @@ those with many are prompts, and each is a product of matrices of its own.
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from importlib.util import find_spec
 from typing import Any, cast
 from weakref import proxy
 
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from groundup.infer.cache import PAGE, PagedCache, Part
-from groundup.kernels import cpu
+from groundup.kernels import at_hand, cpu
 from groundup.layers.attend import attend, causal_mask
 from groundup.layers.cache import Bias, KeysValues, State
 from groundup.layers.rope import Rotation
@@ -26,10 +25,6 @@ from groundup.layers.rope import Rotation
 # Tokens of a sequence up to which they are attended to together with those of others. The compiled
 # core and a GPU's kernels read pages where they stand; elsewhere they are gathered for each token.
 _FEW_PAGED, _FEW = 32, 1
-
-
-def _has_kernels(device: torch.device) -> bool:
-    return device.type == "cuda" and find_spec("triton") is not None
 
 
 class Pass:
@@ -42,7 +37,7 @@ class Pass:
     def __init__(self, cache: PagedCache, parts: Sequence[Part]):
         self.cache = cache
         self.in_core = cpu.takes(*cache.keys.values()) if cache.keys else False
-        self.paged = self.in_core or _has_kernels(cache.device)
+        self.paged = self.in_core or at_hand.has_kernels(cache.device)
         few = _FEW_PAGED if self.paged else _FEW
         self.parts = sorted(parts, key=lambda part: part.stop - part.start > few)
         rows, starts, stops = np.array(self.parts, dtype=np.int64).T
@@ -61,7 +56,7 @@ class Pass:
         self._projected: dict[int, Tensor] = {}
         # They know it, and must not keep it: a pass that is over would hold the cache until Python
         # looks for cycles, and who makes an engine for each step would have many.
-        self._views = [_View(proxy(self), i) for i in range(len(cache.kinds))]
+        self._views = [View(proxy(self), i) for i in range(len(cache.kinds))]
 
     def _there(self, array: NDArray[np.integer]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.cache.device)
@@ -124,7 +119,7 @@ class Pass:
 
     def _read(
         self,
-        view: "_View",
+        view: "View",
         queries: Tensor,
         keys: Tensor,
         values: Tensor,
@@ -143,21 +138,29 @@ class Pass:
             begin += self._counts[i]
         return found[0] if len(found) == 1 else torch.cat(found, dim=2)
 
+    def places(self, *those: Any) -> Any:
+        """Of tokens, as what takes them in has them."""
+        if self.in_core:
+            return cpu.Places(*those)
+        from groundup.kernels.take_in import Places
+
+        return Places(*those)
+
     @property
     def together(self) -> bool:
-        """Whether all tokens are attended to together, by the core."""
-        return self.in_core and self._single == len(self._position)
+        """Whether all tokens are attended to together, by what reads pages."""
+        return self.paged and self._single == len(self._position)
 
     def attend_projected(
         self,
         layer: int,
         projected: Tensor,
-        heads: cpu.TokenHeads,
+        heads: Any,
         rotation: Rotation | None,
         **rules: Any,
     ) -> Tensor:
-        """The same in fewer operations, where the core reads the pages: from the projections of N
-        tokens, [N, (H + 2·kv_heads)·K], to what they read, [1, N, H·K]."""
+        """The same in fewer operations, where pages are read: from the projections of N tokens,
+        [N, (H + 2·kv_heads)·K], to what they read, [1, N, H·K]. heads: the core's, or a GPU's."""
         view, kept = self._views[self.cache.kind_of[layer]], self.cache.kept(layer)
         queries = heads.take_in(projected, view.places(rotation), kept)
         if heads.shifts:
@@ -210,7 +213,7 @@ class Pass:
         return found[0] if len(found) == 1 else torch.cat(found, dim=1)
 
 
-class _View:
+class View:
     """What the layers of one kind see: where the tokens are written, and what stands before."""
 
     def __init__(self, of: Pass, kind: int):
@@ -222,7 +225,7 @@ class _View:
         self.slots = of._there(pages * PAGE + of._position % PAGE)
         self._together: tuple[Tensor, Tensor] | None = None
         self._reached: Any = None
-        self._places: dict[int, tuple[Rotation | None, cpu.Places]] = {}
+        self._places: dict[int, tuple[Rotation | None, Any]] = {}
         self._alone: dict[int, tuple[Tensor, Tensor]] = {}
 
     def together(self, queries: Tensor, keys: Tensor, values: Tensor, **rules: Any) -> Tensor:
@@ -244,13 +247,13 @@ class _View:
         )
         return read[:, :, 0].transpose(0, 1)[None]
 
-    def places(self, rotation: Rotation | None) -> cpu.Places:
-        """For the core. rotation: [1, N, R/2] each."""
+    def places(self, rotation: Rotation | None) -> Any:
+        """For the core, or for a GPU. rotation: [1, N, R/2] each."""
         key = id(rotation)
         if key not in self._places:  # what has the key is kept, so that no other can have it
             before = self._of.earlier if self._of.cache.shifts else None
             turned = None if rotation is None else (rotation[0][0], rotation[1][0])
-            self._places[key] = rotation, cpu.Places(self.slots, turned, before)
+            self._places[key] = rotation, self._of.places(self.slots, turned, before)
         return self._places[key][1]
 
     def read(self, queries: Tensor, keys: Tensor, values: Tensor, **rules: Any) -> Tensor:
@@ -313,6 +316,18 @@ class _View:
             )
         slots, column = self._alone[part]
         window, T, S = self._kind.window, stop - start, stop - first
+        fused = bias is None and rules["softcap"] is None and rules["sinks"] is None
+        if fused and not self._of.in_core and self._of.paged and keys.shape == values.shape:
+            from groundup.kernels.attention import Mask, attention_forward
+
+            return attention_forward(
+                queries,
+                keys[slots].transpose(0, 1)[None],
+                values[slots].transpose(0, 1)[None],
+                Mask(offset=S - T, window=window),
+                scale=rules["scale"],
+                impl="triton",
+            )[0]
         mask = None
         if window is not None and window < S:
             mask = causal_mask(T, S, queries.device, window=window)[None, None]

@@ -103,13 +103,13 @@ def _ids(ids: Iterable[int], like: Tensor) -> Tensor:
     return torch.tensor([*ids], device=like.device)
 
 
-def sample(logits: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
+def sample(logits: Tensor, sampling: Sampling, uniform: Tensor | None) -> Tensor:
     """One token a row, by inverting the cumulative distribution at `uniform`.
 
-    logits: [rows, V], float32. uniform: float64 [rows] in [0, 1), one draw a row. Returns integers
-    [rows].
+    logits: [rows, V], float32. uniform: float64 [rows] in [0, 1), one draw a row; None where the
+    temperature is 0. Returns integers [rows].
     """
-    if sampling.temperature < _COLDEST:  # logits divided by it would not be finite
+    if uniform is None or sampling.temperature < _COLDEST:  # logits over it would not be finite
         return logits.argmax(-1)
     logits = logits / sampling.temperature
     if sampling.top_k is None and sampling.top_p == 1:

@@ -1,12 +1,13 @@
 """The matrices of a model that generates.
 
 The compiled core, where there is one, has an order of its own in which it reads them; see
-`kernels.cpu.product`. A pass over few tokens takes the time of reading the weights: in eight bits a
-number that is half as long. Each output's weights are then whole numbers from −127 to 127 with one
-scale.
+`kernels.cpu.product`. A GPU reads them for a single token by `kernels.matvec`. A pass over few
+tokens takes the time of reading the weights: in eight bits a number that is half as long. Each
+output's weights are then whole numbers from −127 to 127 with one scale.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from groundup.infer.large_pages import LargePages
-from groundup.kernels import cpu
+from groundup.kernels import at_hand, cpu
 
 # PyTorch multiplies by tiles, where a processor has them (AMX), several times as fast as the core's
 # units do: for many rows that pays for putting the weights back into PyTorch's order. Chosen by the
@@ -67,6 +68,11 @@ class ServingLinear(Serving):
             )
         else:
             self.kept = weight
+        self._single: Callable[..., Tensor] | None = None
+        if at_hand.has_kernels(weight.device):
+            from groundup.kernels.matvec import matvec
+
+            self._single = partial(matvec, impl="triton")
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [..., inner] → [..., outputs]."""
@@ -77,6 +83,9 @@ class ServingLinear(Serving):
             return F.linear(x, self.in_core.dense(), self.bias)
         assert self.kept is not None
         weight = self.kept
+        if self._single is not None and x.numel() == x.shape[-1]:
+            y = self._single(x, weight, scales=self.scales)
+            return y if self.bias is None else y + self.bias
         if self.scales is not None:
             weight = (weight * self.scales[:, None]).to(self.dtype)
         return F.linear(x, weight, self.bias)

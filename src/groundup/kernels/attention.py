@@ -27,11 +27,11 @@ from groundup.kernels.cpu.call import first_order, need
 from groundup.kernels.launch import Impl, as_autocast, check_device, power_of_two, precision
 
 # Queries and keys of a tile, warps, and loads on their way; by the head's width in bfloat16 and
-# float16, and of any width in float32. Compiled for an H100 they spill few registers or none; which
-# are fastest is not yet measured.
-_FORWARD = {64: (128, 64, 4, 3), 128: (128, 64, 8, 3), 256: (64, 64, 8, 2)}
-_KEYS = {64: (64, 128, 8, 2), 128: (32, 128, 8, 2), 256: (32, 32, 8, 1)}
-_QUERIES = {64: (128, 64, 8, 2), 128: (128, 64, 8, 2), 256: (64, 32, 4, 2)}
+# float16, and of any width in float32. Those of 64 and 128 were measured on an H200
+# (docs/benchmarks/kernels.md); the others, compiled for an H100, spill few registers or none.
+_FORWARD = {64: (64, 64, 4, 3), 128: (64, 64, 4, 3), 256: (64, 64, 8, 2)}
+_KEYS = {64: (64, 64, 4, 3), 128: (64, 128, 8, 3), 256: (32, 32, 8, 1)}
+_QUERIES = {64: (128, 64, 8, 3), 128: (128, 64, 8, 3), 256: (64, 32, 4, 2)}
 _FLOAT32 = (32, 32, 8, 1)
 _WIDEST = 256
 _MOST_HEADS = 65_535  # as many rows as a grid of programs can have
@@ -122,7 +122,7 @@ def attention_forward(
 
     Two parts of the keys give two such pairs, from which that of all keys follows.
     """
-    _check(q, k, v, mask, impl)
+    _check(q, k, v, mask, scale, impl)
     if impl == "reference":
         logits = _logits(q, k, mask, scale)
         lse = logits.logsumexp(-1)
@@ -157,7 +157,7 @@ def attention_backward(
 
     o, lse: of all keys that the queries see. Where k and v are a part of those, dq is that part's.
     """
-    _check(q, k, v, mask, impl)
+    _check(q, k, v, mask, scale, impl)
     if impl == "reference":
         return _reference_backward(q, k, v, o, lse, do, mask, scale)
     B, H, T, K = q.shape
@@ -184,7 +184,7 @@ def attention_backward(
     return dq, dk, dv
 
 
-def _check(q: Tensor, k: Tensor, v: Tensor, mask: Mask, impl: Impl) -> None:
+def _check(q: Tensor, k: Tensor, v: Tensor, mask: Mask, scale: float, impl: Impl) -> None:
     check_device(impl, q)
     B, H, T, K = q.shape
     kv_heads, S = k.shape[1:3]
@@ -192,6 +192,7 @@ def _check(q: Tensor, k: Tensor, v: Tensor, mask: Mask, impl: Impl) -> None:
     need(many, f"a kernel has at most {_MOST_HEADS:,} heads of all sequences, not {B * H:,}")
     fits = k.shape == v.shape == (B, kv_heads, S, K) and H % kv_heads == 0 and K <= _WIDEST
     need(fits, f"queries {tuple(q.shape)}, keys {tuple(k.shape)} and values {tuple(v.shape)}")
+    need(scale > 0, f"a scale that is positive is needed, not {scale}")
     need(q.dtype == k.dtype == v.dtype, f"formats {q.dtype}, {k.dtype} and {v.dtype}")
     if mask.documents is not None:
         shapes = [tuple(part.shape) for part in mask.documents]

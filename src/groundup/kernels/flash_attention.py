@@ -26,30 +26,31 @@ def forward(
     first = (tl.num_programs(0) - 1 - tl.program_id(0)) * M
     b, h = (tl.program_id(1) // H).to(tl.int64), tl.program_id(1) % H
     row, column = first + tl.arange(0, M), tl.arange(0, BLOCK)
-    q = _load(Q, q_strides, b, h, row, T, column, WIDTH)
+    q = _load(Q, q_strides, b, h, row, T, column, WIDTH, BLOCK, False)
     read = tl.zeros((M, BLOCK), tl.float32)
     total = tl.zeros((M,), tl.float32)
     largest = tl.full((M,), float("-inf"), tl.float32)
+    factor = scale * _LOG2_E  # positive, so that the largest product is the largest logit
     borders = _keys_of(first, tl.minimum(first + M, T), S, offset, window, N, WINDOWED)
     for part in tl.static_range(0 if WINDOWED else 1, 3):
         for start in range(borders[part], borders[part + 1], N):
             key = start + tl.arange(0, N)
-            k = _load(K, k_strides, b, h // GROUP, key, S, column, WIDTH)
-            logits = tl.dot(q, tl.trans(k), input_precision=PRECISION) * (scale * _LOG2_E)
+            k = _load(K, k_strides, b, h // GROUP, key, S, column, WIDTH, BLOCK, part == 1)
+            products = tl.dot(q, tl.trans(k), input_precision=PRECISION)
             if part != 1 or DOCUMENTS:
                 seen = _sees(row[:, None] + offset, key[None, :], S, window, WINDOWED)
                 if DOCUMENTS:
                     own = tl.load(Q_DOCUMENTS + b * T + row, row < T, other=0)
                     others = tl.load(K_DOCUMENTS + b * S + key, key < S, other=0)
                     seen &= own[:, None] == others[None, :]
-                logits = tl.where(seen, logits, float("-inf"))
-            larger = tl.maximum(largest, tl.max(logits, 1))
+                products = tl.where(seen, products, float("-inf"))
+            larger = tl.maximum(largest, tl.max(products, 1) * factor)
             base = tl.where(larger == float("-inf"), 0.0, larger)  # of rows that saw nothing yet
-            p = tl.exp2(logits - base[:, None])
+            p = tl.exp2(products * factor - base[:, None])
             shrink = tl.exp2(largest - base)
             total = total * shrink + tl.sum(p, 1)
-            v = _load(V, v_strides, b, h // GROUP, key, S, column, WIDTH)
-            read = read * shrink[:, None] + tl.dot(p.to(v.dtype), v, input_precision=PRECISION)
+            v = _load(V, v_strides, b, h // GROUP, key, S, column, WIDTH, BLOCK, part == 1)
+            read = tl.dot(p.to(v.dtype), v, read * shrink[:, None], input_precision=PRECISION)
             largest = larger
     total = tl.where(total == 0, 1.0, total)  # of rows that saw nothing: they read 0, and lse is −∞
     tl.store(LSE + (b * H + h) * T + row, (largest + tl.log2(total)) * _LN_2, row < T)
@@ -64,8 +65,8 @@ def delta(
     """δ = Σ o · do of each query: what its softmax's gradients have in common."""
     b, h = (tl.program_id(1) // H).to(tl.int64), tl.program_id(1) % H
     row, column = tl.program_id(0) * M + tl.arange(0, M), tl.arange(0, BLOCK)
-    o = _load(OUT, o_strides, b, h, row, T, column, WIDTH).to(tl.float32)
-    do = _load(DO, do_strides, b, h, row, T, column, WIDTH).to(tl.float32)
+    o = _load(OUT, o_strides, b, h, row, T, column, WIDTH, BLOCK, False).to(tl.float32)
+    do = _load(DO, do_strides, b, h, row, T, column, WIDTH, BLOCK, False).to(tl.float32)
     tl.store(DELTA + (b * H + h) * T + row, tl.sum(o * do, 1), row < T)
 
 
@@ -83,8 +84,8 @@ def backward_keys(
     kv_heads = H // GROUP
     b, kv = (tl.program_id(1) // kv_heads).to(tl.int64), tl.program_id(1) % kv_heads
     key, column = first + tl.arange(0, N), tl.arange(0, BLOCK)
-    k = _load(K, k_strides, b, kv, key, S, column, WIDTH)
-    v = _load(V, v_strides, b, kv, key, S, column, WIDTH)
+    k = _load(K, k_strides, b, kv, key, S, column, WIDTH, BLOCK, False)
+    v = _load(V, v_strides, b, kv, key, S, column, WIDTH, BLOCK, False)
     dk = tl.zeros((N, BLOCK), tl.float32)
     dv = tl.zeros((N, BLOCK), tl.float32)
     borders = _queries_of(first, tl.minimum(first + N, S), T, offset, window, M, WINDOWED)
@@ -92,17 +93,18 @@ def backward_keys(
         for part in tl.static_range(3 if WINDOWED else 2):  # pyright: ignore[reportGeneralTypeIssues]
             for start in range(borders[part], borders[part + 1], M):
                 row = start + tl.arange(0, M)
-                q = _load(Q, q_strides, b, h, row, T, column, WIDTH)
-                logits = tl.dot(k, tl.trans(q), input_precision=PRECISION) * (scale * _LOG2_E)
+                q = _load(Q, q_strides, b, h, row, T, column, WIDTH, BLOCK, False)
+                products = tl.dot(k, tl.trans(q), input_precision=PRECISION)
                 if part != 1 or DOCUMENTS:
                     seen = _sees(row[None, :] + offset, key[:, None], S, window, WINDOWED)
                     if DOCUMENTS:
                         own = tl.load(Q_DOCUMENTS + b * T + row, row < T, other=0)
                         others = tl.load(K_DOCUMENTS + b * S + key, key < S, other=0)
                         seen &= own[None, :] == others[:, None]
-                    logits = tl.where(seen, logits, float("-inf"))
-                p = tl.exp2(logits - _log_sums(LSE, b * H + h, row, T)[None, :])
-                do = _load(DO, do_strides, b, h, row, T, column, WIDTH)
+                    products = tl.where(seen, products, float("-inf"))
+                log_sums = _log_sums(LSE, b * H + h, row, T)
+                p = tl.exp2(products * (scale * _LOG2_E) - log_sums[None, :])
+                do = _load(DO, do_strides, b, h, row, T, column, WIDTH, BLOCK, False)
                 dv += tl.dot(p.to(do.dtype), do, input_precision=PRECISION)
                 dp = tl.dot(v, tl.trans(do), input_precision=PRECISION)
                 common = tl.load(DELTA + (b * H + h) * T + row, row < T, other=0.0)
@@ -123,8 +125,8 @@ def backward_queries(
     first = (tl.num_programs(0) - 1 - tl.program_id(0)) * M
     b, h = (tl.program_id(1) // H).to(tl.int64), tl.program_id(1) % H
     row, column = first + tl.arange(0, M), tl.arange(0, BLOCK)
-    q = _load(Q, q_strides, b, h, row, T, column, WIDTH)
-    do = _load(DO, do_strides, b, h, row, T, column, WIDTH)
+    q = _load(Q, q_strides, b, h, row, T, column, WIDTH, BLOCK, False)
+    do = _load(DO, do_strides, b, h, row, T, column, WIDTH, BLOCK, False)
     log_sums = _log_sums(LSE, b * H + h, row, T)
     common = tl.load(DELTA + (b * H + h) * T + row, row < T, other=0.0)
     dq = tl.zeros((M, BLOCK), tl.float32)
@@ -132,17 +134,17 @@ def backward_queries(
     for part in tl.static_range(0 if WINDOWED else 1, 3):
         for start in range(borders[part], borders[part + 1], N):
             key = start + tl.arange(0, N)
-            k = _load(K, k_strides, b, h // GROUP, key, S, column, WIDTH)
-            logits = tl.dot(q, tl.trans(k), input_precision=PRECISION) * (scale * _LOG2_E)
+            k = _load(K, k_strides, b, h // GROUP, key, S, column, WIDTH, BLOCK, part == 1)
+            products = tl.dot(q, tl.trans(k), input_precision=PRECISION)
             if part != 1 or DOCUMENTS:
                 seen = _sees(row[:, None] + offset, key[None, :], S, window, WINDOWED)
                 if DOCUMENTS:
                     own = tl.load(Q_DOCUMENTS + b * T + row, row < T, other=0)
                     others = tl.load(K_DOCUMENTS + b * S + key, key < S, other=0)
                     seen &= own[:, None] == others[None, :]
-                logits = tl.where(seen, logits, float("-inf"))
-            p = tl.exp2(logits - log_sums[:, None])
-            v = _load(V, v_strides, b, h // GROUP, key, S, column, WIDTH)
+                products = tl.where(seen, products, float("-inf"))
+            p = tl.exp2(products * (scale * _LOG2_E) - log_sums[:, None])
+            v = _load(V, v_strides, b, h // GROUP, key, S, column, WIDTH, BLOCK, part == 1)
             dp = tl.dot(do, tl.trans(v), input_precision=PRECISION)
             dlogits = (p * (dp - common[:, None])).to(k.dtype)
             dq += tl.dot(dlogits, k, input_precision=PRECISION)
@@ -192,10 +194,22 @@ def _log_sums(LSE, head, row, T):
 
 
 @jit
-def _load(X, strides, b, h, row, rows, column, WIDTH: tl.constexpr):
+def _load(
+    X, strides, b, h, row, rows, column,
+    WIDTH: tl.constexpr, BLOCK: tl.constexpr, WHOLE: tl.constexpr,
+):  # fmt: skip
+    """WHOLE: all rows are there. What is masked for no reason is loaded a fifth more slowly."""
     place = b * strides[0] + h * strides[1] + row.to(tl.int64)[:, None] * strides[2]
-    inside = (row < rows)[:, None] & (column < WIDTH)[None, :]
-    return tl.load(X + place + column[None, :], inside, other=0.0)
+    there = X + place + column[None, :]
+    if WHOLE and WIDTH == BLOCK:
+        x = tl.load(there)
+    elif WHOLE:
+        x = tl.load(there, (column < WIDTH)[None, :], other=0.0)
+    elif WIDTH == BLOCK:
+        x = tl.load(there, (row < rows)[:, None], other=0.0)
+    else:
+        x = tl.load(there, (row < rows)[:, None] & (column < WIDTH)[None, :], other=0.0)
+    return x
 
 
 @jit

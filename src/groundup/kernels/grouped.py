@@ -30,8 +30,9 @@ from groundup.kernels.launch import (
 )
 
 # Rows, columns and depth of a product's tile, warps, and loads on their way; by the bytes of a
-# number. Compiled for an H100 they spill no registers; which are fastest is not yet measured.
-_TILES = {2: (128, 128, 64, 8, 3), 4: (64, 64, 16, 4, 2)}
+# number. Those of two bytes were measured on an H200 (docs/benchmarks/kernels.md); those of four
+# are a first choice, and compiled for an H100 spill no registers.
+_TILES = {2: (128, 256, 64, 8, 3), 4: (64, 64, 16, 4, 2)}
 
 
 def grouped_linear(x: Tensor, weight: Tensor, counts: Tensor, *, impl: Impl) -> Tensor:

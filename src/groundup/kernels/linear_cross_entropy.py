@@ -13,12 +13,15 @@ of h and W. So losses may have any upstream gradients, and what is held besides 
 gradients is one chunk of logits: 0.5 GB for 2,048 rows. The weight's gradient is summed over the
 chunks in float32, each chunk's part having been rounded to the weight's format.
 
-Products are 2 · N · D · V FLOPs forward and 6 · N · D · V backward, 2 of them for the logits again.
-The kernels move 2 bytes for each logit forward and 4 backward, in bfloat16.
+The mean of all losses has one upstream gradient, a factor of the whole. So a chunk's gradients are
+computed along with its losses, and its logits once; backward multiplies by the factor.
+
+Products are 2 · N · D · V FLOPs forward and 6 · N · D · V backward, 2 of them for the logits again,
+which the mean saves. The kernels move 2 bytes for each logit forward and 4 backward, in bfloat16.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -27,9 +30,9 @@ from torch.nn import functional as F
 from groundup.kernels.cpu.call import first_order, need
 from groundup.kernels.launch import Impl, as_autocast, check_device, jit, power_of_two, tl
 
-# Logits that a program, which has one row, holds at a time, and its warps. A first choice, not yet
-# measured on a GPU.
-_BLOCK, _WARPS = 4096, 8
+# Logits that a program, which has one row, holds at a time, and its warps; forward and backward.
+# Measured on an H200 with bfloat16 (docs/benchmarks/kernels.md).
+_FORWARD, _BACKWARD = (8192, 8), (8192, 16)
 
 
 def linear_cross_entropy(
@@ -40,14 +43,16 @@ def linear_cross_entropy(
     z_loss: float = 0.0,
     softcap: float | None = None,
     ignored: int = -100,
+    reduction: Literal["none", "mean"] = "none",
     chunk: int = 2048,
     impl: Impl,
 ) -> Tensor:
-    """Negative log-likelihood of each target in nats, float32 [N].
+    """Negative log-likelihood of each target in nats, float32 [N]; or their mean, a scalar.
 
     hidden: [N, D]; weight: [V, D]; targets: integers [N]. z_loss: ζ, a factor of log²(Z) that is
     added (Chowdhery et al. 2022, PaLM, section 5). softcap: c (Gemma 2). ignored: a target whose
     loss and gradients are zero; of another that is none of V the kernel's loss is NaN.
+    reduction: "mean" is over those targets that are not ignored, and the faster one to train by.
     chunk: rows whose logits are held at a time. The reference holds all.
     Under autocast products are in autocast's format.
 
@@ -57,9 +62,18 @@ def linear_cross_entropy(
     fits = hidden.shape[1:] == weight.shape[1:] and hidden.shape[:1] == targets.shape
     need(fits, f"hidden {hidden.shape}, weight {weight.shape} and targets {targets.shape}")
     hidden, weight = as_autocast(hidden, weight)
+    rules = (z_loss, softcap, ignored)
     if impl == "reference":
-        return _reference(hidden, weight, targets, z_loss, softcap, ignored)
-    return _LinearCrossEntropy.apply(hidden, weight, targets, z_loss, softcap, ignored, chunk)
+        losses = _reference(hidden, weight, targets, *rules)
+        return losses if reduction == "none" else losses.sum() / _count(targets, ignored)
+    if reduction == "mean":
+        learns = torch.is_grad_enabled()  # which it is in no function's forward pass
+        return _MeanLinearCrossEntropy.apply(hidden, weight, targets, *rules, chunk, learns)
+    return _LinearCrossEntropy.apply(hidden, weight, targets, *rules, chunk)
+
+
+def _count(targets: Tensor, ignored: int) -> Tensor:
+    return (targets != ignored).sum()
 
 
 def _reference(
@@ -96,7 +110,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx.options, ctx.chunk = (z_loss, softcap or 1.0, ignored, softcap is not None), chunk
         for rows in _chunks(len(hidden), chunk):
             logits = hidden[rows] @ weight.T
-            _launch(_losses, ctx.options, logits, targets[rows], losses[rows], log_sums[rows])
+            _launch(
+                _losses, _FORWARD, ctx.options, logits, targets[rows], losses[rows], log_sums[rows]
+            )
         ctx.save_for_backward(hidden, weight, targets, log_sums)
         return losses
 
@@ -110,7 +126,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         dweight = torch.zeros_like(weight, dtype=torch.float32) if of_weight else None
         for rows in _chunks(len(hidden), ctx.chunk):
             logits = hidden[rows] @ weight.T
-            _launch(_gradients, ctx.options, logits, targets[rows], dlosses[rows], log_sums[rows])
+            of_rows = (targets[rows], dlosses[rows], log_sums[rows])
+            _launch(_gradients, _BACKWARD, ctx.options, logits, *of_rows)
             if dhidden is not None:
                 dhidden[rows] = logits @ weight
             if dweight is not None:
@@ -120,13 +137,69 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return dhidden, dweight, None, None, None, None, None
 
 
+class _MeanLinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        targets: Tensor,
+        z_loss: float,
+        softcap: float | None,
+        ignored: int,
+        chunk: int,
+        learns: bool,
+    ) -> Tensor:
+        targets, count = targets.contiguous(), _count(targets, ignored)
+        losses, log_sums, ones = torch.ones(
+            3, len(hidden), dtype=torch.float32, device=hidden.device
+        )
+        options = (z_loss, softcap or 1.0, ignored, softcap is not None)
+        of_hidden, of_weight = (learns and needed for needed in ctx.needs_input_grad[:2])
+        dhidden = torch.empty_like(hidden) if of_hidden else None
+        dweight = torch.zeros_like(weight, dtype=torch.float32) if of_weight else None
+        for rows in _chunks(len(hidden), chunk):
+            logits = hidden[rows] @ weight.T
+            _launch(_losses, _FORWARD, options, logits, targets[rows], losses[rows], log_sums[rows])
+            if not (of_hidden or of_weight):
+                continue
+            # As if each loss counted whole: a small share of it might vanish in float16.
+            of_rows = (targets[rows], ones[rows], log_sums[rows])
+            _launch(_gradients, _BACKWARD, options, logits, *of_rows)
+            if dhidden is not None:
+                dhidden[rows] = logits @ weight
+            if dweight is not None:
+                dweight += logits.T @ hidden[rows]
+        ctx.save_for_backward(dhidden, dweight, count)
+        ctx.format = weight.dtype
+        return losses.sum() / count
+
+    @staticmethod
+    @first_order
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        dhidden, dweight, count = ctx.saved_tensors
+        factor = grads[0] / count
+        if dhidden is not None:
+            dhidden = (dhidden * factor).to(dhidden.dtype)
+        if dweight is not None:
+            dweight = (dweight * factor).to(ctx.format)
+        return dhidden, dweight, None, None, None, None, None, None
+
+
 def _chunks(rows: int, chunk: int) -> Iterator[slice]:
     return (slice(begin, begin + chunk) for begin in range(0, rows, chunk))
 
 
-def _launch(kernel: Any, options: tuple[float, float, int, bool], logits: Tensor, *rows: Tensor):
+def _launch(
+    kernel: Any,
+    size: tuple[int, int],
+    options: tuple[float, float, int, bool],
+    logits: Tensor,
+    *rows: Tensor,
+) -> None:
     """A program for each row of logits; rows: [N] each."""
     z_loss, softcap, ignored, capped = options
+    block, warps = size
     vocabulary = logits.shape[1]
     kernel[(len(logits),)](
         logits,
@@ -136,8 +209,8 @@ def _launch(kernel: Any, options: tuple[float, float, int, bool], logits: Tensor
         ignored,
         V=vocabulary,
         CAPPED=capped,
-        BLOCK=min(_BLOCK, power_of_two(vocabulary)),
-        num_warps=_WARPS,
+        BLOCK=min(block, power_of_two(vocabulary)),
+        num_warps=warps,
     )
 
 

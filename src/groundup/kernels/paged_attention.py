@@ -16,7 +16,7 @@ from groundup.kernels.cpu.call import need
 from groundup.kernels.cpu.reach import PAGE
 from groundup.kernels.launch import Impl, check_device, jit, power_of_two, precision, processors, tl
 
-_TILE = 64  # positions at a time
+_TILE = 128  # positions at a time
 _MOST_PARTS = 32
 _LOG2_E = tl.constexpr(1.4426950408889634)
 
@@ -30,7 +30,7 @@ class PagedAttention:
     """
 
     def __init__(self, tables: Tensor, first: Tensor, last: Tensor, *, impl: Impl):
-        self._tables, self._first, self._last = tables.contiguous(), first, last
+        self._tables, self._first, self._last = tables, first, last
         self._impl: Impl = impl
         need(tables.dtype == torch.int32, "tables are int32, one of each token")
         need(len(tables) == len(first) == len(last), "tables are of other tokens")
@@ -66,7 +66,7 @@ class PagedAttention:
         _read[(N, kv_heads, parts)](
             *(queries, keys, values, self._tables, self._first, self._last, read, sums),
             *(queries.stride()[:2], keys.stride()[:2], values.stride()[:2]),
-            *(scale, softcap or 1.0, self._tables.shape[1], H),
+            *(scale, softcap or 1.0, *self._tables.stride(), H),
             **sizes,
             GROUP=H // kv_heads,
             ROWS=power_of_two(max(H // kv_heads, 16)),  # a GPU's smallest product
@@ -122,7 +122,7 @@ class PagedAttention:
 @jit
 def _read(
     Q, K, V, TABLES, FIRST, LAST, READ, SUMS, q_strides, k_strides, v_strides,
-    scale, softcap, columns, H,
+    scale, softcap, token_stride, page_stride, H,
     GROUP: tl.constexpr, ROWS: tl.constexpr, WIDTH: tl.constexpr, BLOCK: tl.constexpr,
     V_WIDTH: tl.constexpr, V_BLOCK: tl.constexpr, PARTS: tl.constexpr, PAGE: tl.constexpr,
     TILE: tl.constexpr, CAPPED: tl.constexpr, PRECISION: tl.constexpr,
@@ -145,7 +145,8 @@ def _read(
     for tile in range(begin, tl.minimum(begin + each, end)):
         position = tile * TILE + tl.arange(0, TILE)
         seen = (position >= first) & (position < last)
-        page = tl.load(TABLES + token * columns + position // PAGE, seen, other=0).to(tl.int64)
+        entry = token * token_stride + position // PAGE * page_stride
+        page = tl.load(TABLES + entry, seen, other=0).to(tl.int64)
         slot = page * PAGE + position % PAGE
         there = slot[:, None] * k_strides[0] + kv * k_strides[1] + column[None, :]
         k = tl.load(K + there, seen[:, None] & (column < WIDTH)[None, :], other=0.0)

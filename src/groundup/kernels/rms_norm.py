@@ -19,16 +19,18 @@ from torch import Tensor
 from groundup.kernels.cpu.call import first_order, need
 from groundup.kernels.launch import Impl, check_device, jit, of_length, power_of_two, processors, tl
 
-# By the row's length, measured on an H100 with bfloat16 (docs/benchmarks/kernels.md): the rows that
-# a program holds at a time, its warps, and backward the programs of a multiprocessor.
+# By the row's length, measured with bfloat16 on an H100, and backward on an H200
+# (docs/benchmarks/kernels.md): the rows that a program holds at a time, its warps, and backward the
+# programs of a multiprocessor and the tiles that are on their way to one.
 _FORWARD = {1024: (8, 16), 2048: (4, 16), 4096: (4, 4), 8192: (1, 4), 16384: (1, 16)}
 _BACKWARD = {
-    1024: (1, 4, 8),
-    2048: (4, 8, 2),
-    4096: (2, 4, 2),
-    8192: (1, 4, 2),
-    16384: (1, 8, 1),
+    1024: (4, 8, 2, 3),
+    2048: (1, 4, 2, 4),
+    4096: (2, 4, 2, 2),
+    8192: (1, 8, 1, 3),
+    16384: (1, 16, 1, 1),
 }
+_SUMMED = {"ROWS": 128, "COLUMNS": 32, "num_warps": 8}  # of the second stage
 
 
 def rms_norm(x: Tensor, weight: Tensor, *, eps: float = 1e-6, impl: Impl) -> Tensor:
@@ -113,7 +115,11 @@ class _RMSNorm(torch.autograd.Function):
         others = dh.contiguous().view(-1, width) if passed and dh is not None else rows
         dx = torch.empty_like(rows)
         block = power_of_two(width)
-        together, warps, programs = of_length(_BACKWARD, block)
+        together, warps, programs, stages = of_length(_BACKWARD, block)
+        if rows.element_size() > 2:  # they do not fit
+            stages = 1
+        elif passed:
+            stages = max(1, stages - 1)
         tiles = -(-len(rows) // together)
         programs = min(tiles, programs * processors(h.device))
         sums = torch.empty(programs, width, dtype=torch.float32, device=h.device)
@@ -131,10 +137,13 @@ class _RMSNorm(torch.autograd.Function):
             ADD=passed,
             ROWS=together,
             BLOCK=block,
+            STAGES=stages,
             num_warps=warps,
         )
-        dx = dx.view(shape)
-        return dx, dx if ctx.adds else None, sums.sum(0).to(weight.dtype), None
+        dx, dweight = dx.view(shape), torch.empty_like(weight)
+        grid = (-(-width // _SUMMED["COLUMNS"]),)
+        _sum_rows[grid](sums, dweight, programs, width, **_SUMMED)
+        return dx, dx if ctx.adds else None, dweight, None
 
 
 @jit
@@ -161,11 +170,12 @@ def _forward(
 def _backward(
     H, DY, DH, W, SCALES, DX, SUMS, rows, tiles,
     N: tl.constexpr, ADD: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
+    STAGES: tl.constexpr,
 ):  # fmt: skip
     column = tl.arange(0, BLOCK)[None, :]
     weight = tl.load(W + column, column < N, other=0.0).to(tl.float32)
     total = tl.zeros((ROWS, BLOCK), tl.float32)
-    for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
+    for tile in tl.range(tl.program_id(0), tiles, tl.num_programs(0), num_stages=STAGES):
         row = tl.cast(tile, tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
         inside = (row < rows) & (column < N)
         place = row * N + column
@@ -180,3 +190,15 @@ def _backward(
         tl.store(DX + place, dx.to(DX.dtype.element_ty), inside)
     sums = tl.sum(total, 0, keep_dims=True)
     tl.store(SUMS + tl.program_id(0) * N + column, sums, column < N)
+
+
+@jit
+def _sum_rows(X, Y, rows, N, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """X: float32 [rows, N] → Y, the sum of its rows; a program has some columns."""
+    column = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)[None, :]
+    total = tl.zeros((ROWS, COLUMNS), tl.float32)
+    for start in range(0, rows, ROWS):
+        row = start + tl.arange(0, ROWS)[:, None]
+        total += tl.load(X + row * N + column, (row < rows) & (column < N), other=0.0)
+    y = tl.sum(total, 0, keep_dims=True)
+    tl.store(Y + column, y.to(Y.dtype.element_ty), column < N)

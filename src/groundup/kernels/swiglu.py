@@ -20,13 +20,13 @@ from torch.nn import functional as F
 from groundup.kernels.cpu.call import first_order, need
 from groundup.kernels.launch import Impl, check_device, jit, tl
 
-# Elements of a program and its warps: 16 bytes of each input for each thread in bfloat16. A first
-# choice, not yet measured on a GPU.
+# Elements of a program and its warps: 16 bytes of each input for each thread in bfloat16.
 _BLOCK, _WARPS = 1024, 4
 
 
 def silu_gate(gate: Tensor, up: Tensor, *, impl: Impl) -> Tensor:
-    """gate, up: [...] of one shape and format → silu(gate) · up, computed in float32.
+    """gate, up: [..., W] of one shape and format, in rows that may stand apart → silu(gate) · up,
+    computed in float32.
 
     Raises `InputError` where `impl` cannot run on their device.
     """
@@ -41,17 +41,24 @@ def silu_gate(gate: Tensor, up: Tensor, *, impl: Impl) -> Tensor:
 class _SiluGate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
-        gate, up = gate.contiguous(), up.contiguous()
-        y = torch.empty_like(gate)
-        count = gate.numel()
-        _forward[(-(-count // _BLOCK),)](gate, up, y, count, BLOCK=_BLOCK, num_warps=_WARPS)
+        gate_rows, up_rows = _rows(gate), _rows(up)
+        if gate_rows.is_contiguous() and up_rows.is_contiguous():
+            gate_rows, up_rows = gate_rows.view(1, -1), up_rows.view(1, -1)
+        y = torch.empty(gate.shape, dtype=gate.dtype, device=gate.device)
+        rows, width = gate_rows.shape
+        blocks = -(-width // _BLOCK)
+        _forward[(rows * blocks,)](
+            *(gate_rows, up_rows, y, gate_rows.stride(0), up_rows.stride(0), width, blocks),
+            BLOCK=_BLOCK,
+            num_warps=_WARPS,
+        )
         ctx.save_for_backward(gate, up)
         return y
 
     @staticmethod
     @first_order
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
-        gate, up = ctx.saved_tensors
+        gate, up = (x.contiguous() for x in ctx.saved_tensors)
         dy = grads[0].contiguous()
         dgate, dup = torch.empty_like(gate), torch.empty_like(up)
         count = gate.numel()
@@ -61,13 +68,21 @@ class _SiluGate(torch.autograd.Function):
         return dgate, dup
 
 
+def _rows(x: Tensor) -> Tensor:
+    """[rows, W], each row's numbers together."""
+    rows = x.reshape(-1, x.shape[-1])
+    return rows if rows.stride(1) == 1 else rows.contiguous()
+
+
 @jit
-def _forward(GATE, UP, Y, count, BLOCK: tl.constexpr):
-    place = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    inside = place < count
-    gate = tl.load(GATE + place, inside, other=0.0).to(tl.float32)
-    up = tl.load(UP + place, inside, other=0.0).to(tl.float32)
-    tl.store(Y + place, (gate * _sigmoid(gate) * up).to(Y.dtype.element_ty), inside)
+def _forward(GATE, UP, Y, gate_stride, up_stride, width, blocks, BLOCK: tl.constexpr):
+    row = (tl.program_id(0) // blocks).to(tl.int64)
+    place = (tl.program_id(0) % blocks).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = place < width
+    gate = tl.load(GATE + row * gate_stride + place, inside, other=0.0).to(tl.float32)
+    up = tl.load(UP + row * up_stride + place, inside, other=0.0).to(tl.float32)
+    y = gate * _sigmoid(gate) * up
+    tl.store(Y + row * width + place, y.to(Y.dtype.element_ty), inside)
 
 
 @jit

@@ -27,6 +27,10 @@ from groundup.train.step import steps
 # Compiling took 17 to 45 s on two cores, for models that the compiled core does not fuse.
 _WORTH_TRYING = 180.0  # seconds of training
 _LONG_ENOUGH = 4.0  # seconds of steps
+# A side of matrices, and bytes of a copy: what a processor does within milliseconds, and what a GPU
+# takes far longer for than to be told of it.
+_SIDE, _GPU_SIDE = 2048, 8192
+_COPIED, _GPU_COPIED = 1 << 28, 1 << 31
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,21 +43,24 @@ class StepProbe:
     flops_per_second: float
 
 
-def peak_flops(device: Device, *, size: int = 2048, seconds: float = 1.0) -> float:
+def peak_flops(device: Device, *, size: int | None = None, seconds: float = 1.0) -> float:
     """The best rate of a square matrix product in the compute format, in FLOP/s.
 
     The best of many, not the mean: it is the limit that a step is compared with.
+    size: a side of the matrices; by default as large as keeps the device busy.
     """
+    size = size or (_GPU_SIDE if device.device.type == "cuda" else _SIDE)
     a = torch.randn(size, size, device=device.device).to(device.compute_dtype)
     out = torch.empty_like(a)
     return 2 * size**3 / _shortest(lambda: torch.mm(a, a, out=out), device, seconds)
 
 
-def peak_bandwidth(device: Device, *, size: int = 1 << 28, seconds: float = 1.0) -> float:
+def peak_bandwidth(device: Device, *, size: int | None = None, seconds: float = 1.0) -> float:
     """The best rate of a copy, in bytes read and written a second.
 
     size: bytes of the source; larger than caches are, or it is their rate.
     """
+    size = size or (_GPU_COPIED if device.device.type == "cuda" else _COPIED)
     source = torch.ones(size, dtype=torch.uint8, device=device.device)
     target = torch.zeros_like(source)
     return 2 * size / _shortest(lambda: target.copy_(source), device, seconds)
