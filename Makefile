@@ -18,7 +18,7 @@ quickstart: $(VENV)/.base ## train, align and measure a small model on Python's 
 	$(BIN)/groundup quickstart $(ARGS)
 
 test: $(VENV)/.dev ## run the default test suite, on all processors
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.dev ## lint, formatting, types, import layers
 	$(BIN)/ruff check .

@@ -173,6 +173,7 @@ def test_the_end_of_a_curve_is_measured_as_the_rest_is(documents: Path, tmp_path
     assert row["seconds"] == pytest.approx(seconds[-1])
 
 
+@pytest.mark.slow  # two texts' n-grams, three times
 def test_other_text_and_another_budget_may_share_a_folder(documents: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()

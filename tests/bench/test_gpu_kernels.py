@@ -133,6 +133,8 @@ def test_what_cannot_run_is_named_and_costs_nothing_else(
     measured = {(row["case"].split(",")[0], row["subject"]) for row in result["rows"]}
     assert measured >= {("RMSNorm", OURS), ("RMSNorm", FUSED), ("grouped product", "torch")}
     assert ("RMSNorm", "torch") not in measured
+    alone = bench_gpu_kernels(DEVICE, TINY, ["product"])
+    assert [limit["name"] for limit in alone["limits"]] == ["matrix product"]
 
 
 @pytest.mark.slow  # the interpreter takes some 10 s

@@ -75,6 +75,12 @@ def main() -> None:
     PagedAttention(tables, ends * 0, ends, impl="triton")(
         leaf(8, 4, 128).detach(), pool, pool, scale=0.1
     )
+    for shape in ((64, 1, 576), (64, 2, 256)):  # latent attention's one head, and a wide one
+        wide = leaf(*shape).detach()
+        values = wide[..., :512] if shape[1] == 1 else wide
+        PagedAttention(tables, ends * 0, ends, impl="triton")(
+            leaf(8, 4, shape[2]).detach(), wide, values, scale=0.1
+        )
     matvec(leaf(1, 2048).detach(), leaf(64, 2048).detach(), impl="triton")
     numbers, slots = torch.zeros(128), torch.zeros(8, dtype=torch.int64)
     heads = TokenHeads(

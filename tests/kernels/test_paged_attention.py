@@ -73,7 +73,7 @@ def test_it_is_a_softmax_over_what_is_seen(
     impl: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(kernel, "_TILE", 32)
+    monkeypatch.setattr(kernel, "_TILES", {4096: 32})
     monkeypatch.setattr(PagedAttention, "_parts", lambda *_: parts)
     generator = torch.Generator().manual_seed(3)
     lasts = [1, 17, 64, 90, 33]
@@ -98,7 +98,7 @@ def test_parts_are_as_many_as_there_is_work_for() -> None:
     ends = torch.ones(1, dtype=torch.int64, device=DEVICE)
     attention = PagedAttention(tables, ends * 0, ends, impl="triton")
     for programs in (1, 8, 1000):
-        parts = attention._parts(programs, torch.device(DEVICE))
+        parts = attention._parts(programs, 128, torch.device(DEVICE))
         assert parts & (parts - 1) == 0
         assert 1 <= parts <= 32
 

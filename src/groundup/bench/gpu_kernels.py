@@ -71,7 +71,7 @@ def bench_gpu_kernels(device: Device, scale: Scale, only: Collection[str] = ()) 
         "versions": versions("groundup", "torch", "triton", "liger-kernel"),
         "idle": idle,
         "rows": rows,
-        "limits": [limit.reported(rates[unit]) for unit, limit in limits.items()],
+        "limits": [limit.reported(rates[unit]) for unit, limit in limits.items() if rates[unit]],
         "absent": absent,
     }
 

@@ -17,6 +17,7 @@ import torch
 
 from groundup.bench.result import OURS, announce, machine_is_idle, row, versions
 from groundup.bench.trained import load_trained, trained_rows
+from groundup.bench.turns import in_turns
 from groundup.checkpoint.huggingface import read_model
 from groundup.core.device import Device, select_device, tune_cpu
 from groundup.core.errors import InputError
@@ -117,7 +118,7 @@ def bench_inference(run: Path | None = None, *, quick: bool) -> dict[str, Any]:
             name: lambda w=way, n=batch: w([draw(_PROMPT) for _ in range(n)], new)
             for name, way in ways.items()
         }
-        times = _in_turns(subjects, rounds)
+        times = _wall_seconds(subjects, rounds)
         for name, taken in times.items():
             rates = [batch * new / seconds for seconds in taken]
             rows.append(row(case, name, "rate", "tokens/s", rates, higher=True))
@@ -129,7 +130,7 @@ def bench_inference(run: Path | None = None, *, quick: bool) -> dict[str, Any]:
     for tokens in (128, 512) if quick else (128, 512, 1536):
         case = f"reading a prompt of {tokens} tokens"
         subjects = {n: lambda w=ways[n], t=tokens: w([draw(t)], 1) for n in (OURS, PEER)}
-        times = _in_turns(subjects, rounds)
+        times = _wall_seconds(subjects, rounds)
         for name, taken in times.items():
             rates = [tokens / seconds for seconds in taken]
             rows.append(row(case, name, "rate", "tokens/s", rates, higher=True))
@@ -142,7 +143,7 @@ def bench_inference(run: Path | None = None, *, quick: bool) -> dict[str, Any]:
         PEER: lambda: _serve_in_batches(peer, requests, draw),
     }
     wanted = sum(request.wanted for request in requests)
-    for name, taken in _in_turns(loads, 1 if quick else 3).items():
+    for name, taken in _wall_seconds(loads, 1 if quick else 3).items():
         rates = [wanted / seconds for seconds in taken]
         rows.append(row(case, name, "rate", "tokens/s", rates, higher=True))
         announce(console, rows[-1])
@@ -178,19 +179,19 @@ def _large_rows(
     ways: list[tuple[str, Weights]] = [(OURS, "compute"), (BYTES, "int8")]
     for name, held in ways:
         engine = Engine(model, device, stop=[], rows=_TOGETHER, weights=held)
+        counts, runs = {"all": _DECODED + 1, "first": 1}, {}
         for batch in (1, 8, 32) if held == "compute" else (1,):
             case = f"{weights}, {batch} texts of {_PROMPT} tokens, {_DECODED} more behind the first"
             read = _read_rate(device)
-            counts = {"all": _DECODED + 1, "first": 1}
             runs = {key: partial(_all, engine, batch, n, draw) for key, n in counts.items()}
-            times = _in_turns(runs, rounds)
+            times = _wall_seconds(runs, rounds)
             taken = [a - b for a, b in zip(times["all"], times["first"], strict=True)]
             rates = [batch * _DECODED / seconds for seconds in taken]
             rows.append(row(case, name, "rate", "tokens/s", rates, higher=True))
             moved = _bytes_of_a_pass(engine, batch, _PROMPT + _DECODED // 2)
             shares = [moved * _DECODED / seconds / read for seconds in taken]
             rows.append(row(case, name, "of the memory's rate", "", shares, higher=True))
-        del engine
+        del engine, runs
     return rows
 
 
@@ -238,7 +239,9 @@ def _theirs(peer: Any, prompts: Sequence[Sequence[int]], count: int) -> None:
     )
 
 
-def _in_turns(subjects: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+def _wall_seconds(
+    subjects: Mapping[str, Callable[[], object]], rounds: int
+) -> dict[str, list[float]]:
     """Seconds of each subject in each round, after one that is not counted."""
     times: dict[str, list[float]] = {name: [] for name in subjects}
     for turn in range(rounds + 1):
@@ -266,14 +269,10 @@ def _bytes_of_a_pass(engine: Engine, batch: int, positions: int) -> int:
 
 def _read_rate(device: Device) -> float:
     """Bytes a second at which the memory is read, the best of ten sums over an array that no cache
-    holds, and that a GPU takes far longer to read than to be asked to."""
+    holds."""
     array = torch.ones(1 << (30 if device.device.type == "cuda" else 27), device=device.device)
-    best = 0.0
-    for _ in range(10):
-        start = time.perf_counter()
-        float(array.sum())
-        best = max(best, array.nbytes / (time.perf_counter() - start))
-    return best
+    taken = in_turns({"sum": lambda: array.sum()}, 10, device)["sum"]
+    return array.nbytes / min(taken)
 
 
 def _load(count: int) -> list[_Request]:

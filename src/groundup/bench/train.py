@@ -63,6 +63,8 @@ def bench_train(nanogpt: Path | None, *, quick: bool) -> dict[str, Any]:
     tune_cpu()
     device = select_device()
     if device.device.type == "cuda":
+        if nanogpt is not None:
+            raise InputError("--nanogpt is measured on a processor: leave it out on a GPU.")
         return _on_gpu(device, 4 if quick else 8)
     idle = machine_is_idle()
     rounds, steps = (1, 6) if quick else (3, 12)

@@ -13,9 +13,10 @@ from groundup.bench.result import row
 from groundup.core.device import Device
 from groundup.train.probe import wait
 
-# Bytes that are written before each timing on a GPU: many times its L2 cache, so that no input is
-# left there; and a third of a millisecond at 3 TB/s, in which the processor launches what is timed.
-_FLUSHED = 1 << 30
+# Bytes that are written before each timing on a GPU, and how often: many times its L2 cache, so that
+# no input is left there; and for a millisecond or more, in which the processor launches what is
+# timed. (In a quarter of one it did not come to the end of a norm's two passes.)
+_FLUSHED, _TIMES = 1 << 30, 6
 
 
 def in_turns(
@@ -45,7 +46,8 @@ def _gpu_seconds(device: Device) -> Callable[[Callable[[], object]], float]:
 
     def seconds(run: Callable[[], object]) -> float:
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        flushed.zero_()
+        for _ in range(_TIMES):
+            flushed.zero_()
         start.record()
         run()
         end.record()

@@ -364,7 +364,7 @@ class Engine:
 def _writes_next(sequence: Sequence, part: Part) -> bool:
     """Whether a pass reads the last token of a sequence and nothing else."""
     alone = part.stop == part.start + 1 == sequence.length
-    return alone and sequence.scored is None
+    return alone and sequence.scored is None and not sequence.drafted
 
 
 def draw(logits: Tensor, sequences: Tokens[Sequence]) -> list[int]:

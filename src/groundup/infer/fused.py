@@ -111,16 +111,16 @@ class ServingNorm(Serving):
         self.norm = norm
         self.factor = _factor(norm)
         self._in_core = cpu.NormOfRows(self.factor, norm.eps)
-        self._on_gpu: Callable[[Tensor], Tensor] | None = None
+        self.on_gpu: Callable[[Tensor], Tensor] | None = None
         if at_hand.has_kernels(self.factor.device):
             from groundup.kernels.rms_norm import rms_norm
 
-            self._on_gpu = partial(rms_norm, weight=self.factor, eps=norm.eps, impl="triton")
+            self.on_gpu = partial(rms_norm, weight=self.factor, eps=norm.eps, impl="triton")
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [..., width] → the same shape and format."""
-        if self._on_gpu is not None:
-            return self._on_gpu(x)
+        if self.on_gpu is not None:
+            return self.on_gpu(x)
         return self._in_core(x) if x.is_contiguous() and cpu.takes(x) else self.norm(x)
 
 
@@ -249,12 +249,13 @@ class ServingAttention(Serving):
 
 class ServingBlock(Serving):
     """A block, which over few tokens is one operation of the compiled core, where that has all its
-    parts."""
+    parts. On a GPU the sum between its branches is one kernel with the norm after it."""
 
     def __init__(self, block: Block):
         super().__init__()
         self.block, self.window = block, block.window
         self._in_core = _few_tokens_block(block)
+        self._sum_and_norm = _sum_and_norm(block)
 
     def forward(
         self, x: Tensor, *, view: View, cache: Pass, layer: int, **rest: Any
@@ -263,7 +264,34 @@ class ServingBlock(Serving):
         few = cache.in_core and cache.together and x.shape[1] <= _MOST_TOKENS
         if self._in_core is not None and view[1] is None and few:
             return cache.through_block(layer, x, self._in_core, view[0]), None, None
-        return self.block(x, view=view, cache=cache, layer=layer, **rest)
+        if self._sum_and_norm is None:
+            return self.block(x, view=view, cache=cache, layer=layer, **rest)
+        block = self.block
+        attended, lent = block.attention(
+            block.attention_norm(x),
+            rotation=view[0],
+            interleaved=block.interleaved,
+            bias=view[1],
+            cache=cache,
+            layer=layer,
+            **rest,
+        )
+        normed, x = self._sum_and_norm(x, attended)
+        assert block.mlp is not None
+        return x + block.mlp(normed), lent if block.lends else None, None
+
+
+def _sum_and_norm(block: Block) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None:
+    """The norm of a sum, and the sum; None where a block is made otherwise, or no kernel is there."""
+    norm = cast(nn.Module, block.mlp_norm)
+    plain = block.placement == "pre" and block.scale == 1
+    if not (plain and isinstance(norm, ServingNorm) and norm.on_gpu):
+        return None
+    if not isinstance(cast(nn.Module | None, block.mlp), ServingMLP):
+        return None
+    from groundup.kernels.rms_norm import add_rms_norm
+
+    return partial(add_rms_norm, weight=norm.factor, eps=norm.norm.eps, impl="triton")
 
 
 def _few_tokens_block(block: Block) -> cpu.FewTokensBlock | None:

@@ -316,18 +316,19 @@ class View:
             )
         slots, column = self._alone[part]
         window, T, S = self._kind.window, stop - start, stop - first
-        fused = bias is None and rules["softcap"] is None and rules["sinks"] is None
-        if fused and not self._of.in_core and self._of.paged and keys.shape == values.shape:
-            from groundup.kernels.attention import Mask, attention_forward
+        plain = bias is None and rules["softcap"] is None and rules["sinks"] is None
+        if plain and not self._of.in_core and self._of.paged and keys.shape == values.shape:
+            from groundup.kernels.attention import WIDEST, Mask, attention_forward
 
-            return attention_forward(
-                queries,
-                keys[slots].transpose(0, 1)[None],
-                values[slots].transpose(0, 1)[None],
-                Mask(offset=S - T, window=window),
-                scale=rules["scale"],
-                impl="triton",
-            )[0]
+            if queries.shape[-1] <= WIDEST and rules["scale"] > 0:
+                return attention_forward(
+                    queries,
+                    keys[slots].transpose(0, 1)[None],
+                    values[slots].transpose(0, 1)[None],
+                    Mask(offset=S - T, window=window),
+                    scale=rules["scale"],
+                    impl="triton",
+                )[0]
         mask = None
         if window is not None and window < S:
             mask = causal_mask(T, S, queries.device, window=window)[None, None]

@@ -11,6 +11,9 @@ next power of two is filled up with tokens that are nobody's.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from threading import Lock
+from typing import Any
 from weakref import proxy
 
 import numpy as np
@@ -37,12 +40,18 @@ def can_record(config: Decoder, device: torch.device) -> bool:
     )
 
 
+_recording = Lock()  # a process records one thing at a time
+
+
 class Recordings:
     """Of a model and its cache."""
 
     def __init__(self, model: DecoderModel, cache: PagedCache):
         self._model, self._cache = model, cache
         self._of: dict[int, tuple[_StillPass, Callable[[], Tensor]]] = {}
+        # One for all, as they never play at once: what stands between a pass's operations is then
+        # in memory once, and libraries' room, too.
+        self._tape = _Tape(cache.device) if cache.device.type == "cuda" else None
 
     def logits(self, parts: Sequence[Part], tokens: Sequence[int]) -> Tensor:
         """What comes behind the last token of each part, which is the only one that it has:
@@ -51,7 +60,8 @@ class Recordings:
         if size not in self._of:
             still = _StillPass(self._cache, size)
             still.set([], [])  # to record is to compute, and to compute changes what is kept
-            self._of[size] = still, _recorded(lambda: self._compute(still), self._cache.device)
+            compute = partial(self._compute, still)
+            self._of[size] = still, compute if self._tape is None else self._tape.record(compute)
         still, play = self._of[size]
         still.set(parts, tokens)
         return play()[: len(parts)]
@@ -63,25 +73,36 @@ class Recordings:
         return self._model.readout(hidden)[0].float()
 
 
-def _recorded(compute: Callable[[], Tensor], device: torch.device) -> Callable[[], Tensor]:
-    """Does the same again and again, and gives the tensor in which the result stands."""
-    if device.type != "cuda":  # where kernels are interpreted
-        return compute
-    side = torch.cuda.Stream(device)
-    side.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(side):  # compiles kernels, and takes room for libraries
-        for _ in range(2):
-            compute()
-    torch.cuda.current_stream(device).wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # others may use the GPU
-        result = compute()
+class _Tape:
+    """Records what a GPU is told to do."""
 
-    def play() -> Tensor:
-        graph.replay()
-        return result
+    def __init__(self, device: torch.device):
+        self._device, self._stream = device, torch.cuda.Stream(device)
+        self._pool: Any = None
 
-    return play
+    def record(self, compute: Callable[[], Tensor]) -> Callable[[], Tensor]:
+        """Does the same again and again, and gives the tensor in which the result stands."""
+        with _recording, torch.cuda.device(self._device):
+            self._stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self._stream):  # compiles kernels, and takes libraries' room
+                for _ in range(2):
+                    compute()
+            torch.cuda.current_stream().wait_stream(self._stream)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(
+                graph,
+                pool=self._pool,
+                stream=self._stream,
+                capture_error_mode="thread_local",  # others may use the GPU meanwhile
+            ):
+                result = compute()
+            self._pool = graph.pool()
+
+        def play() -> Tensor:
+            graph.replay()
+            return result
+
+        return play
 
 
 class _StillPass(Pass):

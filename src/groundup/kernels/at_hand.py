@@ -6,5 +6,5 @@ import torch
 
 
 def has_kernels(device: torch.device) -> bool:
-    """On a GPU, where Triton is installed; PyTorch's builds for CUDA bring it along."""
+    """On a GPU, where Triton is installed; on Linux PyTorch's builds for CUDA bring it along."""
     return device.type == "cuda" and find_spec("triton") is not None

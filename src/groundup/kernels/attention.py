@@ -33,7 +33,7 @@ _FORWARD = {64: (64, 64, 4, 3), 128: (64, 64, 4, 3), 256: (64, 64, 8, 2)}
 _KEYS = {64: (64, 64, 4, 3), 128: (64, 128, 8, 3), 256: (32, 32, 8, 1)}
 _QUERIES = {64: (128, 64, 8, 3), 128: (128, 64, 8, 3), 256: (64, 32, 4, 2)}
 _FLOAT32 = (32, 32, 8, 1)
-_WIDEST = 256
+WIDEST = 256
 _MOST_HEADS = 65_535  # as many rows as a grid of programs can have
 
 
@@ -77,8 +77,9 @@ def attention(
     """What each query reads, [B, H, T, K]; zeros where it sees nothing.
 
     q: [B, H, T, K], the last T of S positions; k, v: [B, kv_heads, S, K]; K is at most 256. Each
-    sees itself and what is before it. window: how many positions it sees at most, itself included.
-    documents: integers [B, S]; only equal numbers see each other.
+    sees itself and what is before it. scale: of their products; positive, for the kernel.
+    window: how many positions it sees at most, itself included. documents: integers [B, S]; only
+    equal numbers see each other.
     Under autocast it computes in autocast's format.
 
     Raises `InputError` where `impl` cannot run on q's device.
@@ -190,9 +191,9 @@ def _check(q: Tensor, k: Tensor, v: Tensor, mask: Mask, scale: float, impl: Impl
     kv_heads, S = k.shape[1:3]
     many = B * H <= _MOST_HEADS or impl == "reference"
     need(many, f"a kernel has at most {_MOST_HEADS:,} heads of all sequences, not {B * H:,}")
-    fits = k.shape == v.shape == (B, kv_heads, S, K) and H % kv_heads == 0 and K <= _WIDEST
+    fits = k.shape == v.shape == (B, kv_heads, S, K) and H % kv_heads == 0 and K <= WIDEST
     need(fits, f"queries {tuple(q.shape)}, keys {tuple(k.shape)} and values {tuple(v.shape)}")
-    need(scale > 0, f"a scale that is positive is needed, not {scale}")
+    need(scale > 0 or impl == "reference", f"a kernel needs a positive scale, not {scale}")
     need(q.dtype == k.dtype == v.dtype, f"formats {q.dtype}, {k.dtype} and {v.dtype}")
     if mask.documents is not None:
         shapes = [tuple(part.shape) for part in mask.documents]

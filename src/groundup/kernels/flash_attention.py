@@ -26,7 +26,7 @@ def forward(
     first = (tl.num_programs(0) - 1 - tl.program_id(0)) * M
     b, h = (tl.program_id(1) // H).to(tl.int64), tl.program_id(1) % H
     row, column = first + tl.arange(0, M), tl.arange(0, BLOCK)
-    q = _load(Q, q_strides, b, h, row, T, column, WIDTH, BLOCK, False)
+    q = _load(Q, q_strides, b, h, first, T, column, M, WIDTH, BLOCK, False)
     read = tl.zeros((M, BLOCK), tl.float32)
     total = tl.zeros((M,), tl.float32)
     largest = tl.full((M,), float("-inf"), tl.float32)
@@ -35,7 +35,7 @@ def forward(
     for part in tl.static_range(0 if WINDOWED else 1, 3):
         for start in range(borders[part], borders[part + 1], N):
             key = start + tl.arange(0, N)
-            k = _load(K, k_strides, b, h // GROUP, key, S, column, WIDTH, BLOCK, part == 1)
+            k = _load(K, k_strides, b, h // GROUP, start, S, column, N, WIDTH, BLOCK, part == 1)
             products = tl.dot(q, tl.trans(k), input_precision=PRECISION)
             if part != 1 or DOCUMENTS:
                 seen = _sees(row[:, None] + offset, key[None, :], S, window, WINDOWED)
@@ -49,7 +49,7 @@ def forward(
             p = tl.exp2(products * factor - base[:, None])
             shrink = tl.exp2(largest - base)
             total = total * shrink + tl.sum(p, 1)
-            v = _load(V, v_strides, b, h // GROUP, key, S, column, WIDTH, BLOCK, part == 1)
+            v = _load(V, v_strides, b, h // GROUP, start, S, column, N, WIDTH, BLOCK, part == 1)
             read = tl.dot(p.to(v.dtype), v, read * shrink[:, None], input_precision=PRECISION)
             largest = larger
     total = tl.where(total == 0, 1.0, total)  # of rows that saw nothing: they read 0, and lse is −∞
@@ -64,9 +64,10 @@ def delta(
 ):  # fmt: skip
     """δ = Σ o · do of each query: what its softmax's gradients have in common."""
     b, h = (tl.program_id(1) // H).to(tl.int64), tl.program_id(1) % H
-    row, column = tl.program_id(0) * M + tl.arange(0, M), tl.arange(0, BLOCK)
-    o = _load(OUT, o_strides, b, h, row, T, column, WIDTH, BLOCK, False).to(tl.float32)
-    do = _load(DO, do_strides, b, h, row, T, column, WIDTH, BLOCK, False).to(tl.float32)
+    first = tl.program_id(0) * M
+    row, column = first + tl.arange(0, M), tl.arange(0, BLOCK)
+    o = _load(OUT, o_strides, b, h, first, T, column, M, WIDTH, BLOCK, False).to(tl.float32)
+    do = _load(DO, do_strides, b, h, first, T, column, M, WIDTH, BLOCK, False).to(tl.float32)
     tl.store(DELTA + (b * H + h) * T + row, tl.sum(o * do, 1), row < T)
 
 
@@ -84,8 +85,8 @@ def backward_keys(
     kv_heads = H // GROUP
     b, kv = (tl.program_id(1) // kv_heads).to(tl.int64), tl.program_id(1) % kv_heads
     key, column = first + tl.arange(0, N), tl.arange(0, BLOCK)
-    k = _load(K, k_strides, b, kv, key, S, column, WIDTH, BLOCK, False)
-    v = _load(V, v_strides, b, kv, key, S, column, WIDTH, BLOCK, False)
+    k = _load(K, k_strides, b, kv, first, S, column, N, WIDTH, BLOCK, False)
+    v = _load(V, v_strides, b, kv, first, S, column, N, WIDTH, BLOCK, False)
     dk = tl.zeros((N, BLOCK), tl.float32)
     dv = tl.zeros((N, BLOCK), tl.float32)
     borders = _queries_of(first, tl.minimum(first + N, S), T, offset, window, M, WINDOWED)
@@ -93,7 +94,7 @@ def backward_keys(
         for part in tl.static_range(3 if WINDOWED else 2):  # pyright: ignore[reportGeneralTypeIssues]
             for start in range(borders[part], borders[part + 1], M):
                 row = start + tl.arange(0, M)
-                q = _load(Q, q_strides, b, h, row, T, column, WIDTH, BLOCK, False)
+                q = _load(Q, q_strides, b, h, start, T, column, M, WIDTH, BLOCK, False)
                 products = tl.dot(k, tl.trans(q), input_precision=PRECISION)
                 if part != 1 or DOCUMENTS:
                     seen = _sees(row[None, :] + offset, key[:, None], S, window, WINDOWED)
@@ -104,7 +105,7 @@ def backward_keys(
                     products = tl.where(seen, products, float("-inf"))
                 log_sums = _log_sums(LSE, b * H + h, row, T)
                 p = tl.exp2(products * (scale * _LOG2_E) - log_sums[None, :])
-                do = _load(DO, do_strides, b, h, row, T, column, WIDTH, BLOCK, False)
+                do = _load(DO, do_strides, b, h, start, T, column, M, WIDTH, BLOCK, False)
                 dv += tl.dot(p.to(do.dtype), do, input_precision=PRECISION)
                 dp = tl.dot(v, tl.trans(do), input_precision=PRECISION)
                 common = tl.load(DELTA + (b * H + h) * T + row, row < T, other=0.0)
@@ -125,8 +126,8 @@ def backward_queries(
     first = (tl.num_programs(0) - 1 - tl.program_id(0)) * M
     b, h = (tl.program_id(1) // H).to(tl.int64), tl.program_id(1) % H
     row, column = first + tl.arange(0, M), tl.arange(0, BLOCK)
-    q = _load(Q, q_strides, b, h, row, T, column, WIDTH, BLOCK, False)
-    do = _load(DO, do_strides, b, h, row, T, column, WIDTH, BLOCK, False)
+    q = _load(Q, q_strides, b, h, first, T, column, M, WIDTH, BLOCK, False)
+    do = _load(DO, do_strides, b, h, first, T, column, M, WIDTH, BLOCK, False)
     log_sums = _log_sums(LSE, b * H + h, row, T)
     common = tl.load(DELTA + (b * H + h) * T + row, row < T, other=0.0)
     dq = tl.zeros((M, BLOCK), tl.float32)
@@ -134,7 +135,7 @@ def backward_queries(
     for part in tl.static_range(0 if WINDOWED else 1, 3):
         for start in range(borders[part], borders[part + 1], N):
             key = start + tl.arange(0, N)
-            k = _load(K, k_strides, b, h // GROUP, key, S, column, WIDTH, BLOCK, part == 1)
+            k = _load(K, k_strides, b, h // GROUP, start, S, column, N, WIDTH, BLOCK, part == 1)
             products = tl.dot(q, tl.trans(k), input_precision=PRECISION)
             if part != 1 or DOCUMENTS:
                 seen = _sees(row[:, None] + offset, key[None, :], S, window, WINDOWED)
@@ -144,7 +145,7 @@ def backward_queries(
                     seen &= own[:, None] == others[None, :]
                 products = tl.where(seen, products, float("-inf"))
             p = tl.exp2(products * (scale * _LOG2_E) - log_sums[:, None])
-            v = _load(V, v_strides, b, h // GROUP, key, S, column, WIDTH, BLOCK, part == 1)
+            v = _load(V, v_strides, b, h // GROUP, start, S, column, N, WIDTH, BLOCK, part == 1)
             dp = tl.dot(do, tl.trans(v), input_precision=PRECISION)
             dlogits = (p * (dp - common[:, None])).to(k.dtype)
             dq += tl.dot(dlogits, k, input_precision=PRECISION)
@@ -195,25 +196,30 @@ def _log_sums(LSE, head, row, T):
 
 @jit
 def _load(
-    X, strides, b, h, row, rows, column,
-    WIDTH: tl.constexpr, BLOCK: tl.constexpr, WHOLE: tl.constexpr,
+    X, strides, b, h, first, rows, column,
+    SIZE: tl.constexpr, WIDTH: tl.constexpr, BLOCK: tl.constexpr, WHOLE: tl.constexpr,
 ):  # fmt: skip
-    """WHOLE: all rows are there. What is masked for no reason is loaded a fifth more slowly."""
-    place = b * strides[0] + h * strides[1] + row.to(tl.int64)[:, None] * strides[2]
-    there = X + place + column[None, :]
+    """Rows from `first` on. WHOLE: all are there. What is masked for no reason takes longer, and so
+    do offsets of 64 bits: only where a tile begins is told by one."""
+    begin = X + b * strides[0] + tl.cast(h, tl.int64) * strides[1]
+    begin += tl.cast(first, tl.int64) * strides[2]
+    row = tl.arange(0, SIZE)
+    there = begin + row[:, None] * strides[2] + column[None, :]
     if WHOLE and WIDTH == BLOCK:
         x = tl.load(there)
     elif WHOLE:
         x = tl.load(there, (column < WIDTH)[None, :], other=0.0)
     elif WIDTH == BLOCK:
-        x = tl.load(there, (row < rows)[:, None], other=0.0)
+        x = tl.load(there, (first + row < rows)[:, None], other=0.0)
     else:
-        x = tl.load(there, (row < rows)[:, None] & (column < WIDTH)[None, :], other=0.0)
+        inside = (first + row < rows)[:, None] & (column < WIDTH)[None, :]
+        x = tl.load(there, inside, other=0.0)
     return x
 
 
 @jit
 def _store(X, strides, b, h, row, rows, column, WIDTH: tl.constexpr, x):
-    place = b * strides[0] + h * strides[1] + row.to(tl.int64)[:, None] * strides[2]
+    place = b * strides[0] + tl.cast(h, tl.int64) * strides[1]
+    place += row.to(tl.int64)[:, None] * strides[2]
     inside = (row < rows)[:, None] & (column < WIDTH)[None, :]
     tl.store(X + place + column[None, :], x.to(X.dtype.element_ty), inside)

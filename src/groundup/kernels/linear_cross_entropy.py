@@ -151,9 +151,13 @@ class _MeanLinearCrossEntropy(torch.autograd.Function):
         learns: bool,
     ) -> Tensor:
         targets, count = targets.contiguous(), _count(targets, ignored)
-        losses, log_sums, ones = torch.ones(
+        losses, log_sums, shares = torch.empty(
             3, len(hidden), dtype=torch.float32, device=hidden.device
         )
+        # In float16 a loss's share of a mean over many might vanish, and a sum over a chunk of
+        # whole losses not fit: so gradients are those of a chunk's mean.
+        together = max(1, min(chunk, len(hidden)))
+        shares.fill_(1 / together)
         options = (z_loss, softcap or 1.0, ignored, softcap is not None)
         of_hidden, of_weight = (learns and needed for needed in ctx.needs_input_grad[:2])
         dhidden = torch.empty_like(hidden) if of_hidden else None
@@ -163,26 +167,25 @@ class _MeanLinearCrossEntropy(torch.autograd.Function):
             _launch(_losses, _FORWARD, options, logits, targets[rows], losses[rows], log_sums[rows])
             if not (of_hidden or of_weight):
                 continue
-            # As if each loss counted whole: a small share of it might vanish in float16.
-            of_rows = (targets[rows], ones[rows], log_sums[rows])
+            of_rows = (targets[rows], shares[rows], log_sums[rows])
             _launch(_gradients, _BACKWARD, options, logits, *of_rows)
             if dhidden is not None:
                 dhidden[rows] = logits @ weight
             if dweight is not None:
                 dweight += logits.T @ hidden[rows]
         ctx.save_for_backward(dhidden, dweight, count)
-        ctx.format = weight.dtype
+        ctx.format, ctx.together = weight.dtype, together
         return losses.sum() / count
 
     @staticmethod
     @first_order
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         dhidden, dweight, count = ctx.saved_tensors
-        factor = grads[0] / count
+        factor = grads[0] * (ctx.together / count)  # float32, to which dhidden must be brought
         if dhidden is not None:
-            dhidden = (dhidden * factor).to(dhidden.dtype)
-        if dweight is not None:
-            dweight = (dweight * factor).to(ctx.format)
+            dhidden = (dhidden.float() * factor).to(dhidden.dtype)
+        if dweight is not None:  # without a second one of its size in between
+            dweight = torch.mul(dweight, factor, out=torch.empty_like(dweight, dtype=ctx.format))
         return dhidden, dweight, None, None, None, None, None, None
 
 

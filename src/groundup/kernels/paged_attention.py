@@ -16,7 +16,9 @@ from groundup.kernels.cpu.call import need
 from groundup.kernels.cpu.reach import PAGE
 from groundup.kernels.launch import Impl, check_device, jit, power_of_two, precision, processors, tl
 
-_TILE = 128  # positions at a time
+# Positions that a program has at a time, by the bytes of a key up to which it has so many: as many
+# as a GPU for desktops, too, has room for. For narrow keys measured on an H200.
+_TILES = {256: 128, 512: 64, 2048: 32, 4096: 16}
 _MOST_PARTS = 32
 _LOG2_E = tl.constexpr(1.4426950408889634)
 
@@ -58,11 +60,14 @@ class PagedAttention:
         need(queries.stride(2) == keys.stride(2) == values.stride(2) == 1, "numbers are apart")
         if self._impl == "reference":
             return self._formula(queries, keys, values, scale, softcap, sinks)
-        parts = self._parts(N * kv_heads, queries.device)
+        block, v_block = (power_of_two(max(width, 16)) for width in (K, value_width))
+        bytes_of_one = max(block, v_block) * keys.element_size()
+        need(bytes_of_one <= max(_TILES), f"heads of at most {max(_TILES)} bytes are needed")
+        tile = next(tile for most, tile in _TILES.items() if bytes_of_one <= most)
+        parts = self._parts(N * kv_heads, tile, queries.device)
         read = queries.new_empty(N, H, parts, value_width, dtype=torch.float32)
         sums = queries.new_empty(N, H, parts, dtype=torch.float32)
-        sizes = {"WIDTH": K, "BLOCK": power_of_two(max(K, 16)), "V_WIDTH": value_width}
-        sizes["V_BLOCK"] = power_of_two(max(value_width, 16))
+        sizes = {"WIDTH": K, "BLOCK": block, "V_WIDTH": value_width, "V_BLOCK": v_block}
         _read[(N, kv_heads, parts)](
             *(queries, keys, values, self._tables, self._first, self._last, read, sums),
             *(queries.stride()[:2], keys.stride()[:2], values.stride()[:2]),
@@ -72,7 +77,7 @@ class PagedAttention:
             ROWS=power_of_two(max(H // kv_heads, 16)),  # a GPU's smallest product
             PARTS=parts,
             PAGE=PAGE,
-            TILE=_TILE,
+            TILE=tile,
             CAPPED=softcap is not None,
             PRECISION=precision(),
         )
@@ -81,16 +86,16 @@ class PagedAttention:
         _join[(N, H)](
             *(read, sums, own, y, H),
             V_WIDTH=value_width,
-            V_BLOCK=sizes["V_BLOCK"],
+            V_BLOCK=v_block,
             PARTS=parts,
             SINKS=sinks is not None,
         )
         return y
 
-    def _parts(self, programs: int, device: torch.device) -> int:
+    def _parts(self, programs: int, tile: int, device: torch.device) -> int:
         """So many that there are two programs for each multiprocessor, and a tile for each."""
         wanted = power_of_two(max(1, 2 * processors(device) // programs))
-        tiles = power_of_two(-(-self._tables.shape[1] * PAGE // _TILE))
+        tiles = power_of_two(-(-self._tables.shape[1] * PAGE // tile))
         return min(wanted, tiles, _MOST_PARTS)
 
     def _formula(

@@ -11,6 +11,7 @@ three and writes two: in bfloat16 6 and 10 bytes, for some 5 and 10 FLOPs and an
 operation after the other, PyTorch moves 10 and 18 bytes, and keeps silu(g) in between.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -70,7 +71,7 @@ class _SiluGate(torch.autograd.Function):
 
 def _rows(x: Tensor) -> Tensor:
     """[rows, W], each row's numbers together."""
-    rows = x.reshape(-1, x.shape[-1])
+    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     return rows if rows.stride(1) == 1 else rows.contiguous()
 
 
