@@ -13,9 +13,9 @@ from groundup.bench.result import row
 from groundup.core.device import Device
 from groundup.train.probe import wait
 
-# Bytes that are written before each timing on a GPU, and how often: many times its L2 cache, so that
-# no input is left there; and for a millisecond or more, in which the processor launches what is
-# timed. (In a quarter of one it did not come to the end of a norm's two passes.)
+# Bytes that are written before each timing on a GPU, and how often: many times its L2 cache, so
+# that no input is left there; and for a millisecond or more, in which the processor launches what
+# is timed. (In a quarter of one it did not come to the end of a norm's two passes.)
 _FLUSHED, _TIMES = 1 << 30, 6
 
 

@@ -1,6 +1,7 @@
 """`groundup bench`."""
 
 import json
+import os
 from pathlib import Path
 
 import click
@@ -271,6 +272,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def parallel(quick: bool, plot: Path | None, as_json: bool) -> None:
     """Training steps of several processes beside PyTorch's, what they send, and how fast."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # the profiler's own lines are of no use here
     from groundup.bench.parallel import bench_parallel
     from groundup.bench.result import print_result
 

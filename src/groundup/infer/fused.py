@@ -282,7 +282,7 @@ class ServingBlock(Serving):
 
 
 def _sum_and_norm(block: Block) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None:
-    """The norm of a sum, and the sum; None where a block is made otherwise, or no kernel is there."""
+    """A sum and its norm as one; None where a block is made otherwise, or no kernel is there."""
     norm = cast(nn.Module, block.mlp_norm)
     plain = block.placement == "pre" and block.scale == 1
     if not (plain and isinstance(norm, ServingNorm) and norm.on_gpu):
