@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Iterator
 from collections.abc import Sequence as Tokens
 from dataclasses import dataclass
-from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -19,11 +18,12 @@ from groundup.core.errors import InputError
 from groundup.core.progress import Advance
 from groundup.infer.cache import PagedCache, Part
 from groundup.infer.draft import Drafter
+from groundup.infer.drawing import draw, reported
 from groundup.infer.fused import serve
 from groundup.infer.memory import affordable_rows, cache_positions
 from groundup.infer.passes import Pass
 from groundup.infer.recorded import Recordings, can_record
-from groundup.infer.sampling import Sampling, adjusted, sample
+from groundup.infer.sampling import Sampling
 from groundup.infer.scheduler import Scheduler
 from groundup.infer.sequence import Chosen, Completion, Sequence
 from groundup.infer.weights import Weights
@@ -296,7 +296,7 @@ class Engine:
             for i, token in enumerate(draw(some, sequences)):
                 sequence = sequences[i]
                 if sequence.sampling.logprobs is not None:
-                    sequence.chosen.append(_told(some[i], token, sequence.sampling.logprobs))
+                    sequence.chosen.append(reported(some[i], token, sequence.sampling.logprobs))
                 sequence.write(token)
                 told.append((sequence, token))
                 if sequence.finish is None and sequence.drafted[:1] == [token]:
@@ -365,45 +365,6 @@ def _writes_next(sequence: Sequence, part: Part) -> bool:
     """Whether a pass reads the last token of a sequence and nothing else."""
     alone = part.stop == part.start + 1 == sequence.length
     return alone and sequence.scored is None and not sequence.drafted
-
-
-def draw(logits: Tensor, sequences: Tokens[Sequence]) -> list[int]:
-    """The next token of each sequence. logits: float32 [rows, V]; they stay as they are."""
-    if any(s.sampling.adjusts or s.allowed is not None for s in sequences):
-        rows = list(logits)
-        for i, sequence in enumerate(sequences):
-            if sequence.sampling.adjusts:
-                rows[i] = adjusted(logits[i], sequence.sampling, sequence.prompt, sequence.written)
-            if sequence.allowed is not None:
-                others = ~sequence.allowed.to(logits.device)
-                rows[i] = rows[i].masked_fill(others, float("-inf"))
-        logits = torch.stack(rows)
-    drawn = [0] * len(sequences)
-    by_rule = sorted(range(len(sequences)), key=lambda i: _rule(sequences[i].sampling))
-    for rule, group in groupby(by_rule, key=lambda i: _rule(sequences[i].sampling)):
-        of = list(group)
-        some = logits if len(of) == len(sequences) else logits[of]
-        uniform = None
-        if rule[0] != 0:  # the likeliest token needs no chance
-            numbers = [sequences[i].uniform() for i in of]
-            uniform = torch.tensor(numbers, dtype=torch.float64, device=logits.device)
-        tokens = sample(some, sequences[of[0]].sampling, uniform).tolist()
-        for i, token in zip(of, tokens, strict=True):
-            drawn[i] = token
-    return drawn
-
-
-def _rule(sampling: Sampling) -> tuple[float, int, float, float]:
-    """Sequences with the same one are drawn together."""
-    return sampling.temperature, sampling.top_k or 0, sampling.top_p, sampling.min_p
-
-
-def _told(logits: Tensor, token: int, most: int) -> Chosen:
-    logprobs = logits.log_softmax(-1)
-    likeliest = logprobs.topk(min(most, len(logprobs)))
-    pairs = zip(likeliest.indices.tolist(), likeliest.values.tolist(), strict=True)
-    possible = tuple(pair for pair in pairs if pair[1] > float("-inf"))
-    return Chosen(token, float(logprobs[token]), possible)
 
 
 def _column(tokens: Tokens[int], like: Tensor) -> Tensor:

@@ -122,19 +122,16 @@ class _LinearCrossEntropy(torch.autograd.Function):
         hidden, weight, targets, log_sums = ctx.saved_tensors
         dlosses = grads[0].contiguous()
         of_hidden, of_weight, *_ = ctx.needs_input_grad
-        dhidden = torch.empty_like(hidden) if of_hidden else None
-        dweight = torch.zeros_like(weight, dtype=torch.float32) if of_weight else None
+        gradients = _Gradients(hidden, weight, of_hidden, of_weight)
         for rows in _chunks(len(hidden), ctx.chunk):
             logits = hidden[rows] @ weight.T
             of_rows = (targets[rows], dlosses[rows], log_sums[rows])
             _launch(_gradients, _BACKWARD, ctx.options, logits, *of_rows)
-            if dhidden is not None:
-                dhidden[rows] = logits @ weight
-            if dweight is not None:
-                dweight += logits.T @ hidden[rows]
+            gradients.add(rows, logits)
+        dweight = gradients.of_weight
         if dweight is not None:
             dweight = dweight.to(weight.dtype)
-        return dhidden, dweight, None, None, None, None, None
+        return gradients.of_hidden, dweight, None, None, None, None, None
 
 
 class _MeanLinearCrossEntropy(torch.autograd.Function):
@@ -160,8 +157,7 @@ class _MeanLinearCrossEntropy(torch.autograd.Function):
         shares.fill_(1 / together)
         options = (z_loss, softcap or 1.0, ignored, softcap is not None)
         of_hidden, of_weight = (learns and needed for needed in ctx.needs_input_grad[:2])
-        dhidden = torch.empty_like(hidden) if of_hidden else None
-        dweight = torch.zeros_like(weight, dtype=torch.float32) if of_weight else None
+        gradients = _Gradients(hidden, weight, of_hidden, of_weight)
         for rows in _chunks(len(hidden), chunk):
             logits = hidden[rows] @ weight.T
             _launch(_losses, _FORWARD, options, logits, targets[rows], losses[rows], log_sums[rows])
@@ -169,11 +165,8 @@ class _MeanLinearCrossEntropy(torch.autograd.Function):
                 continue
             of_rows = (targets[rows], shares[rows], log_sums[rows])
             _launch(_gradients, _BACKWARD, options, logits, *of_rows)
-            if dhidden is not None:
-                dhidden[rows] = logits @ weight
-            if dweight is not None:
-                dweight += logits.T @ hidden[rows]
-        ctx.save_for_backward(dhidden, dweight, count)
+            gradients.add(rows, logits)
+        ctx.save_for_backward(gradients.of_hidden, gradients.of_weight, count)
         ctx.format, ctx.together = weight.dtype, together
         return losses.sum() / count
 
@@ -187,6 +180,22 @@ class _MeanLinearCrossEntropy(torch.autograd.Function):
         if dweight is not None:  # without a second one of its size in between
             dweight = torch.mul(dweight, factor, out=torch.empty_like(dweight, dtype=ctx.format))
         return dhidden, dweight, None, None, None, None, None, None
+
+
+class _Gradients:
+    """Those of h, and of W in float32, which sums those of chunks; None where none is asked for."""
+
+    def __init__(self, hidden: Tensor, weight: Tensor, of_hidden: bool, of_weight: bool):
+        self._hidden, self._weight = hidden, weight
+        self.of_hidden = torch.empty_like(hidden) if of_hidden else None
+        self.of_weight = torch.zeros_like(weight, dtype=torch.float32) if of_weight else None
+
+    def add(self, rows: slice, dlogits: Tensor) -> None:
+        """What a chunk's gradients of the logits give."""
+        if self.of_hidden is not None:
+            self.of_hidden[rows] = dlogits @ self._weight
+        if self.of_weight is not None:
+            self.of_weight += dlogits.T @ self._hidden[rows]
 
 
 def _chunks(rows: int, chunk: int) -> Iterator[slice]:
