@@ -42,6 +42,7 @@ def command(documents: Path, runs: Path, name: str, *options: str, processes: in
 def run(arguments: list[str]) -> dict[str, object]:
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=_PATIENCE)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1, done.stdout + done.stderr  # no process began once more
     return json.loads(done.stdout)
 
 

@@ -69,6 +69,46 @@ class Trainer:
 
 Parameter = Sequence[NDArray[np.float32]]  # weight, gradient, kept arrays: of one length
 
+def shingles(text: str, width: int, punctuation: bool, /) -> NDArray[np.uint64]: ...
+def shared(one: NDArray[np.uint64], other: NDArray[np.uint64], /) -> int:
+    """How many numbers two sorted arrays without repeats have in common."""
+
+def minhash(
+    texts: list[str],
+    width: int,
+    punctuation: bool,
+    factors: list[int],
+    offsets: list[int],
+    /,
+) -> NDArray[np.uint32]:
+    """[texts, permutations]"""
+
+def features(
+    texts: list[str], kind: tuple[int, int, int, int], /
+) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Buckets and where each text's end; kind: bits, words, shortest, longest."""
+
+def sums(
+    texts: list[str], kind: tuple[int, int, int, int], weights: NDArray[np.int8], /
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sums of the buckets' weights, [texts, classes], and how many they are."""
+
+def learn(
+    features: NDArray[np.uint32],
+    ends: NDArray[np.int64],
+    labels: NDArray[np.int32],
+    importance: NDArray[np.float32],
+    order: NDArray[np.int64],
+    first: float,
+    fall: float,
+    weights: NDArray[np.float32],
+    squares: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    bias_squares: NDArray[np.float32],
+    /,
+) -> None:
+    """Steps down the cross-entropy, in place."""
+
 def adam(
     parameters: list[Parameter],
     threads: int,

@@ -3,10 +3,6 @@
 //
 // src/groundup/_native.pyi has the types; groundup.tokenizers, groundup.optim and groundup.layers have the
 // references in Python that say what each must return.
-#include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
-#include <pybind11/stl.h>
-
 #include <optional>
 #include <utility>
 
@@ -15,28 +11,17 @@
 #include "calls.h"
 #include "decoder.h"
 #include "memory.h"
+#include "python_text.h"
 #include "trainer.h"
 #include "updates.h"
 
-namespace py = pybind11;
-
 namespace groundup {
+
+void define_curation(py::module_ &module);
+
 namespace {
 
 const u8 *bytes_of(std::string_view text) { return reinterpret_cast<const u8 *>(text.data()); }
-
-Units units_of(py::handle object) {
-  PyObject *text = object.ptr();
-  if (!PyUnicode_Check(text)) throw py::type_error("a text must be a str");
-  return {PyUnicode_IS_ASCII(text) ? 0 : int(PyUnicode_KIND(text)),
-          static_cast<const u8 *>(PyUnicode_DATA(text)), i64(PyUnicode_GET_LENGTH(text))};
-}
-
-std::vector<Units> units_of(const py::tuple &texts) {
-  std::vector<Units> units;
-  for (const py::handle text : texts) units.push_back(units_of(text));
-  return units;
-}
 
 Pattern pattern_of(const std::string &name) {
   if (name == "gpt2") return Pattern::gpt2;
@@ -395,7 +380,7 @@ private:
 } // namespace
 
 PYBIND11_MODULE(_native, module) {
-  module.doc() = "The hot loops of tokenization, of optimizers and of layers.";
+  module.doc() = "The hot loops of tokenization, of curation, of optimizers and of layers.";
 
   py::class_<BytePairs>(module, "BytePairs")
       .def(py::init<const py::bytes &, const std::optional<std::string> &,
@@ -437,6 +422,7 @@ PYBIND11_MODULE(_native, module) {
         return pairs;
       });
 
+  define_curation(module);
   define_updates(module);
   define_kinds(module);
   define_norm(module);

@@ -1,0 +1,1 @@
+"""What was there before: shingles, MinHash signatures, near-duplicates."""

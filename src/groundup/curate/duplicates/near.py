@@ -1,0 +1,296 @@
+"""Near-duplicates of a corpus of any size: MinHash, banding, verification, clusters.
+
+    sign        each shard: signatures, and for every band the documents sorted by its key
+    candidates  each band and part of the keys: pairs of documents with the same key
+    verify      each part of the pairs: their true Jaccard similarity, from the texts
+    clusters    documents that a chain of verified pairs joins; one of each is kept
+
+A band is a few of a signature's numbers, and its key a hash of them. Two documents of similarity J
+have the same key in at least one of b bands of r numbers with the probability 1 − (1 − J^r)^b
+(Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", section 3.4): 0.998 for J = 0.8, 20
+bands of 6.
+
+Each line above is a number of tasks that read files and write one, so that they run in one process
+or on many machines, and none that was finished runs again. None holds more than a part: keys are
+sorted within each shard, so that a part of them is a slice of each file. Only clusters are found in
+one place, which holds 24 bytes for each verified pair.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundup.core.files import PARTIAL, atomic_file, sync
+from groundup.curate.document import decode_document
+from groundup.curate.duplicates.minhash import NONE, MinHash, Signatures
+from groundup.curate.duplicates.shingles import BASE, Hashes, jaccard, shingles
+
+Numbers = NDArray[np.int64]
+
+_NEIGHBOURS = 16  # with which each of those of one key is compared, and with the first of them
+_SLACK = 4  # deviations of an estimate below the threshold that a pair may have and be verified
+_HELD = 1024  # documents' shingles that are held at a time: some 20 MB
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearDuplicates:
+    """threshold: the Jaccard similarity from which on two documents are near-duplicates.
+    bands, rows: so many bands of so many of the signature's numbers."""
+
+    threshold: float = 0.8
+    bands: int = 20
+    rows: int = 6
+    minhash: MinHash = field(default_factory=MinHash)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold <= 1:
+            raise ValueError("the threshold is above 0 and at most 1")
+        if self.bands < 1 or self.rows < 1 or self.bands * self.rows > self.minhash.permutations:
+            raise ValueError("bands times rows are at least 1 and at most the permutations")
+
+    def probability(self, similarity: float) -> float:
+        """That two documents of this similarity become a candidate pair."""
+        return 1 - (1 - similarity**self.rows) ** self.bands
+
+
+class Pairs(NamedTuple):
+    """Documents by their numbers in the corpus, first < second, sorted; and their similarity."""
+
+    first: Numbers
+    second: Numbers
+    similarity: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Signed:
+    """What `sign` wrote for a shard of n documents, mapped into memory.
+
+    offsets: [n + 1], where each line begins. signatures: [n, P]. keys: [bands, m] of the m
+    documents that have words, each row sorted, and order: [bands, m] the documents in that order.
+    """
+
+    offsets: Numbers
+    signatures: Signatures
+    keys: NDArray[np.uint64]
+    order: NDArray[np.uint32]
+
+    @property
+    def documents(self) -> int:
+        return len(self.signatures)
+
+
+def sign(shard: Path, to: Path, config: NearDuplicates) -> None:
+    """Write the folder `to` for a shard of JSON lines; nothing where it is there."""
+    if to.exists():
+        return
+    offsets, batches = [0], []
+    texts: list[str] = []
+    with open(shard, "rb") as lines:
+        for line in lines:
+            offsets.append(offsets[-1] + len(line))
+            texts.append(decode_document(line).text)
+            if len(texts) == _HELD:
+                batches.append(config.minhash.signatures(texts))
+                texts = []
+    batches.append(config.minhash.signatures(texts))
+    signatures = np.concatenate(batches)
+    worded = np.flatnonzero((signatures != NONE).any(1))
+    keys = band_keys(signatures[worded], config.bands, config.rows).T
+    sorting = np.argsort(keys, axis=1, kind="stable")
+    arrays = {
+        "offsets": np.array(offsets, dtype=np.int64),
+        "signatures": signatures,
+        "keys": np.take_along_axis(keys, sorting, axis=1),
+        "order": worded[sorting].astype(np.uint32),
+    }
+    unfinished = to.with_name(to.name + PARTIAL)
+    unfinished.mkdir(parents=True, exist_ok=True)
+    for name, array in arrays.items():
+        with atomic_file(unfinished / f"{name}.npy") as file:
+            np.save(file, array)
+    unfinished.rename(to)
+    sync(to.parent)
+
+
+def open_signed(folder: Path) -> Signed:
+    """What `sign` wrote."""
+    names = ("offsets", "signatures", "keys", "order")
+    return Signed(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in names))
+
+
+def band_keys(signatures: Signatures, bands: int, rows: int) -> NDArray[np.uint64]:
+    """A hash of each band's numbers: [documents, bands]."""
+    parts = signatures[:, : bands * rows].reshape(-1, bands, rows).astype(np.uint64)
+    keys = np.zeros(parts.shape[:2], dtype=np.uint64)
+    for row in range(rows):
+        keys = (keys ^ parts[:, :, row]) * np.uint64(BASE)
+        keys ^= keys >> np.uint64(32)
+    return keys
+
+
+def candidates(signed: Sequence[Path], band: int, part: int, parts: int, to: Path) -> None:
+    """Write the pairs of documents, of all shards, that share a key of one band in one part of the
+    keys."""
+    if to.exists():
+        return
+    begin, end = (np.uint64(min((1 << 64) * p // parts, (1 << 64) - 1)) for p in (part, part + 1))
+    keys, numbers, before = [], [], 0
+    for folder in signed:
+        shard = open_signed(folder)
+        row = shard.keys[band]
+        low = int(np.searchsorted(row, begin))
+        high = int(np.searchsorted(row, end)) if part + 1 < parts else len(row)
+        keys.append(np.array(row[low:high]))
+        numbers.append(shard.order[band, low:high].astype(np.int64) + before)
+        before += shard.documents
+    pairs = _with_one_key(np.concatenate(keys), np.concatenate(numbers))
+    with atomic_file(to) as file:
+        np.save(file, pairs)
+
+
+def verify(
+    shards: Sequence[Path],
+    signed: Sequence[Path],
+    found: Sequence[Path],
+    part: int,
+    parts: int,
+    to: Path,
+    config: NearDuplicates,
+) -> None:
+    """Write those pairs of all `candidates` whose first document is in one part, that are as
+    similar as `config` asks; not those that others join already."""
+    if to.exists():
+        return
+    corpus = _Corpus(shards, signed, config)
+    begin, end = (corpus.documents * p // parts for p in (part, part + 1))
+    slices = []
+    for path in found:
+        pairs = np.load(path, mmap_mode="r")
+        low, high = np.searchsorted(pairs[:, 0], [begin, end])
+        slices.append(np.array(pairs[low:high]))
+    pairs = np.unique(np.concatenate(slices), axis=0)
+    joined = UnionFind()
+    kept: list[tuple[int, int, float]] = []
+    for first, second in pairs.tolist():
+        if joined.root(first) == joined.root(second) or not corpus.may_be(first, second):
+            continue
+        similarity = jaccard(corpus.shingles(first), corpus.shingles(second))
+        if similarity >= config.threshold:
+            joined.join(first, second)
+            kept.append((first, second, similarity))
+    with atomic_file(to) as file:
+        np.save(file, np.array(kept, dtype=np.float64).reshape(-1, 3))
+
+
+def read_pairs(verified: Sequence[Path]) -> Pairs:
+    """What all `verify` wrote."""
+    rows = np.concatenate([np.load(path) for path in verified])
+    return Pairs(rows[:, 0].astype(np.int64), rows[:, 1].astype(np.int64), rows[:, 2])
+
+
+def clusters(pairs: Pairs) -> list[list[int]]:
+    """Documents that a chain of pairs joins, each cluster sorted, in order of its first."""
+    joined = UnionFind()
+    for first, second in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True):
+        joined.join(first, second)
+    return joined.sets()
+
+
+class UnionFind:
+    """Numbers joined to sets (Tarjan 1975), of which each is named by its least number."""
+
+    def __init__(self) -> None:
+        self._parent: dict[int, int] = {}
+
+    def root(self, number: int) -> int:
+        parent = self._parent
+        root = number
+        while (above := parent.get(root, root)) != root:
+            root = above
+        while number != root:  # everything on the way now points to it
+            parent[number], number = root, parent.get(number, root)
+        return root
+
+    def join(self, one: int, other: int) -> None:
+        one, other = sorted((self.root(one), self.root(other)))
+        self._parent[other] = self._parent[one] = one
+
+    def sets(self) -> list[list[int]]:
+        """All that were joined, each sorted, in order of their least numbers."""
+        sets: dict[int, list[int]] = {}
+        for number in sorted(self._parent):
+            sets.setdefault(self.root(number), []).append(number)
+        return list(sets.values())
+
+
+class _Corpus:
+    """All shards' documents by their numbers: estimates, and the shingles of those asked for
+    last."""
+
+    def __init__(self, shards: Sequence[Path], signed: Sequence[Path], config: NearDuplicates):
+        self._shards = shards
+        self._signed = [open_signed(folder) for folder in signed]
+        self._begins = np.cumsum([0, *(shard.documents for shard in self._signed)])
+        self._width, self._punctuation = config.minhash.width, config.minhash.punctuation
+        deviation = np.sqrt(config.threshold * (1 - config.threshold) / config.minhash.permutations)
+        self._least = config.threshold - _SLACK * deviation
+        self._held: OrderedDict[int, Hashes] = OrderedDict()
+
+    @property
+    def documents(self) -> int:
+        return int(self._begins[-1])
+
+    def may_be(self, first: int, second: int) -> bool:
+        """Whether the signatures leave it open that the two are as similar as asked for."""
+        (a, i), (b, j) = self._place(first), self._place(second)
+        equal = self._signed[a].signatures[i] == self._signed[b].signatures[j]
+        return float(equal.mean()) >= self._least
+
+    def shingles(self, number: int) -> Hashes:
+        if number in self._held:
+            self._held.move_to_end(number)
+            return self._held[number]
+        shard, place = self._place(number)
+        begin, end = self._signed[shard].offsets[place : place + 2]
+        with open(self._shards[shard], "rb") as file:
+            file.seek(begin)
+            document = decode_document(file.read(end - begin))
+        hashes = shingles(document.text, self._width, punctuation=self._punctuation)
+        self._held[number] = hashes
+        if len(self._held) > _HELD:
+            self._held.popitem(last=False)
+        return hashes
+
+    def _place(self, number: int) -> tuple[int, int]:
+        shard = int(np.searchsorted(self._begins, number, side="right")) - 1
+        return shard, number - int(self._begins[shard])
+
+
+def _with_one_key(keys: NDArray[np.uint64], numbers: Numbers) -> Numbers:
+    """Pairs of numbers whose keys are equal: [pairs, 2], each once, sorted.
+
+    A document is paired with the first of its key, and with the next few: of a thousand copies all
+    are joined, and their pairs are not half a million.
+    """
+    sorting = np.lexsort((numbers, keys))
+    keys, numbers = keys[sorting], numbers[sorting]
+    begins = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else keys
+    sizes = np.diff(np.append(begins, len(keys)))
+    firsts = np.repeat(numbers[begins.astype(np.int64)], sizes)
+    pairs = [np.stack([firsts, numbers], 1)[firsts != numbers]]
+    for distance in range(1, _NEIGHBOURS + 1):
+        same = keys[distance:] == keys[:-distance]
+        if not same.any():
+            break
+        pairs.append(np.stack([numbers[:-distance][same], numbers[distance:][same]], 1))
+    return np.unique(np.concatenate(pairs), axis=0).reshape(-1, 2)
+
+
+def choose(cluster: Sequence[int], rank: Sequence[float]) -> int:
+    """Which of a cluster is kept: the one of the highest rank, of equals the first."""
+    return max(cluster, key=lambda number: (rank[number], -number))

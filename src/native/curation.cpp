@@ -1,0 +1,129 @@
+// The hot loops of curation, as functions on Python's own strings and on NumPy's arrays.
+#include "linear.h"
+#include "minhash.h"
+#include "python_text.h"
+
+namespace groundup {
+namespace {
+
+template <typename T> using Array = py::array_t<T, py::array::c_style>;
+
+py::array_t<u64> shingles(const py::str &text, int width, bool punctuation) {
+  Shingles shingles(width, punctuation);
+  const std::vector<u64> &found = shingles.of(units_of(text));
+  std::vector<u64> hashes(found);
+  std::sort(hashes.begin(), hashes.end());
+  hashes.erase(std::unique(hashes.begin(), hashes.end()), hashes.end());
+  return py::array_t<u64>(i64(hashes.size()), hashes.data());
+}
+
+// How many numbers two sorted arrays without repeats share.
+i64 shared(const Array<u64> &one, const Array<u64> &other) {
+  const u64 *a = one.data(), *b = other.data();
+  const u64 *const a_end = a + one.size(), *const b_end = b + other.size();
+  i64 count = 0;
+  while (a < a_end && b < b_end) {
+    const u64 x = *a, y = *b;
+    count += x == y;
+    a += x <= y;
+    b += y <= x;
+  }
+  return count;
+}
+
+py::array_t<u32> minhash(const py::list &texts, int width, bool punctuation, const std::vector<u32> &factors,
+                         const std::vector<u32> &offsets) {
+  const py::tuple held(texts); // which nobody can change meanwhile
+  const std::vector<Units> units = units_of(held);
+  MinHash minhash(width, punctuation, factors, offsets);
+  py::array_t<u32> least({i64(units.size()), minhash.count()});
+  u32 *to = least.mutable_data();
+  const py::gil_scoped_release release;
+  for (const Units &text : units) {
+    minhash.write(text, to);
+    to += minhash.count();
+  }
+  return least;
+}
+
+// bits, words, shortest, longest: see Ngrams
+using Kind = std::tuple<int, int, int, int>;
+
+Ngrams ngrams_of(const Kind &kind) { return std::make_from_tuple<Ngrams>(kind); }
+
+// The buckets of all texts one after the other, and where each text's end.
+py::tuple features(const py::list &texts, const Kind &kind) {
+  const py::tuple held(texts);
+  Ngrams ngrams = ngrams_of(kind);
+  std::vector<u32> buckets;
+  std::vector<i64> ends;
+  for (const Units &text : units_of(held)) {
+    const auto add = [&](u32 bucket) { buckets.push_back(bucket); };
+    ngrams.each(
+        text, [&](const u8 *word, i64 size, u64 hash) { ngrams.of_word(word, size, hash, add); }, add);
+    ends.push_back(i64(buckets.size()));
+  }
+  return py::make_tuple(py::array_t<u32>(i64(buckets.size()), buckets.data()),
+                        py::array_t<i64>(i64(ends.size()), ends.data()));
+}
+
+// Of each text the sums of its buckets' weights, and how many buckets there were.
+py::tuple sums(const py::list &texts, const Kind &kind, const Array<std::int8_t> &weights) {
+  const py::tuple held(texts);
+  const std::vector<Units> units = units_of(held);
+  if (weights.ndim() != 2 || weights.shape(0) != i64(1) << std::get<0>(kind))
+    throw std::invalid_argument("each bucket has a row of weights");
+  const i64 classes = weights.shape(1);
+  py::array_t<i64> sums({i64(units.size()), classes}), counts(i64(units.size()));
+  i64 *sum = sums.mutable_data(), *count = counts.mutable_data();
+  const std::int8_t *const rows = weights.data();
+  {
+    const py::gil_scoped_release release;
+    Scorer scorer(ngrams_of(kind), rows, int(classes));
+    for (const Units &text : units) {
+      *count++ = scorer.sum(text, sum);
+      sum += classes;
+    }
+  }
+  return py::make_tuple(sums, counts);
+}
+
+void learn(const Array<u32> &features, const Array<i64> &ends, const Array<std::int32_t> &labels,
+           const Array<float> &importance, const Array<i64> &order, float first, float fall,
+           Array<float> &weights, Array<float> &squares, Array<float> &bias, Array<float> &bias_squares) {
+  const i64 classes = importance.size(), texts = labels.size();
+  const auto all_below = [](const auto &numbers, i64 end) {
+    const auto *at = numbers.data();
+    return std::all_of(at, at + numbers.size(), [&](auto number) { return number >= 0 && i64(number) < end; });
+  };
+  const auto of_shape = [](const Array<float> &array, i64 rows, i64 columns) {
+    return array.ndim() == 2 && array.shape(0) == rows && array.shape(1) == columns;
+  };
+  const i64 rows = weights.ndim() == 2 ? weights.shape(0) : 0;
+  if (!of_shape(weights, rows, classes) || !of_shape(squares, rows, classes) || bias.size() != classes ||
+      bias_squares.size() != classes || ends.size() != texts || !all_below(labels, classes) ||
+      !all_below(order, texts) || !all_below(features, rows) || !all_below(ends, features.size() + 1) ||
+      !std::is_sorted(ends.data(), ends.data() + texts))
+    throw std::invalid_argument("arrays of a training do not fit each other");
+  Steps steps{features.data(),          ends.data(),           labels.data(),
+              importance.data(),        int(classes),          weights.mutable_data(),
+              squares.mutable_data(),   bias.mutable_data(),   bias_squares.mutable_data()};
+  const i64 *const in_order = order.data();
+  const py::gil_scoped_release release;
+  steps.take(in_order, order.size(), first, fall);
+}
+
+} // namespace
+
+void define_curation(py::module_ &module) {
+  module.def("shingles", &shingles);
+  module.def("shared", &shared);
+  module.def("minhash", &minhash);
+  module.def("features", &features);
+  module.def("sums", &sums);
+  module.def("learn", &learn, py::arg().noconvert(), py::arg().noconvert(), py::arg().noconvert(),
+             py::arg().noconvert(), py::arg().noconvert(), py::arg(), py::arg(), py::arg().noconvert(),
+             py::arg().noconvert(), py::arg().noconvert(), py::arg().noconvert());
+}
+
+} // namespace groundup
