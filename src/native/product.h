@@ -171,13 +171,14 @@ void product(const Product<W, T> &product, i64 first, i64 outputs, T *y) {
         const i64 count = (columns + TOGETHER - 1) / TOGETHER * TOGETHER * PANEL;
         // The first rows find the weights in memory; those behind them, in a cache.
         const W *next = chunk + count, *stop = end - next < count ? end : next + count;
-        const i64 calls = (rows + MOST_ROWS - 1) / MOST_ROWS, asked = (count / TOGETHER / PANEL) * calls;
+        const i64 calls = (rows + MOST_ROWS - 1) / MOST_ROWS, together = (rows + calls - 1) / calls;
+        const i64 asked = (count / TOGETHER / PANEL) * calls;
         const i64 lines = count * i64(sizeof(W)) / Ahead::LINE;
         Ahead ahead{reinterpret_cast<const char *>(next), reinterpret_cast<const char *>(stop),
                     begin ? 0 : (lines + asked - 1) / asked};
         const auto add = [&](const auto *numbers) {
-          for (i64 row = 0; row < rows; row += MOST_ROWS) {
-            const i64 some = rows - row < MOST_ROWS ? rows - row : MOST_ROWS;
+          for (i64 row = 0; row < rows; row += together) {
+            const i64 some = rows - row < together ? rows - row : together;
             const T *x = product.x + (begin + row) * product.inner + column;
             add_rows<MOST_ROWS>(some, numbers, x, product.inner, columns, sums + row * PANEL, ahead);
           }

@@ -2,6 +2,8 @@
 // 4.3): page by page, with the softmax's sum and its largest logit so far (Milakov and Gimelshein 2018).
 #pragma once
 
+#include <type_traits>
+
 #include "lanes.h"
 
 namespace groundup {
@@ -83,8 +85,8 @@ INLINE Floats products(const T *query, const T *keys, i64 stride, i64 width, i64
   Floats totals[LANES] = {};
   const auto add = [&](auto take_at, i64 keys_there) INLINE_HERE {
     const auto numbers = take_at(query);
-    for (i64 i = 0; i < keys_there; i++)
-      totals[i] = S::add(totals[i], take_at(keys + i * stride), numbers);
+    const T *key = keys; // one address that moves, as a processor has no registers for LANES of them
+    for (i64 i = 0; i < keys_there; i++, key += stride) totals[i] = S::add(totals[i], take_at(key), numbers);
   };
   const auto all_of = [&](i64 keys_there) INLINE_HERE {
     i64 at = 0;
@@ -98,11 +100,38 @@ INLINE Floats products(const T *query, const T *keys, i64 stride, i64 width, i64
   return sums(totals);
 }
 
-// Asks for what is read next of rows that are `stride` apart.
-template <typename T> INLINE void ask_for(const T *rows, i64 stride, i64 width) {
-  constexpr i64 LINE = 64 / i64(sizeof(T));
-  for (i64 i = 0; i < Reach<T>::PAGE; i++)
-    for (i64 at = 0; at < width; at += LINE) __builtin_prefetch(rows + i * stride + at, 0, 2);
+// y · before + Σᵢ shares[i] · the i-th of `count` rows of values, `stride` apart.
+template <typename T>
+INLINE void add_values(const T *values, i64 stride, i64 width, const float *shares, i64 count, float before, float *y) {
+  constexpr i64 VECTORS = 4;
+  const auto add = [&](i64 lane, auto vectors) INLINE_HERE {
+    constexpr i64 COUNT = decltype(vectors)::value;
+    Floats numbers[COUNT];
+    for (i64 j = 0; j < COUNT; j++) numbers[j] = load(y + lane + j * LANES) * before;
+    const T *row = values + lane;
+    for (i64 i = 0; i < count; i++, row += stride) {
+      const Floats share = all(shares[i]);
+      for (i64 j = 0; j < COUNT; j++) numbers[j] = fused(load(row + j * LANES), share, numbers[j]);
+    }
+    for (i64 j = 0; j < COUNT; j++) store(y + lane + j * LANES, numbers[j]);
+  };
+  i64 lane = 0;
+  for (; lane + VECTORS * LANES <= width; lane += VECTORS * LANES) add(lane, std::integral_constant<i64, VECTORS>{});
+  for (; lane + LANES <= width; lane += LANES) add(lane, std::integral_constant<i64, 1>{});
+  if (lane == width) return;
+  const Some some{width - lane};
+  Floats numbers = load(y + lane, some) * before;
+  for (i64 i = 0; i < count; i++)
+    numbers = fused(load(values + i * stride + lane, some), all(shares[i]), numbers);
+  store(y + lane, numbers, some);
+}
+
+// Asks for a part of the next page, in the order in which it lies in memory: `row` numbers of each of PAGE
+// rows that are `stride` apart; all of it in `parts` calls.
+template <typename T> INLINE void ask_for(const T *page, i64 stride, i64 row, i64 part, i64 parts) {
+  constexpr i64 LINE = 64 / i64(sizeof(T)), PAGE = Reach<T>::PAGE;
+  for (i64 i = PAGE * part / parts; i < PAGE * (part + 1) / parts; i++)
+    for (i64 at = 0; at < row; at += LINE) __builtin_prefetch(page + i * stride + at, 0, 2);
 }
 
 // y: [groups · heads, value_width]. room: as many floats.
@@ -128,8 +157,8 @@ template <typename T> void reach(const Reach<T> &of, T *y, float *room) {
       const T *keys = of.keys + slot * key_stride + group * of.width;
       const T *values = of.values + slot * value_stride + group * of.value_room;
       if (more) {
-        ask_for(of.keys + next * key_stride + group * of.width, key_stride, of.width);
-        ask_for(of.values + next * value_stride + group * of.value_room, value_stride, wide);
+        ask_for(of.keys + next * key_stride, key_stride, of.groups * of.width, group, of.groups);
+        ask_for(of.values + next * value_stride, value_stride, of.groups * of.value_room, group, of.groups);
       }
       for (i64 head = group * of.heads; head < (group + 1) * of.heads; head++) {
         float powers[PAGE];
@@ -154,18 +183,8 @@ template <typename T> void reach(const Reach<T> &of, T *y, float *room) {
           added += some;
         }
         total[head] = total[head] * before + sum(added);
-        float *read = room + head * wide;
-        each_lanes(wide, [&](i64 lane, auto some) INLINE_HERE {
-          Floats numbers = load(read + lane, some) * before;
-          const auto add = [&](i64 i) INLINE_HERE {
-            numbers = fused(load(values + i * value_stride + lane, some), all(powers[i]), numbers);
-          };
-          if (from == 0 && to == PAGE)
-            for (i64 i = 0; i < PAGE; i++) add(i);
-          else
-            for (i64 i = from; i < to; i++) add(i);
-          store(read + lane, numbers, some);
-        });
+        add_values(values + from * value_stride, value_stride, wide, powers + from, to - from, before,
+                   room + head * wide);
       }
     }
   }
