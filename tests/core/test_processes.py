@@ -1,6 +1,9 @@
 """Groups of processes: what they exchange, who comes first, and what a wrong environment says."""
 
+import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -133,3 +136,42 @@ def test_others_that_do_not_come_are_missed(monkeypatch: pytest.MonkeyPatch) -> 
     ) as e:
         joined(CPU, timedelta(seconds=1)).__enter__()
     assert "\n" not in str(e.value)
+
+
+LEAVES = """
+import torch
+from pathlib import Path
+from groundup.core.processes import joined
+
+def threads():
+    return sum("gloo" in name.read_text() for name in Path("/proc/self/task").glob("*/comm"))
+
+with joined(torch.device("cpu")) as group:
+    group.part([0, 1], "twin", twin=True).barrier()
+    group.barrier()
+    inside = threads()
+print(inside, threads())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_no_thread_of_torch_is_left_to_the_end_of_the_interpreter() -> None:
+    """One that is might want the interpreter's lock when there is none any more, and abort."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", LEAVES],
+            env=os.environ | place | {"RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for process in both:
+        inside, left = map(int, process.communicate(timeout=120)[0].split())
+        assert process.returncode == 0
+        assert inside > 0
+        assert left == 0

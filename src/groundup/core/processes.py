@@ -218,6 +218,16 @@ class Group:
             self.made[key] = Group(rank, len(ranks), handle, **more)
         return self.made[key]
 
+    def let_go(self) -> None:
+        """End the threads of torch's groups, which nobody exchanges anything by any more.
+
+        One that still drops the tensors of its last exchange while the interpreter ends would take
+        the process with it.
+        """
+        for part in self.made.values():
+            part.let_go()
+        object.__setattr__(self, "handle", None)
+
     def _begin(self, collective: Callable[..., Any], *arguments: Any, **more: Any) -> Wait:
         return self._call(collective, *arguments, async_op=True, **more)
 
@@ -293,11 +303,12 @@ def joined(device: torch.device, patience: timedelta = PATIENCE) -> Iterator[Gro
             f"process {rank} of {size} could not meet the others ({_reason(error)}): start all "
             f"{size} of them, with one MASTER_ADDR and MASTER_PORT."
         ) from error
+    group = Group(rank, size, cast(dist.ProcessGroup, dist.group.WORLD), store, patience)
     try:
-        world = cast(dist.ProcessGroup, dist.group.WORLD)
-        yield Group(rank, size, world, store, patience)
+        yield group
     finally:
         dist.destroy_process_group()
+    group.let_go()
 
 
 def _device_of(handle: dist.ProcessGroup) -> torch.device:
