@@ -69,6 +69,23 @@ class Trainer:
 
 Parameter = Sequence[NDArray[np.float32]]  # weight, gradient, kept arrays: of one length
 
+class PageReader:
+    """tables: elements that are told apart; those in a line, without contents, of raw text, and
+    skipped; words in attributes that hint at something."""
+
+    def __init__(
+        self,
+        tables: tuple[
+            Sequence[str],
+            Sequence[str],
+            Sequence[str],
+            Sequence[str],
+            Sequence[str],
+            Sequence[Sequence[str]],
+        ],
+    ) -> None: ...
+    def read(self, html: str) -> tuple[list[str], *tuple[NDArray[np.int32], ...]]: ...
+
 def shingles(text: str, width: int, punctuation: bool, /) -> NDArray[np.uint64]: ...
 def shared(one: NDArray[np.uint64], other: NDArray[np.uint64], /) -> int:
     """How many numbers two sorted arrays without repeats have in common."""

@@ -1,6 +1,7 @@
 // The hot loops of curation, as functions on Python's own strings and on NumPy's arrays.
 #include "linear.h"
 #include "minhash.h"
+#include "page.h"
 #include "python_text.h"
 
 namespace groundup {
@@ -113,9 +114,51 @@ void learn(const Array<u32> &features, const Array<i64> &ends, const Array<std::
   steps.take(in_order, order.size(), first, fall);
 }
 
+// tags; elements in a line, without contents, of raw text, that are skipped; words that hint at something
+using Names = std::vector<std::string>;
+using Tables = std::tuple<Names, Names, Names, Names, Names, std::vector<Names>>;
+
+class PageReader {
+public:
+  explicit PageReader(const Tables &tables) {
+    const auto set = [](const Names &names) { return std::unordered_set<std::string>(names.begin(), names.end()); };
+    const auto &[tags, in_line, empty, raw, skipped, hints] = tables;
+    for (const Names &words : hints)
+      for (const std::string &word : words)
+        if (word.empty()) throw std::invalid_argument("a word that hints at something has letters");
+    if (hints.size() > 30 || tags.empty()) throw std::invalid_argument("there are too many hints, or no tags");
+    tables_ = {tags, set(in_line), set(empty), set(raw), set(skipped), hints};
+  }
+
+  py::tuple read(const py::str &html) const {
+    const Units units = units_of(html);
+    Page page;
+    {
+      const py::gil_scoped_release release;
+      Buffer buffer;
+      i64 bytes;
+      const u8 *const utf8 = units.utf8(0, units.length, buffer, bytes);
+      page = PageScanner(tables_).scan({reinterpret_cast<const char *>(utf8), std::size_t(bytes)});
+    }
+    py::list texts;
+    for (const std::string &text : page.texts) texts.append(py::str(text));
+    const auto array = [](const std::vector<std::int32_t> &numbers) {
+      return py::array_t<std::int32_t>(i64(numbers.size()), numbers.data());
+    };
+    const i64 blocks = i64(page.texts.size());
+    return py::make_tuple(texts, array(page.element), array(page.counts).reshape({blocks, i64(Page::COUNTS)}),
+                          array(page.parent), array(page.tag), array(page.hints), array(page.first),
+                          array(page.last));
+  }
+
+private:
+  PageTables tables_;
+};
+
 } // namespace
 
 void define_curation(py::module_ &module) {
+  py::class_<PageReader>(module, "PageReader").def(py::init<const Tables &>()).def("read", &PageReader::read);
   module.def("shingles", &shingles);
   module.def("shared", &shared);
   module.def("minhash", &minhash);

@@ -364,6 +364,35 @@ def ngram(text: Path, quick: bool, as_json: bool) -> None:
 @command.command(
     epilog="""\b
 Examples:
+  groundup bench curate --data corpora --quick
+  groundup bench curate --data corpora --json > curate.json"""
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    required=True,
+    help="A folder with any of html-articles, text, hate-speech, langid.",
+)
+@click.option("--quick", is_flag=True, help="A tenth of it: within a minute.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def curate(data: Path, quick: bool, as_json: bool) -> None:
+    """Curation: main text of pages, MinHash, near-duplicates and classifiers, beside their
+    peers."""
+    from groundup.bench.curate import bench_curate
+    from groundup.bench.result import print_result
+
+    result = bench_curate(data, quick=quick)
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        print_result(result)
+        if result["absent"]:
+            click.echo(f"not there, so not measured: {', '.join(result['absent'])}")
+
+
+@command.command(
+    epilog="""\b
+Examples:
   groundup bench data --quick
   groundup bench data --json > data.json"""
 )

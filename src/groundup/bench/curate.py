@@ -1,0 +1,303 @@
+"""Curation, one process: main text of pages, MinHash, near-duplicates, classifiers, beside their
+peers.
+
+The data are public sets in a folder, each in one of its own (docs/benchmarks/data.md names their
+sources):
+
+    html-articles/   html/*.html.gz and ground-truth.json, the article extraction benchmark's
+    text/            books and anything else in UTF-8, .txt
+    hate-speech/     labeled_data.csv
+    langid/          LANGUAGE.sentences.txt
+
+What is not there is left out. Whatever learns is measured on what it has not seen.
+"""
+
+import csv
+import gzip
+import importlib
+import importlib.util
+import json
+import random
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from groundup.bench.result import OURS, announce, machine_is_idle, row, versions
+from groundup.core.device import select_device
+from groundup.core.errors import InputError
+from groundup.core.progress import make_console
+from groundup.curate.classify import Classifier, Ngrams, TrainClassifier, train_classifier
+from groundup.curate.classify.report import report
+from groundup.curate.document import Document, encode_document
+from groundup.curate.duplicates import near
+from groundup.curate.duplicates.minhash import MinHash
+from groundup.curate.duplicates.near import NearDuplicates
+from groundup.curate.extract import default_extractor
+from groundup.curate.extract.training import MarkedPage, score, train_extractor
+from groundup.curate.extract.trees import TrainTrees
+from groundup.train.probe import machine_description
+
+Rows = list[dict[str, Any]]
+
+_FOLDS = 6
+_DOCUMENT = 13_000  # characters
+_PAIRS = 1000  # texts of which each has a changed copy
+
+
+def bench_curate(data: Path, *, quick: bool) -> dict[str, Any]:
+    """The result: rates, and how right each is. quick: a tenth of the texts, and two folds.
+
+    Raises `InputError` where the folder has none of the sets.
+    """
+    idle, console = machine_is_idle(), make_console()
+    cases: dict[str, Callable[[Path, bool], Rows]] = {
+        "html-articles": _pages,
+        "text": _texts,
+        "hate-speech": _tweets,
+        "langid": _languages,
+    }
+    there = [name for name in cases if (data / name).is_dir()]
+    if not there:
+        raise InputError(f"{data} holds none of the sets {', '.join(cases)}: see --help.")
+    rows: Rows = []
+    for name in there:
+        for one in cases[name](data / name, quick):
+            rows.append(one)
+            announce(console, one)
+    return {
+        "bench": "curate",
+        "machine": machine_description(select_device("cpu")),
+        "versions": versions(
+            *("groundup", "numpy", "resiliparse", "trafilatura", "rensa", "datasketch")
+        ),
+        "idle": idle,
+        "absent": [name for name in cases if name not in there],
+        "rows": rows,
+        "limits": [],
+    }
+
+
+def _pages(folder: Path, quick: bool) -> Rows:
+    truth = json.loads((folder / "ground-truth.json").read_text(encoding="utf-8"))
+    pages = []
+    for path in sorted((folder / "html").glob("*.html.gz")):
+        html = gzip.decompress(path.read_bytes()).decode("utf-8", "replace")
+        pages.append(MarkedPage(html, truth[path.name.removesuffix(".html.gz")]["articleBody"]))
+    case = f"main text of {len(pages)} pages"
+    wanted = [page.text for page in pages]
+    ways = {OURS: default_extractor().text, **_their_extractors()}
+    rows: Rows = []
+    for name, extract in ways.items():
+        found, rates = _rates(lambda e=extract: [e(page.html) for page in pages], len(pages), quick)
+        rows.append(row(case, name, "rate", "pages/s", rates, higher=True))
+        if name != OURS:
+            rows += _score_rows(case, name, found, wanted)
+    return rows + _score_rows(f"{case}, not seen in training", OURS, *_unseen(pages, quick))
+
+
+def _unseen(pages: Sequence[MarkedPage], quick: bool) -> tuple[list[str], list[str]]:
+    """The text found of each page by an extractor that learned from other ones."""
+    order, folds = random.Random(0).sample(range(len(pages)), len(pages)), 2 if quick else _FOLDS
+    found, wanted = [], []
+    for fold in range(folds):
+        held = set(order[fold::folds])
+        seen = [page for i, page in enumerate(pages) if i not in held]
+        extractor = train_extractor(seen, TrainTrees())
+        found += [extractor.text(pages[i].html) for i in sorted(held)]
+        wanted += [pages[i].text for i in sorted(held)]
+    return found, wanted
+
+
+def _score_rows(case: str, name: str, found: Sequence[str], wanted: Sequence[str]) -> Rows:
+    result = score(found, wanted)._asdict()
+    return [row(case, name, metric, "", [value], higher=True) for metric, value in result.items()]
+
+
+def _their_extractors() -> dict[str, Callable[[str], str]]:
+    from resiliparse.extract.html2text import extract_plain_text
+
+    ways: dict[str, Callable[[str], str]] = {
+        "resiliparse": lambda html: extract_plain_text(html, main_content=True, alt_texts=False)
+    }
+    if importlib.util.find_spec("trafilatura"):
+        trafilatura = importlib.import_module("trafilatura")
+        ways["trafilatura"] = lambda h: trafilatura.extract(h, include_comments=False) or ""
+        ways["trafilatura, fast"] = lambda h: (
+            trafilatura.extract(h, include_comments=False, fast=True) or ""
+        )
+    return ways
+
+
+def _texts(folder: Path, quick: bool) -> Rows:
+    whole = "\n".join(
+        path.read_text(encoding="utf-8", errors="replace") for path in sorted(folder.rglob("*.txt"))
+    )
+    starts = range(0, len(whole) - _DOCUMENT, _DOCUMENT * (10 if quick else 1))
+    texts = [whole[start : start + _DOCUMENT] for start in starts]
+    case = f"signatures of {len(texts)} texts of 13 kB, 5 words, 128 permutations"
+    rows: Rows = []
+    for name, sign in {OURS: MinHash().signatures, **_their_signatures()}.items():
+        _, rates = _rates(lambda s=sign: s(texts), len(texts), quick or name != OURS)
+        rows.append(row(case, name, "rate", "texts/s", rates, higher=True))
+    return rows + _near_duplicates(texts[: _PAIRS // (10 if quick else 1)])
+
+
+def _their_signatures() -> dict[str, Callable[[list[str]], object]]:
+    """On the same rows of five words, which they take as strings."""
+
+    def rows_of(text: str) -> list[str]:
+        words = text.lower().split()
+        return [" ".join(words[i : i + 5]) for i in range(max(1, len(words) - 4))]
+
+    ways: dict[str, Callable[[list[str]], object]] = {}
+    if importlib.util.find_spec("rensa"):
+        rensa = importlib.import_module("rensa")
+
+        def by_rensa(texts: list[str]) -> None:
+            for text in texts:
+                signature = rensa.RMinHash(num_perm=128, seed=42)
+                signature.update(rows_of(text))
+                signature.digest()
+
+        ways["rensa"] = by_rensa
+    if importlib.util.find_spec("datasketch"):
+        datasketch = importlib.import_module("datasketch")
+
+        def by_datasketch(texts: list[str]) -> None:
+            for text in texts:
+                signature = datasketch.MinHash(num_perm=128)
+                signature.update_batch([row.encode() for row in set(rows_of(text))])
+
+        ways["datasketch"] = by_datasketch
+    return ways
+
+
+def _near_duplicates(texts: Sequence[str]) -> Rows:
+    """Each text and a copy with words changed here and there, so that similarities are of all
+    sizes; found are the pairs of one cluster, and right those that a comparison of all sets of rows
+    of words, as white space has them, finds as well."""
+    draw = random.Random(0)
+    documents = []
+    for text in texts:
+        words = text.split(" ")
+        for _ in range(round(len(words) * 0.05 * draw.random() ** 2)):
+            words[draw.randrange(len(words))] = "changed"
+        documents += [text, " ".join(words)]
+    config = NearDuplicates(minhash=MinHash(punctuation=True))
+    gold = _exact(documents, config.threshold)
+    start = time.perf_counter()
+    pairs = _clustered_pairs(documents, config)
+    rate = len(documents) / (time.perf_counter() - start)
+    case = f"near-duplicates among {len(documents)} texts, Jaccard at least 0.8"
+    recall, precision = len(pairs & gold) / len(gold), len(pairs & gold) / max(1, len(pairs))
+    return [
+        row(case, OURS, "rate", "texts/s", [rate], higher=True),
+        row(case, OURS, "recall", "", [recall], higher=True),
+        row(case, OURS, "precision", "", [precision], higher=True),
+        row(case, OURS, "pairs", "", [len(gold)], higher=True),
+    ]
+
+
+def _clustered_pairs(documents: Sequence[str], config: NearDuplicates) -> set[tuple[int, int]]:
+    with tempfile.TemporaryDirectory() as folder:
+        shard, signed = Path(folder) / "shard.jsonl", Path(folder) / "signed"
+        lines = (
+            encode_document(Document(text=text, id=str(i), source="bench"))
+            for i, text in enumerate(documents)
+        )
+        shard.write_text("".join(lines), encoding="utf-8")
+        near.sign(shard, signed, config)
+        found = [Path(folder) / f"{band}.npy" for band in range(config.bands)]
+        for band, to in enumerate(found):
+            near.candidates([signed], band, 0, 1, to)
+        verified = Path(folder) / "pairs.npy"
+        near.verify([shard], [signed], found, 0, 1, verified, config)
+        clusters = near.clusters(near.read_pairs([verified]))
+    return {pair for cluster in clusters for pair in combinations(cluster, 2)}
+
+
+def _exact(documents: Sequence[str], threshold: float) -> set[tuple[int, int]]:
+    """All pairs whose sets of rows of five words are as similar."""
+    sizes, holders = [], dict[tuple[str, ...], list[int]]()
+    for number, text in enumerate(documents):
+        words = text.lower().split()
+        rows = {tuple(words[i : i + 5]) for i in range(max(1, len(words) - 4))}
+        sizes.append(len(rows))
+        for one in rows:
+            holders.setdefault(one, []).append(number)
+    shared = Counter(pair for found in holders.values() for pair in combinations(found, 2))
+    return {
+        (i, j)
+        for (i, j), count in shared.items()
+        if count >= threshold * (sizes[i] + sizes[j] - count)
+    }
+
+
+def _tweets(folder: Path, quick: bool) -> Rows:
+    names = {"0": "hate", "1": "offensive", "2": "neither"}
+    with open(folder / "labeled_data.csv", encoding="utf-8", newline="") as file:
+        rows = [(line["tweet"], names[line["class"]]) for line in csv.DictReader(file)]
+    return _classified("hate speech", rows, 0.8, TrainClassifier(), quick)
+
+
+def _languages(folder: Path, quick: bool) -> Rows:
+    rows = []
+    for path in sorted(folder.glob("*.sentences.txt")):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        rows += [(line, path.name.split(".")[0]) for line in lines if line.strip()]
+    ngrams = Ngrams(bits=18, words=1, shortest=1, longest=4)
+    return _classified("languages", rows, 0.5, TrainClassifier(ngrams=ngrams, epochs=3), quick)
+
+
+def _classified(
+    name: str, rows: list[tuple[str, str]], share: float, config: TrainClassifier, quick: bool
+) -> Rows:
+    """Trained on a share of the rows, measured on the others; and the rate on long texts."""
+    random.Random(0).shuffle(rows)
+    seen = round(share * len(rows))
+    texts, labels = zip(*rows, strict=True)
+    start = time.perf_counter()
+    classifier = train_classifier(texts[:seen], labels[:seen], config, _nobody)
+    trained = time.perf_counter() - start
+    unseen = list(texts[seen:])
+    _, rates = _rates(lambda: classifier.predict(unseen), len(unseen), quick)
+    found = report(classifier, unseen, labels[seen:])
+    case = f"{name}: {len(set(labels))} classes, {seen} texts seen"
+    return [
+        row(case, OURS, "training", "s", [trained], higher=False),
+        row(case, OURS, "rate", "texts/s", rates, higher=True),
+        row(case, OURS, "long texts", "MB/s", _megabytes(classifier, unseen, quick), higher=True),
+        row(case, OURS, "accuracy", "", [found.accuracy], higher=True),
+        row(case, OURS, "macro F1", "", [found.macro_f1], higher=True),
+        *(
+            row(case, OURS, f"F1 of {one.label}", "", [one.f1], higher=True)
+            for one in found.classes
+            if len(found.classes) <= 3
+        ),
+    ]
+
+
+def _nobody(amount: float = 1, note: str = "") -> None:
+    """Is told of progress."""
+
+
+def _megabytes(classifier: Classifier, texts: Sequence[str], quick: bool) -> list[float]:
+    """MB/s on texts of 13 kB and more, which the short ones make together."""
+    whole = "\n".join(texts)
+    long = [whole[start : start + _DOCUMENT] for start in range(0, len(whole), _DOCUMENT)]
+    size = sum(len(text.encode()) for text in long) / 1e6
+    return _rates(lambda: classifier.predict(long), size, quick)[1]
+
+
+def _rates(work: Callable[[], Any], amount: float, quick: bool) -> tuple[Any, list[float]]:
+    """The result, and how much a second in each round."""
+    rates, result = [], None
+    for _ in range(1 if quick else 5):
+        start = time.perf_counter()
+        result = work()
+        rates.append(amount / (time.perf_counter() - start))
+    return result, rates

@@ -1,0 +1,44 @@
+"""The benchmark of curation: on small sets made here, what is found is what is there."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from groundup.bench.curate import bench_curate
+from groundup.bench.result import OURS
+from groundup.core.errors import InputError
+
+pytest.importorskip("resiliparse")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Texts of words drawn at random, and sentences in two languages of other letters."""
+    draw = random.Random(0)
+    (tmp_path / "text").mkdir()
+    words = (str(draw.randrange(100_000)) for _ in range(200_000))
+    (tmp_path / "text" / "numbers.txt").write_text(" ".join(words), encoding="utf-8")
+    (tmp_path / "langid").mkdir()
+    for name, letters in (("ab", "abcdef"), ("uv", "uvwxyz")):
+        lines = ["".join(draw.choices(letters, k=30)) for _ in range(200)]
+        path = tmp_path / "langid" / f"{name}.sentences.txt"
+        path.write_text("\n".join(lines), encoding="utf-8")
+    return tmp_path
+
+
+def test_what_is_found_is_what_is_there(data: Path) -> None:
+    result = bench_curate(data, quick=True)
+    assert result["absent"] == ["html-articles", "hate-speech"]
+    rows = [row for row in result["rows"] if row["subject"] == OURS]
+    values = {row["metric"]: row["value"] for row in rows}
+    assert values["recall"] >= 0.99
+    assert values["precision"] >= 0.99
+    assert values["pairs"] > 0
+    assert values["accuracy"] == 1
+    assert all(row["value"] > 0 for row in rows)
+
+
+def test_a_folder_without_any_set_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds none of the sets html-articles"):
+        bench_curate(tmp_path, quick=True)
