@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from groundup.core.errors import MissingExtraError
 from groundup.curate import readers
-from groundup.curate.readers import InputFile, is_readable, read_file
+from groundup.curate.input_file import InputFile
+from groundup.curate.readers import is_readable, read_file
 
 
 @pytest.fixture

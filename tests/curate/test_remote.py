@@ -67,7 +67,7 @@ def test_a_file_that_does_not_exist_is_named_before_anything_starts(server, tmp_
         open_it(server, tmp_path)
 
 
-@pytest.mark.parametrize("path", ["/page.html", "/", "", "/a.pdf?b=c.txt"])
+@pytest.mark.parametrize("path", ["/page.pdf", "/", "", "/a.pdf?b=c.txt"])
 def test_a_file_of_another_kind_is_named_before_anything_is_asked(server, tmp_path, path):
     with pytest.raises(InputError, match=r"its name must end in .txt"):
         open_it(server, tmp_path, path)

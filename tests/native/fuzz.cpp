@@ -13,6 +13,9 @@
 
 #include "batch.h"
 #include "decoder.h"
+#include "linear.h"
+#include "minhash.h"
+#include "page.h"
 #include "trainer.h"
 
 using namespace groundup;
@@ -237,6 +240,51 @@ std::vector<u8> read_classes(const char *path) {
   return classes;
 }
 
+const std::vector<std::string> MARKUP = {
+    "<p>", "</p>", "<div class=\"Nav\">", "</div>", "<a href=\"x\">", "</a>", "<br>", "<pre>", "</pre>", "<",
+    "&amp;", "&nbsp", "\"", "=", ">", "<script>", "</script>", "<svg>", "</svg>", "<math alttext=\"x\">",
+    "<math>", "<annotation encoding=\"application/x-tex\">", "</math>", "<!--", "-->", "<!x>", " style=\"display: none\"",
+    "<p hidden=\"\">", "\n", "word ", "é", "中", "🙂", "\u3000", "1,2. "};
+
+// Valid UTF-8, as Python's strings give it.
+std::string random_page() {
+  std::string page;
+  for (u64 i = 0, count = below_(80); i < count; i++)
+    page += below_(4) ? MARKUP[below_(MARKUP.size())] : std::string(1 + below_(9), char(32 + below_(95)));
+  return page;
+}
+
+// Blocks, shingles, signatures and buckets, whose room has exactly the size that it needs.
+void check_curation(const PageTables &tables) {
+  const std::string input = random_page();
+  const std::vector<u8> bytes = exact(input);
+  Page page = PageScanner(tables).scan({reinterpret_cast<const char *>(bytes.data()), bytes.size()});
+  require(page.element.size() == page.texts.size() && page.counts.size() == Page::COUNTS * page.texts.size(),
+          "each block has an element and counts", input);
+  for (std::size_t i = 0; i < page.parent.size(); i++)
+    require(page.parent[i] < std::int32_t(i) && page.first[i] <= page.last[i] && page.last[i] <= std::int32_t(page.texts.size()),
+            "an element stands behind the one that holds it, and has blocks of the page", input);
+  const Units units{0, bytes.data(), i64(bytes.size())};
+  i64 words = 0, visible = 0;
+  each_word<false>(bytes.data(), bytes.data() + bytes.size(), [&](const u8 *, i64) { words++; });
+  each_word<true>(bytes.data(), bytes.data() + bytes.size(), [&](const u8 *, i64) { visible++; });
+  const int width = 1 + int(below_(6));
+  for (const bool punctuation : {false, true}) {
+    const i64 of = punctuation ? visible : words;
+    Shingles shingles(width, punctuation);
+    require(i64(shingles.of(units).size()) == (of ? std::max<i64>(1, of - width + 1) : 0),
+            "a shingle begins at each word but the last", input);
+  }
+  std::vector<u32> factors(1 + below_(130), 1), offsets(factors.size()), least(factors.size());
+  MinHash(width, false, factors, offsets).write(units, least.data());
+  const int bits = 1 + int(below_(8));
+  const std::vector<std::int8_t> weights(std::size_t(3) << bits, 1);
+  Ngrams ngrams(bits, 1 + int(below_(5)), 1 + int(below_(4)), int(below_(8)));
+  i64 sums[3];
+  const i64 features = Scorer(std::move(ngrams), weights.data(), 3).sum(units, sums);
+  require(sums[0] == features && sums[2] == features, "each bucket has a weight of one", input);
+}
+
 } // namespace
 
 int main(int, char **arguments) {
@@ -244,6 +292,8 @@ int main(int, char **arguments) {
   const auto stop = std::chrono::steady_clock::now() + std::chrono::seconds(std::atoi(arguments[2]));
   source.seed(std::strtoull(arguments[3], nullptr, 10));
   u64 inputs = 0;
+  const PageTables tables{{"other", "p", "div", "pre"}, {"a", "b"}, {"br", "hr"}, {"script", "title"}, {"svg", "math"},
+                          {{"nav"}, {"x", "word"}}};
   while (std::chrono::steady_clock::now() < stop) {
     const Pattern pattern = Pattern(below_(4));
     const Model model = random_model(classes, pattern);
@@ -261,6 +311,7 @@ int main(int, char **arguments) {
       check_units<u8>(0x100);
       check_units<std::uint16_t>(0x10000);
       check_units<u32>(CODE_POINTS);
+      check_curation(tables);
     }
   }
   std::printf("%llu inputs\n", static_cast<unsigned long long>(inputs));

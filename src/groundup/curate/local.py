@@ -9,7 +9,8 @@ from groundup.core.errors import InputError
 from groundup.core.files import sha256_file, sha256_json
 from groundup.core.progress import Advance
 from groundup.curate.document import Document, Reject
-from groundup.curate.readers import InputFile, is_readable, read_file, readable_suffixes
+from groundup.curate.input_file import InputFile
+from groundup.curate.readers import is_readable, read_file, readable_suffixes
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Files of text, JSON lines and Parquet as streams of documents.
+"""Files of text, web pages, JSON lines and Parquet as streams of documents.
 
 A file or a line that cannot be read never stops a run: it is rejected with the reason, and reading
 goes on behind it. Memory is bounded whatever the file's size: a longer text comes in parts, a
@@ -9,13 +9,14 @@ import codecs
 import json
 import tokenize
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from groundup.core.errors import MissingExtraError
 from groundup.curate.cut import paragraph_end
 from groundup.curate.document import Document, Reject
+from groundup.curate.input_file import InputFile
+from groundup.curate.web import read_arc, read_html, read_warc
 
 _TEXT_CHARS = 16 << 20  # a longer text file becomes several documents
 _LINE_BYTES = 64 << 20  # a longer JSON line is rejected
@@ -24,34 +25,11 @@ _ZSTD_READ_BYTES = 8 << 10  # zstd expands up to 30,000 times: at most some 250 
 _BINARY_PROBE_BYTES = 8000  # where git looks for NUL bytes to tell binary files
 
 
-@dataclass(frozen=True, slots=True)
-class InputFile:
-    """A file to read.
-
-    id: of its document, or what the ids of its documents begin with.
-    source: of its documents.
-    text_field: the JSON field or Parquet column that holds the text.
-    """
-
-    path: Path
-    id: str
-    source: str
-    text_field: str = "text"
-
-    def document(self, text: str, place: str = "", metadata: Any = None) -> Document:
-        return Document(
-            text=text,
-            id=self.id + place,
-            source=self.source,
-            metadata=metadata if isinstance(metadata, dict) else {},
-        )
-
-
 def read_file(file: InputFile, reject: Reject) -> Iterator[Document]:
     """The file's documents, in order: one a text file, a JSON line or a Parquet row.
 
-    The kind is told by the suffix (`is_readable`). Raises `MissingExtraError` where `.zst` or
-    `.parquet` needs a package that is not there; everything else that is wrong is rejected.
+    The kind is told by the suffix (`is_readable`). Raises `MissingExtraError` where
+    a package that the kind needs is not there; everything else that is wrong is rejected.
     """
     suffix = next(suffix for suffix in _READERS if file.path.name.lower().endswith(suffix))
     try:
@@ -246,6 +224,15 @@ _READERS: dict[str, Callable[[InputFile, Reject], Iterator[Document]]] = {
     ".txt": _read_text,
     ".md": _read_text,
     ".py": _read_text,
+    ".html": read_html,
+    ".htm": read_html,
+    ".warc": read_warc,
+    ".warc.gz": read_warc,
+    ".warc.zst": read_warc,
+    ".warc.wet": read_warc,
+    ".warc.wet.gz": read_warc,
+    ".arc": read_arc,
+    ".arc.gz": read_arc,
     ".jsonl": _read_jsonl,
     ".jsonl.zst": _read_jsonl_zst,
     ".parquet": _read_parquet,

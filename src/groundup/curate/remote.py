@@ -16,7 +16,8 @@ from groundup.core.files import sha256_json
 from groundup.core.progress import Advance
 from groundup.curate.document import Document, Reject
 from groundup.curate.download import DEFAULT_PATIENCE, Patience, download, fetch_headers
-from groundup.curate.readers import InputFile, is_readable, read_file, readable_suffixes
+from groundup.curate.input_file import InputFile
+from groundup.curate.readers import is_readable, read_file, readable_suffixes
 
 LISTING = "listing.json"
 

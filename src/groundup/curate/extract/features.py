@@ -137,7 +137,7 @@ def _of_holders(
     columns += _of_paragraphs(page, above, running)
     place = np.arange(len(characters))
     for share in _HOLDERS:
-        enough = np.flatnonzero(of_running >= share * total)
+        enough = np.flatnonzero(of_running >= share * of_running[0])
         holder = enough[np.argmin(blocks[enough] * len(blocks) - enough)]  # the innermost of equals
         inside = (place >= page.first[holder]) & (place < page.last[holder])
         # how far outside, or how deep inside
