@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,14 +31,10 @@ def train(nanogpt: Path | None, quick: bool, as_json: bool) -> None:
 
     On a GPU instead that of decoders of 124 M and of 1 B weights, without a peer.
     """
-    from groundup.bench.result import print_result
     from groundup.bench.train import bench_train
 
     result = bench_train(nanogpt, quick=quick)
-    if as_json:
-        click.echo(json.dumps(result))
-    else:
-        print_result(result)
+    _tell(result, as_json)
 
 
 @command.command(
@@ -88,7 +85,6 @@ def learn(
     once each: some 35 minutes for a budget of ten and one seed.
     """
     from groundup.bench.learn import bench_learn, learning_svg
-    from groundup.bench.result import print_result
     from groundup.core.errors import InputError
     from groundup.core.files import write_text
     from groundup.recipes.experiment import Experiment, experiments
@@ -111,10 +107,7 @@ def learn(
     )
     if plot is not None:
         write_text(plot, learning_svg(result))
-    if as_json:
-        click.echo(json.dumps(result))
-    else:
-        print_result(result)
+    _tell(result, as_json)
 
 
 @command.command(
@@ -127,14 +120,10 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def serving(quick: bool, as_json: bool) -> None:
     """The server under load: beside the bare engine, 200 clients, thousands of requests."""
-    from groundup.bench.result import print_result
     from groundup.bench.serving import bench_serving
 
     result = bench_serving(quick=quick)
-    if as_json:
-        click.echo(json.dumps(result))
-    else:
-        print_result(result)
+    _tell(result, as_json)
 
 
 @command.command(
@@ -153,13 +142,9 @@ Examples:
 def inference(run: Path | None, quick: bool, as_json: bool) -> None:
     """Generation with 97 M weights: alone, together, prompts, and requests that come one by one."""
     from groundup.bench.inference import bench_inference
-    from groundup.bench.result import print_result
 
     result = bench_inference(run, quick=quick)
-    if as_json:
-        click.echo(json.dumps(result))
-    else:
-        print_result(result)
+    _tell(result, as_json)
 
 
 @command.command(
@@ -178,13 +163,9 @@ def models(only: tuple[str, ...], quick: bool, as_json: bool) -> None:
     A minute or two a family, of which there are 13; --only measures some.
     """
     from groundup.bench.models import bench_models
-    from groundup.bench.result import print_result
 
     result = bench_models(only, quick=quick)
-    if as_json:
-        click.echo(json.dumps(result))
-    else:
-        print_result(result)
+    _tell(result, as_json)
 
 
 @command.command(
@@ -197,13 +178,9 @@ Example:
 def optimizers(quick: bool, as_json: bool) -> None:
     """A step of each optimizer, beside torch's and beside what the memory allows."""
     from groundup.bench.optimizers import bench_optimizers
-    from groundup.bench.result import print_result
 
     result = bench_optimizers(quick=quick)
-    if as_json:
-        click.echo(json.dumps(result))
-    else:
-        print_result(result)
+    _tell(result, as_json)
 
 
 @command.command(
@@ -274,17 +251,13 @@ def parallel(quick: bool, plot: Path | None, as_json: bool) -> None:
     """Training steps of several processes beside PyTorch's, what they send, and how fast."""
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # the profiler's own lines are of no use here
     from groundup.bench.parallel import bench_parallel
-    from groundup.bench.result import print_result
 
     result = bench_parallel(quick=quick)
     if plot is not None:
         from groundup.bench.curves import plot_curves
 
         plot_curves(result, plot)
-    if as_json:
-        click.echo(json.dumps(result))
-    else:
-        print_result(result)
+    _tell(result, as_json)
 
 
 @command.command(
@@ -319,7 +292,6 @@ def tokenizer(
     Those that are installed are measured. All get one vocabulary, and their ids are compared.
     """
     from groundup.bench.plot import plot_rates
-    from groundup.bench.result import print_result
     from groundup.bench.tokenizer import bench_tokenizer
 
     if plot is not None and only and "encode" not in only:
@@ -327,12 +299,9 @@ def tokenizer(
     result = bench_tokenizer(text, only, quick=quick)
     if plot is not None:
         plot_rates(result, plot)
-    if as_json:
-        click.echo(json.dumps(result))
-    else:
-        print_result(result)
-        if result["absent"]:
-            click.echo(f"not installed, so not measured: {', '.join(result['absent'])}")
+    _tell(result, as_json)
+    if result["absent"] and not as_json:
+        click.echo(f"not installed, so not measured: {', '.join(result['absent'])}")
 
 
 @command.command(
@@ -352,13 +321,9 @@ Examples:
 def ngram(text: Path, quick: bool, as_json: bool) -> None:
     """Training a 5-gram and scoring with it, beside kenlm where it is installed."""
     from groundup.bench.ngram import bench_ngram
-    from groundup.bench.result import print_result
 
     result = bench_ngram(text, quick=quick)
-    if as_json:
-        click.echo(json.dumps(result))
-    else:
-        print_result(result)
+    _tell(result, as_json)
 
 
 @command.command(
@@ -379,15 +344,11 @@ def curate(data: Path, quick: bool, as_json: bool) -> None:
     """Curation: main text of pages, MinHash, near-duplicates and classifiers, beside their
     peers."""
     from groundup.bench.curate import bench_curate
-    from groundup.bench.result import print_result
 
     result = bench_curate(data, quick=quick)
-    if as_json:
-        click.echo(json.dumps(result))
-    else:
-        print_result(result)
-        if result["absent"]:
-            click.echo(f"not there, so not measured: {', '.join(result['absent'])}")
+    _tell(result, as_json)
+    if result["absent"] and not as_json:
+        click.echo(f"not there, so not measured: {', '.join(result['absent'])}")
 
 
 @command.command(
@@ -401,10 +362,16 @@ Examples:
 def data(quick: bool, as_json: bool) -> None:
     """Opening a billion tokens and reading batches of them, beside nanoGPT's way and torch's."""
     from groundup.bench.data import bench_data
-    from groundup.bench.result import print_result
 
     result = bench_data(quick=quick)
+    _tell(result, as_json)
+
+
+def _tell(result: dict[str, Any], as_json: bool) -> None:
+    """The result as one JSON object, or as tables."""
     if as_json:
         click.echo(json.dumps(result))
-    else:
-        print_result(result)
+        return
+    from groundup.bench.result import print_result
+
+    print_result(result)
