@@ -51,6 +51,12 @@ def test_a_page_that_says_nothing_has_no_text(html: str) -> None:
     assert default_extractor().text(html) == ""
 
 
+@pytest.mark.parametrize("opens", ["<div>word ", "<table><tr><td>word ", "<ul><li>word ", "<b>"])
+def test_elements_in_each_other_by_the_thousand_are_read(opens: str) -> None:
+    """The time is that of the elements, and not of their square."""
+    assert isinstance(default_extractor().text(opens * 20_000), str)
+
+
 def test_an_extractor_is_the_same_again_from_its_file(tmp_path: Path) -> None:
     path = tmp_path / "extractor.safetensors"
     default_extractor().save(path)

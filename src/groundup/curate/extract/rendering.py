@@ -1,10 +1,13 @@
 """Chosen blocks of a page as text: paragraphs, lists, tables and code as they were meant."""
 
 from collections.abc import Sequence
+from itertools import accumulate
+from typing import NamedTuple
 
 from groundup.curate.extract.page import TAG, Page
 
-_CELLS, _ITEMS, _LISTS = (TAG["td"], TAG["th"]), (TAG["li"],), (TAG["ul"], TAG["ol"])
+_NONE = -1
+_LONG = 200  # characters, on average, of the texts of a table that lays out a page
 
 
 def render(page: Page, chosen: Sequence[bool]) -> str:
@@ -13,12 +16,13 @@ def render(page: Page, chosen: Sequence[bool]) -> str:
     cells; code stands between ```.
     """
     pieces: list[str] = []
-    before = _Place()
+    places = _Places(page)
+    before = _OUTSIDE
     numbers: dict[int, int] = {}  # of the items of ordered lists so far
     for block, text in enumerate(page.texts):
         if not chosen[block]:
             continue
-        here = _place(page, block)
+        here = places.of(int(page.element[block]))
         if here.row >= 0 and here.row == before.row:
             pieces.append(" | " if here.cell != before.cell else " ")
         elif pieces:
@@ -39,42 +43,57 @@ def render(page: Page, chosen: Sequence[bool]) -> str:
     return "".join(pieces)
 
 
-class _Place:
-    """The innermost elements of some kinds that hold a block; −1: none. depth: of lists."""
+class _Place(NamedTuple):
+    """The innermost item, table, row and cell that hold something, and the outermost list; depth:
+    of lists."""
 
-    def __init__(self) -> None:
-        self.item = self.list = self.cell = self.row = self.table = -1
-        self.depth = 0
-
-
-def _place(page: Page, block: int) -> _Place:
-    place = _Place()
-    element = int(page.element[block])
-    outermost = -1
-    while element > 0:
-        tag = page.tag[element]
-        if tag in _CELLS and place.cell < 0:
-            place.cell = element
-        elif tag == TAG["tr"] and place.row < 0:
-            place.row = element
-        elif tag == TAG["table"] and place.table < 0:
-            place.table = element
-        elif tag in _ITEMS and place.item < 0:
-            place.item = element
-        elif tag in _LISTS:
-            place.depth += 1
-            outermost = element
-        element = int(page.parent[element])
-    place.list = outermost
-    if _is_layout(page, place.table):
-        place.row = place.cell = place.table = -1
-    return place
+    item: int = _NONE
+    list: int = _NONE
+    table: int = _NONE
+    row: int = _NONE
+    cell: int = _NONE
+    depth: int = 0
 
 
-def _is_layout(page: Page, table: int) -> bool:
-    """Whether a table lays out a page, instead of showing data: it holds long texts, as tables of
-    data do not."""
-    if table < 0:
-        return False
-    texts = page.texts[page.first[table] : page.last[table]]
-    return sum(map(len, texts)) > 200 * max(1, len(texts))
+_OUTSIDE = _Place()
+
+
+class _Places:
+    """Of the elements of a page, each looked at once."""
+
+    def __init__(self, page: Page):
+        self._page = page
+        self._known = {0: _OUTSIDE}
+        self._lengths = [0, *accumulate(map(len, page.texts))]  # of all texts before each
+
+    def of(self, element: int) -> _Place:
+        unknown = []
+        while element not in self._known:
+            unknown.append(element)
+            element = int(self._page.parent[element])
+        place = self._known[element]
+        for inner in reversed(unknown):
+            place = self._known[inner] = self._within(place, inner)
+        return place
+
+    def _within(self, place: _Place, element: int) -> _Place:
+        tag = int(self._page.tag[element])
+        if tag == TAG["table"]:
+            if self._lays_out(element):
+                return place._replace(table=_NONE, row=_NONE, cell=_NONE)
+            return place._replace(table=element, row=_NONE, cell=_NONE)
+        if tag == TAG["tr"] and place.table != _NONE:
+            return place._replace(row=element, cell=_NONE)
+        if tag in (TAG["td"], TAG["th"]) and place.row != _NONE:
+            return place._replace(cell=element)
+        if tag in (TAG["ul"], TAG["ol"]):
+            outermost = element if place.list == _NONE else place.list
+            return place._replace(list=outermost, depth=place.depth + 1)
+        if tag == TAG["li"]:
+            return place._replace(item=element)
+        return place
+
+    def _lays_out(self, table: int) -> bool:
+        """Whether a table stands there for the page's layout: those of data hold no long texts."""
+        first, last = self._page.first[table], self._page.last[table]
+        return self._lengths[last] - self._lengths[first] > _LONG * max(1, last - first)
