@@ -104,22 +104,6 @@ def test_a_bad_page_is_rejected(
     assert reason in reasons[0]
 
 
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (warc([("response", answer(PAGE))], length=10_000), "is cut short"),
-        (b"no archive at all", "is no record of a WARC file"),
-        (gzip.compress(warc([("response", answer(PAGE))]))[:200], "is "),
-    ],
-)
-def test_a_bad_archive_is_rejected(tmp_path: Path, data: bytes, reason: str) -> None:
-    path = tmp_path / "crawl.warc.gz"
-    path.write_bytes(data)
-    documents, reasons = read(path)
-    assert documents == []
-    assert reason in reasons[0]
-
-
 def arc(content: bytes, length: int | None = None) -> bytes:
     head = b"filedesc://x.arc 0.0.0.0 20261127 text/plain 3\n1 0\n"
     size = len(content) if length is None else length
@@ -137,16 +121,22 @@ def test_the_pages_of_an_arc_file(tmp_path: Path, pack: object) -> None:
     assert reasons == []
 
 
+ONE = warc([("response", answer(PAGE))])
+
+
 @pytest.mark.parametrize(
-    ("data", "reason"),
+    ("name", "data", "reason"),
     [
-        (arc(answer(PAGE), 100_000), "is cut short"),
-        (arc(answer(PAGE), -1), "is no record of an ARC file"),
-        (gzip.compress(arc(answer(PAGE)))[:150], "is damaged or cut short"),
+        ("a.warc", warc([("response", answer(PAGE))], length=10_000), "is cut short"),
+        ("b.warc.gz", b"no archive at all", "is no record of a WARC file"),
+        ("c.warc.gz", gzip.compress(ONE)[:200], "is "),
+        ("d.arc", arc(answer(PAGE), 100_000), "is cut short"),
+        ("e.arc", arc(answer(PAGE), -1), "is no record of an ARC file"),
+        ("f.arc.gz", gzip.compress(arc(answer(PAGE)))[:150], "is damaged or cut short"),
     ],
 )
-def test_a_bad_arc_file_is_rejected(tmp_path: Path, data: bytes, reason: str) -> None:
-    path = tmp_path / "crawl.arc"
+def test_a_bad_archive_is_rejected(tmp_path: Path, name: str, data: bytes, reason: str) -> None:
+    path = tmp_path / name
     path.write_bytes(data)
     documents, reasons = read(path)
     assert documents == []

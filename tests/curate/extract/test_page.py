@@ -1,5 +1,7 @@
 """Blocks of pages: what they are, and the compiled core against the reference."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -27,32 +29,27 @@ PIECES = st.sampled_from(
 )
 
 
-@pytest.mark.skipif(core is None, reason="the compiled core is not there")
-@given(st.lists(st.one_of(PIECES, st.text(st.characters(exclude_categories=["Cs"]))), max_size=30))
-def test_the_core_reads_what_the_reference_reads(pieces: list[str]) -> None:
-    html = "".join(pieces)
-    with_core = read_page(html)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "core", None)
-        same(with_core, read_page(html))
+WELL_FORMED, ANY = st.text(st.characters(exclude_categories=["Cs"])), st.text("<>/=\"' abp-!\n")
 
 
 @pytest.mark.skipif(core is None, reason="the compiled core is not there")
-@given(st.lists(st.one_of(PIECES, st.text("<>/=\"' abp-!\n")), max_size=30))
-def test_html_that_is_not_well_formed_is_read_alike(pieces: list[str]) -> None:
-    html = "".join(pieces)
-    with_core = scan(html)
+@pytest.mark.parametrize(
+    ("read", "between"),
+    [(read_page, WELL_FORMED), (scan, ANY)],
+    ids=["as a browser reads it", "as it stands"],
+)
+@given(data=st.data())
+def test_the_core_reads_what_the_reference_reads(
+    read: Callable[[str], Page], between: st.SearchStrategy[str], data: st.DataObject
+) -> None:
+    html = "".join(data.draw(st.lists(st.one_of(PIECES, between), max_size=30)))
+    with_core = read(html)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "core", None)
-        same(with_core, scan(html))
-
-
-def same(one: Page, other: Page) -> None:
-    for name, a, b in zip(Page._fields, one, other, strict=True):
-        if isinstance(a, np.ndarray):
-            np.testing.assert_array_equal(a, b, err_msg=name)
-        else:
-            assert a == b, name
+        reference = read(html)
+    for name, one, other in zip(Page._fields, with_core, reference, strict=True):
+        same = np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other
+        assert same, name
 
 
 def test_blocks_end_where_a_browser_begins_a_line() -> None:

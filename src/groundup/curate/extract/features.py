@@ -24,8 +24,7 @@ _RUNNING = 50  # characters from which on a block may be running text
 _HEADINGS = [TAG[name] for name in ("h1", "h2", "h3")]
 _PARTS = (0.5, 1.0, 0.5, 0.25)  # of a text that count for the elements above it
 _HOLDERS = (0.5, 0.75, 0.9)  # shares of the running text
-_OF_BLOCK = 13  # features of the block itself, and the first few of its neighbours'
-_OF_NEIGHBOUR = 7
+_OF_NEIGHBOUR = 7  # of a block's own features, which are seen of its neighbours, too
 
 
 def features(page: Page) -> Features:
