@@ -35,7 +35,7 @@ from groundup.curate.classify.report import report
 from groundup.curate.document import Document, encode_document
 from groundup.curate.duplicates import near
 from groundup.curate.duplicates.minhash import MinHash
-from groundup.curate.duplicates.near import NearDuplicates
+from groundup.curate.duplicates.near import Nearness
 from groundup.curate.extract import default_extractor
 from groundup.curate.extract.training import MarkedPage, score, train_extractor
 from groundup.curate.extract.trees import TrainTrees
@@ -187,7 +187,7 @@ def _near_duplicates(texts: Sequence[str]) -> Rows:
         for _ in range(round(len(words) * 0.05 * draw.random() ** 2)):
             words[draw.randrange(len(words))] = "changed"
         documents += [text, " ".join(words)]
-    config = NearDuplicates(minhash=MinHash(punctuation=True))
+    config = Nearness(minhash=MinHash(punctuation=True))
     gold = _exact(documents, config.threshold)
     start = time.perf_counter()
     pairs = _clustered_pairs(documents, config)
@@ -202,7 +202,7 @@ def _near_duplicates(texts: Sequence[str]) -> Rows:
     ]
 
 
-def _clustered_pairs(documents: Sequence[str], config: NearDuplicates) -> set[tuple[int, int]]:
+def _clustered_pairs(documents: Sequence[str], config: Nearness) -> set[tuple[int, int]]:
     with tempfile.TemporaryDirectory() as folder:
         shard, signed = Path(folder) / "shard.jsonl", Path(folder) / "signed"
         lines = (

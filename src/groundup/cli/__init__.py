@@ -1,15 +1,16 @@
 """The command line: one file a subcommand, which parses its arguments and calls the library.
 
-A subcommand's file is imported when it is called, so that `groundup --help` never waits for torch.
+A subcommand's file is imported when it is called (`lazy_group`), so that `groundup --help` never
+waits for torch.
 """
 
-import importlib
 import io
 import sys
 
 import click
 
 from groundup import __version__
+from groundup.cli.lazy_group import LazyGroup
 from groundup.core.errors import GroundupError, os_error_sentence
 from groundup.core.terminate import Terminated
 
@@ -20,6 +21,7 @@ _COMMANDS = {
     "chat": "Talk to the model of a run.",
     "generate": "Continue a prompt with the model of a run.",
     "serve": "Serve a model behind OpenAI's API.",
+    "curate": "Make a training corpus of raw documents, and see what was left out.",
     "tokenizer": "Train tokenizers, compare them, and see what they make of a text.",
     "report": "Write a run's report again, and say where it is.",
     "import": "Make a run of a model in Hugging Face's format.",
@@ -33,31 +35,11 @@ _COMMANDS = {
 }
 
 
-_MODULES = {  # where the name of a subcommand is none of a module
-    "import": "import_model",
-    "export": "export_model",
-    "plan-cluster": "plan_cluster",
-}
-
-
-class _LazyGroup(click.Group):
-    """Looks its subcommands up in `groundup.cli.NAME`."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        module = _MODULES.get(cmd_name, cmd_name)
-        return importlib.import_module(f"groundup.cli.{module}").command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
-
-
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    summaries=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__)
 def cli() -> None:
     """Build language models from the ground up: raw documents in, an aligned model out."""

@@ -42,6 +42,11 @@ class MissingExtraError(GroundupError):
         super().__init__(
             f"{feature} needs an optional dependency: run pip install 'groundup[{extra}]'."
         )
+        self._made_of = feature, extra
+
+    def __reduce__(self) -> tuple[type["MissingExtraError"], tuple[str, str]]:
+        """As processes send it to each other."""
+        return type(self), self._made_of
 
 
 _OS_SENTENCES = {

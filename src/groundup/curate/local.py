@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from groundup.core.errors import InputError
 from groundup.core.files import sha256_file, sha256_json
 from groundup.core.progress import Advance
 from groundup.curate.document import Document, Reject
-from groundup.curate.input_file import InputFile
+from groundup.curate.input_file import InputFile, groups_of
 from groundup.curate.readers import is_readable, read_file, readable_suffixes
 
 
@@ -41,6 +41,14 @@ class LocalFiles:
             for document in read_file(file, reject):
                 document.metadata.setdefault("licence", self.licence)
                 yield document
+
+    def parts(self, max_bytes: int, /) -> list["LocalFiles"]:
+        """See `Source`."""
+        sizes = [(name, _size(self.root / name)) for name in self.names]
+        return [
+            replace(self, names=tuple(names), skipped=() if n else self.skipped)
+            for n, names in enumerate(groups_of(sizes, max_bytes))
+        ]
 
 
 def open_local(path: Path, text_field: str = "text") -> LocalFiles:
@@ -79,6 +87,13 @@ def _files_below(folder: Path) -> list[str]:
         below = Path(parent).relative_to(folder)
         names += [(below / file).as_posix() for file in files if not file.startswith(".")]
     return sorted(names)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # reading it will reject it, with the reason
+        return 0
 
 
 def _checksum(path: Path) -> str:

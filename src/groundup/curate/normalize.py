@@ -12,9 +12,22 @@ What is done is safe for prose and for source code:
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
 
 from groundup.core.unicode import normal_form
 from groundup.curate.document import Document
+from groundup.curate.notes import Notes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normalize:
+    """The documents with their texts normalised."""
+
+    title: ClassVar[str] = "normalise"
+
+    def apply(self, documents: Iterable[Document], _notes: Notes, /) -> Iterator[Document]:
+        return normalize(documents)
 
 
 def normalize(documents: Iterable[Document]) -> Iterator[Document]:

@@ -6,7 +6,7 @@ version, delete the folder in the cache.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -16,7 +16,7 @@ from groundup.core.files import sha256_json
 from groundup.core.progress import Advance
 from groundup.curate.document import Document, Reject
 from groundup.curate.download import DEFAULT_PATIENCE, Patience, download, fetch_headers
-from groundup.curate.input_file import InputFile
+from groundup.curate.input_file import InputFile, groups_of
 from groundup.curate.readers import is_readable, read_file, readable_suffixes
 
 LISTING = "listing.json"
@@ -71,6 +71,14 @@ class RemoteFiles:
             for document in read_file(input_file, reject):
                 document.metadata.setdefault("licence", self.licence)
                 yield document
+
+    def parts(self, max_bytes: int, /) -> list["RemoteFiles"]:
+        """See `Source`."""
+        sizes = [(file, file.bytes or 0) for file in self.listing.files]
+        return [
+            replace(self, listing=replace(self.listing, files=tuple(files)))
+            for files in groups_of(sizes, max_bytes)
+        ]
 
     def _download(self, file: RemoteFile, path: Path, advance: Advance) -> None:
         total = f" of {file.bytes / 1e6:,.0f}" if file.bytes else ""

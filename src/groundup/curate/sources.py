@@ -5,12 +5,13 @@ To add a corpus, add a line to `NAMED`. To add a kind of source, write a class w
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from groundup.core.errors import DownloadError, InputError
+from groundup.core.manifest import MANIFEST
 from groundup.core.progress import Advance
 from groundup.curate.document import Document, Reject
 from groundup.curate.download import DEFAULT_PATIENCE, Patience, cache_directory
@@ -19,6 +20,8 @@ from groundup.curate.local import open_local
 from groundup.curate.readers import is_readable
 from groundup.curate.remote import RemoteFiles, open_url
 from groundup.curate.stdlib import standard_library
+
+DOCUMENTS = "documents"  # the folder of what a curation has kept
 
 
 class Source(Protocol):
@@ -43,6 +46,11 @@ class Source(Protocol):
 
         Nothing is fetched before it is needed. `advance` is told of waiting (its note).
         """
+        ...
+
+    def parts(self, max_bytes: int, /) -> Sequence["Source"]:
+        """Sources of consecutive files, each of about so many bytes; their documents, one after the
+        other, are those of this one."""
         ...
 
 
@@ -86,7 +94,8 @@ def open_source(
 
     data: `stdlib`, a name in `NAMED`, an http(s) URL of a file, a data set of a Hugging Face hub
         (`ORG/NAME` where there is no such path here, or `hf:ORG/NAME`, optionally with `/FOLDER`),
-        or a file or folder (`./stdlib` for a folder of such a name).
+        or a file or folder (`./stdlib` for a folder of such a name); of the folder of a finished
+        curation, what it has kept.
     cache: where downloads are kept; None: `cache_directory()`.
     text_field: the JSON field or Parquet column that holds the text.
 
@@ -116,6 +125,8 @@ def open_source(
             return from_hub(data)
         except DownloadError as error:
             raise DownloadError(f"there is no file or folder {data}, and {error}") from error
+    if (path / MANIFEST).is_file() and (path / DOCUMENTS).is_dir():  # a run of curation
+        return replace(open_local(path / DOCUMENTS, text_field), name=path.resolve().name)
     return open_local(path, text_field)
 
 

@@ -12,6 +12,10 @@ from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 from groundup.curate.document import Document
 from groundup.curate.notes import Notes
 
+Apply = Callable[[Iterable[Document], Notes], Iterator[Document]]
+"""Takes the documents of a shard, in order, and gives those that pass, changed or as they were; the
+others it rejects with `Notes.reject`. It holds one document at a time, or a batch."""
+
 
 class Step(Protocol):
     """A step that looks at one document at a time.
@@ -22,9 +26,8 @@ class Step(Protocol):
     title: ClassVar[str]
 
     def apply(self, documents: Iterable[Document], notes: Notes, /) -> Iterator[Document]:
-        """The documents that pass, in order, changed or as they were; others are rejected with
-        `notes.reject`. Holds one document at a time, or a batch; is pickled to other processes, so
-        what it needs (a model) is loaded here."""
+        """See `Apply`. A step is pickled to other processes, so what it needs, such as a model, is
+        loaded here."""
         ...
 
 
@@ -47,6 +50,6 @@ class CorpusStep(Protocol):
         one pass are over before the next is asked for."""
         ...
 
-    def of_shard(self, folder: Path, shard: int, /) -> Step:
-        """The step for the documents of one shard, with what the tasks found."""
+    def of_shard(self, shards: Sequence[Path], folder: Path, shard: int, /) -> Apply:
+        """For the documents of one of the shards, with what the tasks left in `folder`."""
         ...

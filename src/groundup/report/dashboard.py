@@ -63,8 +63,8 @@ def sparkline(values: Sequence[float], width: int = _WIDTH) -> str:
     borders = [index * len(values) // count for index in range(count + 1)]
     means = [statistics.mean(values[a:b]) for a, b in itertools.pairwise(borders)]
     low, high = min(means), max(means)
-    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(_BARS[round((mean - low) * scale)] for mean in means)
+    span = high - low or 1.0
+    return "".join(_BARS[round((mean - low) / span * (len(_BARS) - 1))] for mean in means)
 
 
 def _heading(name: str, last: dict[str, Any], steps: int | None) -> Text:

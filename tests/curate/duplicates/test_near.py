@@ -14,12 +14,11 @@ from groundup.curate.document import Document, encode_document
 from groundup.curate.duplicates import near
 from groundup.curate.duplicates.minhash import MinHash
 from groundup.curate.duplicates.near import (
-    NearDuplicates,
+    Nearness,
     Pairs,
     UnionFind,
     band_keys,
     candidates,
-    choose,
     clusters,
     read_pairs,
     sign,
@@ -38,7 +37,7 @@ def write_shards(folder: Path, texts: Sequence[str], shards: int) -> list[Path]:
     return paths
 
 
-def find(folder: Path, shards: list[Path], config: NearDuplicates, parts: int) -> Pairs:
+def find(folder: Path, shards: list[Path], config: Nearness, parts: int) -> Pairs:
     signed = [folder / f"signed-{shard.stem}" for shard in shards]
     for shard, to in zip(shards, signed, strict=True):
         sign(shard, to, config)
@@ -90,7 +89,7 @@ def texts() -> list[str]:
 def test_all_near_duplicates_are_found_and_nothing_else(
     texts: list[str], tmp_path: Path, shards: int, parts: int
 ) -> None:
-    config = NearDuplicates()
+    config = Nearness()
     pairs = find(tmp_path, write_shards(tmp_path, texts, shards), config, parts)
     gold = exact(texts[:-3], config.threshold)
     assert len(gold) > 50
@@ -108,20 +107,20 @@ def test_the_same_pairs_whatever_the_shards_and_parts(texts: list[str], tmp_path
     for shards, parts in ((1, 1), (7, 1)):
         folder = tmp_path / str(shards)
         folder.mkdir()
-        results.append(find(folder, write_shards(folder, texts, shards), NearDuplicates(), parts))
+        results.append(find(folder, write_shards(folder, texts, shards), Nearness(), parts))
     for one, other in zip(*results, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_a_thousand_copies_are_one_cluster_of_few_pairs(tmp_path: Path) -> None:
     texts = ["the same few words again and again"] * 1000
-    pairs = find(tmp_path, write_shards(tmp_path, texts, 2), NearDuplicates(), 1)
+    pairs = find(tmp_path, write_shards(tmp_path, texts, 2), Nearness(), 1)
     assert clusters(pairs) == [list(range(1000))]
     assert len(pairs.first) == 999
 
 
 def test_what_is_finished_is_not_done_again(texts: list[str], tmp_path: Path) -> None:
-    config = NearDuplicates()
+    config = Nearness()
     shards = write_shards(tmp_path, texts, 2)
     first = find(tmp_path, shards, config, 2)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npy")}
@@ -136,7 +135,7 @@ def test_what_is_finished_is_not_done_again(texts: list[str], tmp_path: Path) ->
 @pytest.mark.parametrize("similarity", [0.5, 0.7, 0.8, 0.9])
 def test_bands_find_pairs_as_often_as_they_should(similarity: float) -> None:
     """On signatures whose numbers are equal with just that probability."""
-    config = NearDuplicates(bands=10, rows=4, minhash=MinHash(permutations=40))
+    config = Nearness(bands=10, rows=4, minhash=MinHash(permutations=40))
     draw = np.random.default_rng(0)
     one = draw.integers(0, 1 << 32, (4000, 40), dtype=np.uint32)
     other = np.where(draw.random((4000, 40)) < similarity, one, one + np.uint32(1))
@@ -158,10 +157,6 @@ def test_joined_numbers_are_those_that_a_path_connects(edges: list[tuple[int, in
     assert joined.sets() == sorted({tuple(sorted(s)): sorted(s) for s in sets.values()}.values())
 
 
-def test_the_best_of_a_cluster_is_kept_and_of_equals_the_first() -> None:
-    assert choose([2, 5, 7], [0, 0, 3, 0, 0, 4, 0, 4]) == 5
-
-
 def test_keys_that_many_share_give_few_pairs() -> None:
     pairs = near._with_one_key(np.full(100, 7, np.uint64), np.arange(100)[::-1].copy())
     assert len(pairs) <= 100 * (near._NEIGHBOURS + 1)
@@ -173,4 +168,4 @@ def test_keys_that_many_share_give_few_pairs() -> None:
 )
 def test_what_cannot_be_is_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"threshold|bands"):
-        NearDuplicates(**options)
+        Nearness(**options)

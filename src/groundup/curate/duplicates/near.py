@@ -3,7 +3,7 @@
     sign        each shard: signatures, and for every band the documents sorted by its key
     candidates  each band and part of the keys: pairs of documents with the same key
     verify      each part of the pairs: their true Jaccard similarity, from the texts
-    clusters    documents that a chain of verified pairs joins; one of each is kept
+    leave       the documents that a chain of verified pairs joins: one of them is kept
 
 A band is a few of a signature's numbers, and its key a hash of them. Two documents of similarity J
 have the same key in at least one of b bands of r numbers with the probability 1 − (1 − J^r)^b
@@ -12,10 +12,11 @@ bands of 6.
 
 Each line above is a number of tasks that read files and write one, so that they run in one process
 or on many machines, and none that was finished runs again. None holds more than a part: keys are
-sorted within each shard, so that a part of them is a slice of each file. Only clusters are found in
-one place, which holds 24 bytes for each verified pair.
+sorted within each shard, so that a part of them is a slice of each file. Only what is left is found
+in one place, which holds 24 bytes for each verified pair.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,12 +26,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from groundup.core.files import PARTIAL, atomic_file, sync
-from groundup.curate.document import decode_document
+from groundup.core.files import atomic_file
+from groundup.curate.document import Document, decode_document
 from groundup.curate.duplicates.minhash import NONE, MinHash, Signatures
+from groundup.curate.duplicates.repeats import Numbers, write_arrays, write_repeats
 from groundup.curate.duplicates.shingles import BASE, Hashes, jaccard, shingles
-
-Numbers = NDArray[np.int64]
+from groundup.curate.duplicates.union_find import UnionFind
 
 _NEIGHBOURS = 16  # with which each of those of one key is compared, and with the first of them
 _SLACK = 4  # deviations of an estimate below the threshold that a pair may have and be verified
@@ -38,14 +39,19 @@ _HELD = 1024  # documents' shingles that are held at a time: some 20 MB
 
 
 @dataclass(frozen=True, kw_only=True)
-class NearDuplicates:
-    """threshold: the Jaccard similarity from which on two documents are near-duplicates.
-    bands, rows: so many bands of so many of the signature's numbers."""
+class Nearness:
+    """When two documents are near-duplicates, and which of them is better.
+
+    threshold: their Jaccard similarity is at least that. bands, rows: so many bands of so many of
+    the signature's numbers. best: the one that is kept: the `first`, the `longest`, or the one
+    that has the most of what is called so in its metadata; of equals the first.
+    """
 
     threshold: float = 0.8
     bands: int = 20
     rows: int = 6
     minhash: MinHash = field(default_factory=MinHash)
+    best: str = "longest"
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:
@@ -56,6 +62,13 @@ class NearDuplicates:
     def probability(self, similarity: float) -> float:
         """That two documents of this similarity become a candidate pair."""
         return 1 - (1 - similarity**self.rows) ** self.bands
+
+    def rank(self, document: Document) -> float:
+        """Of two near-duplicates, the one of the higher rank is kept."""
+        if self.best == "longest":
+            return len(document.text)
+        value = document.metadata.get(self.best)
+        return float(value) if isinstance(value, int | float) else -math.inf
 
 
 class Pairs(NamedTuple):
@@ -70,11 +83,13 @@ class Pairs(NamedTuple):
 class Signed:
     """What `sign` wrote for a shard of n documents, mapped into memory.
 
-    offsets: [n + 1], where each line begins. signatures: [n, P]. keys: [bands, m] of the m
-    documents that have words, each row sorted, and order: [bands, m] the documents in that order.
+    offsets: [n + 1], where each line begins. ranks: [n]. signatures: [n, P]. keys: [bands, m] of
+    the m documents that have words, each row sorted, and order: [bands, m] the documents in that
+    order.
     """
 
     offsets: Numbers
+    ranks: NDArray[np.float64]
     signatures: Signatures
     keys: NDArray[np.uint64]
     order: NDArray[np.uint32]
@@ -84,16 +99,18 @@ class Signed:
         return len(self.signatures)
 
 
-def sign(shard: Path, to: Path, config: NearDuplicates) -> None:
+def sign(shard: Path, to: Path, config: Nearness) -> None:
     """Write the folder `to` for a shard of JSON lines; nothing where it is there."""
     if to.exists():
         return
-    offsets, batches = [0], []
+    offsets, ranks, batches = [0], [], []
     texts: list[str] = []
     with open(shard, "rb") as lines:
         for line in lines:
             offsets.append(offsets[-1] + len(line))
-            texts.append(decode_document(line).text)
+            document = decode_document(line)
+            ranks.append(config.rank(document))
+            texts.append(document.text)
             if len(texts) == _HELD:
                 batches.append(config.minhash.signatures(texts))
                 texts = []
@@ -104,22 +121,17 @@ def sign(shard: Path, to: Path, config: NearDuplicates) -> None:
     sorting = np.argsort(keys, axis=1, kind="stable")
     arrays = {
         "offsets": np.array(offsets, dtype=np.int64),
+        "ranks": np.array(ranks, dtype=np.float64),
         "signatures": signatures,
         "keys": np.take_along_axis(keys, sorting, axis=1),
         "order": worded[sorting].astype(np.uint32),
     }
-    unfinished = to.with_name(to.name + PARTIAL)
-    unfinished.mkdir(parents=True, exist_ok=True)
-    for name, array in arrays.items():
-        with atomic_file(unfinished / f"{name}.npy") as file:
-            np.save(file, array)
-    unfinished.rename(to)
-    sync(to.parent)
+    write_arrays(to, arrays)
 
 
 def open_signed(folder: Path) -> Signed:
     """What `sign` wrote."""
-    names = ("offsets", "signatures", "keys", "order")
+    names = ("offsets", "ranks", "signatures", "keys", "order")
     return Signed(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in names))
 
 
@@ -160,7 +172,7 @@ def verify(
     part: int,
     parts: int,
     to: Path,
-    config: NearDuplicates,
+    config: Nearness,
 ) -> None:
     """Write those pairs of all `candidates` whose first document is in one part, that are as
     similar as `config` asks; not those that others join already."""
@@ -201,38 +213,34 @@ def clusters(pairs: Pairs) -> list[list[int]]:
     return joined.sets()
 
 
-class UnionFind:
-    """Numbers joined to sets (Tarjan 1975), of which each is named by its least number."""
+def leave(signed: Sequence[Path], verified: Sequence[Path], to: Path) -> None:
+    """Write the documents that are to go, each with the one of its cluster that is kept, as
+    `repeats` has them."""
+    if to.exists():
+        return
+    shards = [open_signed(folder) for folder in signed]
+    begins = np.cumsum([0, *(shard.documents for shard in shards)])
 
-    def __init__(self) -> None:
-        self._parent: dict[int, int] = {}
+    def place(number: int) -> tuple[int, int]:
+        shard = int(np.searchsorted(begins, number, side="right")) - 1
+        return shard, number - int(begins[shard])
 
-    def root(self, number: int) -> int:
-        parent = self._parent
-        root = number
-        while (above := parent.get(root, root)) != root:
-            root = above
-        while number != root:  # everything on the way now points to it
-            parent[number], number = root, parent.get(number, root)
-        return root
+    def rank(number: int) -> tuple[float, int]:
+        shard, unit = place(number)
+        return float(shards[shard].ranks[unit]), -number
 
-    def join(self, one: int, other: int) -> None:
-        one, other = sorted((self.root(one), self.root(other)))
-        self._parent[other] = self._parent[one] = one
-
-    def sets(self) -> list[list[int]]:
-        """All that were joined, each sorted, in order of their least numbers."""
-        sets: dict[int, list[int]] = {}
-        for number in sorted(self._parent):
-            sets.setdefault(self.root(number), []).append(number)
-        return list(sets.values())
+    gone = []
+    for cluster in clusters(read_pairs(verified)):
+        kept = max(cluster, key=rank)
+        gone += [(*place(number), *place(kept)) for number in cluster if number != kept]
+    write_repeats(np.array(gone, dtype=np.int64).reshape(-1, 4), to)
 
 
 class _Corpus:
     """All shards' documents by their numbers: estimates, and the shingles of those asked for
     last."""
 
-    def __init__(self, shards: Sequence[Path], signed: Sequence[Path], config: NearDuplicates):
+    def __init__(self, shards: Sequence[Path], signed: Sequence[Path], config: Nearness):
         self._shards = shards
         self._signed = [open_signed(folder) for folder in signed]
         self._begins = np.cumsum([0, *(shard.documents for shard in self._signed)])
@@ -279,9 +287,11 @@ def _with_one_key(keys: NDArray[np.uint64], numbers: Numbers) -> Numbers:
     """
     sorting = np.lexsort((numbers, keys))
     keys, numbers = keys[sorting], numbers[sorting]
-    begins = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else keys
+    fresh = np.ones(len(keys), dtype=bool)
+    fresh[1:] = keys[1:] != keys[:-1]
+    begins = np.flatnonzero(fresh)
     sizes = np.diff(np.append(begins, len(keys)))
-    firsts = np.repeat(numbers[begins.astype(np.int64)], sizes)
+    firsts = np.repeat(numbers[begins], sizes)
     pairs = [np.stack([firsts, numbers], 1)[firsts != numbers]]
     for distance in range(1, _NEIGHBOURS + 1):
         same = keys[distance:] == keys[:-distance]
@@ -289,8 +299,3 @@ def _with_one_key(keys: NDArray[np.uint64], numbers: Numbers) -> Numbers:
             break
         pairs.append(np.stack([numbers[:-distance][same], numbers[distance:][same]], 1))
     return np.unique(np.concatenate(pairs), axis=0).reshape(-1, 2)
-
-
-def choose(cluster: Sequence[int], rank: Sequence[float]) -> int:
-    """Which of a cluster is kept: the one of the highest rank, of equals the first."""
-    return max(cluster, key=lambda number: (rank[number], -number))

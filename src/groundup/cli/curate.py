@@ -1,0 +1,14 @@
+"""`groundup curate`."""
+
+import click
+
+from groundup.cli.lazy_group import LazyGroup
+
+_COMMANDS = {
+    "run": "Take a source through the steps of a recipe.",
+}
+
+
+@click.group(cls=LazyGroup, summaries=_COMMANDS, prefix="curate_")
+def command() -> None:
+    """Make a training corpus of raw documents, and see what was left out and why."""

@@ -1,0 +1,71 @@
+"""`groundup curate run`."""
+
+import json
+import time
+from pathlib import Path
+
+import click
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  groundup curate run web --data crawl/ --name crawl
+  groundup curate run basic --data my-documents/ --set steps.2.threshold=0.7
+  groundup curate run mine.py:recipe --data hf:ORG/NAME --workers 8
+  groundup curate run web --data /all/crawl --runs /all/runs --engine ray --ray-address auto"""
+)
+@click.argument("recipe")
+@click.option("--data", required=True, help="As in quickstart.")
+@click.option("--text-field", default="text", show_default=True, help="As in quickstart.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
+@click.option("--name", default="corpus", show_default=True, help="The folder below --runs.")
+@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Processes. Default: as many as processors."
+)
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@click.option("--ray-address", help="Of a Ray cluster; `auto` for the one this machine is of.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def command(
+    recipe: str,
+    data: str,
+    text_field: str,
+    overrides: tuple[str, ...],
+    name: str,
+    runs: Path,
+    workers: int | None,
+    engine: str,
+    ray_address: str | None,
+    as_json: bool,
+) -> None:
+    """Take a source through the steps of a recipe.
+
+    RECIPE is a name (`basic`), FILE.py:FUNCTION, or a saved config.json of a Curation. What is
+    kept is in documents/ of the run's folder, what was dropped, with the reasons, in rejected/.
+    The same command goes on where a killed one stopped, and --data with that folder trains on it.
+    """
+    from rich.console import Console
+
+    from groundup.core.config import apply_overrides
+    from groundup.core.progress import make_console
+    from groundup.curate import open_source
+    from groundup.curate.curation import Curation, run_curation
+    from groundup.curate.engines.local import Local
+    from groundup.curate.engines.ray import Ray
+    from groundup.recipes.curation import curations
+    from groundup.recipes.load import load_recipe
+    from groundup.report.funnel import print_funnel
+
+    config = apply_overrides(load_recipe(recipe, Curation, curations()), overrides)
+    source = open_source(data, text_field=text_field)
+    directory = runs / name
+    started = time.perf_counter()
+    with Ray(ray_address) if engine == "ray" else Local(workers) as where:
+        manifest = run_curation(config, source, data, directory, where, make_console())
+    seconds = time.perf_counter() - started
+    if as_json:
+        click.echo(json.dumps({"run": str(directory), "seconds": seconds, **manifest.facts}))
+        return
+    print_funnel(manifest.facts["funnel"], Console(highlight=False))
+    click.echo(f"{directory / 'documents'} has what is left ({seconds:.1f} s).")

@@ -1,0 +1,144 @@
+"""Curation of a corpus of any size: a recipe is a list of steps, a run takes a source through them.
+
+The source's files are divided into shards, and tasks that each take one shard through a stage
+(`stages`) run in processes of this machine or of many (`engines`). A run that was killed goes on
+with the tasks that are not finished, and ends with the same bytes; so does a run with another
+number of processes, or another engine.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from groundup.core.config import to_dict
+from groundup.core.errors import ArtifactError, InputError
+from groundup.core.files import read_json, write_json
+from groundup.core.manifest import Manifest, run_stage
+from groundup.core.progress import progress_bar
+from groundup.core.rundir import claim_config, open_run
+from groundup.curate.duplicates.steps import ExactDuplicates, NearDuplicates
+from groundup.curate.engines.engine import Engine
+from groundup.curate.normalize import Normalize
+from groundup.curate.notes import add_up
+from groundup.curate.sources import Source
+from groundup.curate.stages import Folders, pass_shard, read_shard, stages_of
+from groundup.curate.step import Task
+
+CURATED = "curated"
+_INPUTS = "inputs.json"
+
+AnyStep = Normalize | ExactDuplicates | NearDuplicates
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curation:
+    """A recipe. steps: in their order. shard_bytes: of the source's files, for one shard; a file is
+    never divided."""
+
+    steps: tuple[AnyStep, ...]
+    shard_bytes: int = 64 << 20
+
+    def __post_init__(self) -> None:
+        if self.shard_bytes < 1:
+            raise ValueError("shard_bytes must be above 0")
+
+
+def run_curation(
+    config: Curation, source: Source, data: str, directory: Path, engine: Engine, console: Console
+) -> Manifest:
+    """Fill `directory`, or go on where an earlier run of the same recipe and source was cut off.
+
+    data: what the user called the source. At the end there are
+
+        documents/   JSON lines, a file a shard; the documents in the source's order
+        rejected/    the records of what was dropped (`Notes`), a file a stage and shard
+        notes/       what the steps counted and measured, likewise
+
+    and `facts` of the manifest: `source`, `licence`, `shards`, and `funnel`, the notes of each step
+    for the whole corpus.
+
+    Raises `InputError` where no document is left, `ConfigError` and `ArtifactError` where the
+    folder is of another recipe or source.
+    """
+    with open_run(directory):
+        claim_config(directory, config)
+        _claim_source(directory, data, source)
+
+        def build(folder: Path) -> dict[str, Any]:
+            return _build(config, source, folder, engine, console)
+
+        inputs = {"source": source.fingerprint, "curation": to_dict(config)}
+        manifest, _ = run_stage(directory, kind=CURATED, inputs=inputs, build=build)
+    return manifest
+
+
+def _claim_source(directory: Path, data: str, source: Source) -> None:
+    path = directory / _INPUTS
+    if not path.exists():
+        write_json(path, {"data": data, "source": source.fingerprint})
+    elif read_json(path)["source"] != source.fingerprint:
+        raise ArtifactError(
+            f"{directory} was made of other documents than those that {data} has now: choose "
+            "another --name, or delete that folder."
+        )
+
+
+def _build(
+    config: Curation, source: Source, directory: Path, engine: Engine, console: Console
+) -> dict[str, Any]:
+    folders = Folders(directory)
+    parts = source.parts(config.shard_bytes)
+    stages = stages_of(config.steps)
+    shards: list[Path] = []
+    funnel: list[dict[str, Any]] = []
+    for stage in stages:
+        last = stage is stages[-1]
+        files = [folders.files(stage.number, n, last=last) for n in range(len(parts))]
+        if not all(file.notes.exists() for file in files):
+            if stage.corpus is None:
+                tasks = [
+                    Task(read_shard, (part, stage, file))
+                    for part, file in zip(parts, files, strict=True)
+                ]
+            else:
+                found = folders.found(stage.number)
+                for tasks in stage.corpus.passes(shards, found):
+                    _run(engine, tasks, stage.titles[0], console)
+                tasks = [
+                    Task(pass_shard, (stage, shards, found, number, file))
+                    for number, file in enumerate(files)
+                ]
+            _run(engine, tasks, ", ".join(stage.titles), console)
+        for path in shards:  # the stage after them is finished
+            path.unlink(missing_ok=True)
+        shards = [file.documents for file in files]
+        funnel += add_up(one for file in files for one in read_json(file.notes))
+    shutil.rmtree(directory / "work", ignore_errors=True)
+    if not funnel[-1]["documents"]:
+        raise InputError(_nothing_left(source, funnel, directory))
+    return {
+        "source": source.name,
+        "licence": source.licence,
+        "shards": len(parts),
+        "funnel": funnel,
+    }
+
+
+def _run(engine: Engine, tasks: Sequence[Task], title: str, console: Console) -> None:
+    with progress_bar(console, title, len(tasks)) as advance:
+        engine.run(tasks, advance)
+
+
+def _nothing_left(source: Source, funnel: list[dict[str, Any]], directory: Path) -> str:
+    rejected = {row["step"]: sum(row["rejected"].values()) for row in funnel}
+    reasons = ", ".join(f"{step}: {count:,}" for step, count in rejected.items() if count)
+    if not reasons:
+        return f"{source.name} holds no document."
+    return (
+        f"no document of {source.name} is left; dropped were, by step, {reasons}: "
+        f"{directory / 'rejected'} has the reasons."
+    )
