@@ -100,6 +100,12 @@ def minhash(
 ) -> NDArray[np.uint32]:
     """[texts, permutations]"""
 
+def word_counts(text: str, classes: bytes, /) -> tuple[int, int, int, int, int, int]:
+    """Words, characters, letters, numbers, words with a letter, stop words."""
+
+def repeated_rows(text: str, /) -> list[int]:
+    """Characters of rows of 2 to 10 words."""
+
 def features(
     texts: list[str], kind: tuple[int, int, int, int], /
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:

@@ -3,6 +3,8 @@
 #include "minhash.h"
 #include "page.h"
 #include "python_text.h"
+#include "rows.h"
+#include "word_counts.h"
 
 namespace groundup {
 namespace {
@@ -114,6 +116,17 @@ void learn(const Array<u32> &features, const Array<i64> &ends, const Array<std::
   steps.take(in_order, order.size(), first, fall);
 }
 
+// words, characters, letters, numbers, words with a letter, stop words
+py::tuple word_counts(const py::str &text, const py::bytes &classes) {
+  const std::string_view table = classes;
+  if (table.size() != CODE_POINTS) throw std::invalid_argument("each code point has a class");
+  const WordCounts counts = count_words(units_of(text), reinterpret_cast<const u8 *>(table.data()));
+  return py::make_tuple(counts.words, counts.characters, counts.letters, counts.numbers, counts.with_letter,
+                        __builtin_popcount(counts.stop_words));
+}
+
+std::vector<i64> repeated_rows(const py::str &text) { return Rows().count(units_of(text)); }
+
 // tags; elements in a line, without contents, of raw text, that are skipped; words that hint at something
 using Names = std::vector<std::string>;
 using Tables = std::tuple<Names, Names, Names, Names, Names, std::vector<Names>>;
@@ -162,6 +175,8 @@ void define_curation(py::module_ &module) {
   module.def("shingles", &shingles);
   module.def("shared", &shared);
   module.def("minhash", &minhash);
+  module.def("word_counts", &word_counts);
+  module.def("repeated_rows", &repeated_rows);
   module.def("features", &features);
   module.def("sums", &sums);
   module.def("learn", &learn, py::arg().noconvert(), py::arg().noconvert(), py::arg().noconvert(),

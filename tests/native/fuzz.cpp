@@ -16,7 +16,9 @@
 #include "linear.h"
 #include "minhash.h"
 #include "page.h"
+#include "rows.h"
 #include "trainer.h"
+#include "word_counts.h"
 
 using namespace groundup;
 
@@ -254,8 +256,45 @@ std::string random_page() {
   return page;
 }
 
+// What rules of quality count, against sets of strings.
+void check_rules(const Units &text, const std::vector<u8> &classes, const std::string &input) {
+  std::vector<std::string> words;
+  i64 characters = 0;
+  each_word<true>(text.data, text.data + text.length, [&](const u8 *word, i64 size) {
+    words.emplace_back(reinterpret_cast<const char *>(word), std::size_t(size));
+    for (const char byte : words.back()) characters += (byte & 0xC0) != 0x80;
+  });
+  const WordCounts counts = count_words(text, classes.data());
+  require(counts.words == i64(words.size()) && counts.characters == characters, "words are counted", input);
+  require(counts.letters + counts.numbers <= characters && counts.with_letter <= counts.letters,
+          "letters are characters", input);
+  const std::vector<i64> rows = Rows().count(text);
+  for (std::size_t n = 2; n <= LAST_REPEATED; n++) {
+    std::map<std::string, i64> seen;
+    i64 often = 1, longest = 0, repeated = 0;
+    for (std::size_t i = 0; i + n <= words.size();) {
+      std::string row;
+      i64 size = 0;
+      for (std::size_t j = i; j < i + n; j++) {
+        row += words[j] + " ";
+        for (const char byte : words[j]) size += (byte & 0xC0) != 0x80;
+      }
+      const i64 count = ++seen[row];
+      if (n >= FIRST_REPEATED) {
+        repeated += count > 1 ? size : 0;
+        i += count > 1 ? n : 1;
+        continue;
+      }
+      if (count > often) longest = 0;
+      if (count > 1 && count >= often) often = count, longest = std::max(longest, size + i64(n) - 1);
+      i++;
+    }
+    require(rows[n - 2] == (n < FIRST_REPEATED ? often * longest : repeated), "rows that repeat are counted", input);
+  }
+}
+
 // Blocks, shingles, signatures and buckets, whose room has exactly the size that it needs.
-void check_curation(const PageTables &tables) {
+void check_curation(const PageTables &tables, const std::vector<u8> &classes) {
   const std::string input = random_page();
   const std::vector<u8> bytes = exact(input);
   Page page = PageScanner(tables).scan({reinterpret_cast<const char *>(bytes.data()), bytes.size()});
@@ -283,6 +322,7 @@ void check_curation(const PageTables &tables) {
   i64 sums[3];
   const i64 features = Scorer(std::move(ngrams), weights.data(), 3).sum(units, sums);
   require(sums[0] == features && sums[2] == features, "each bucket has a weight of one", input);
+  check_rules(units, classes, input);
 }
 
 } // namespace
@@ -311,7 +351,7 @@ int main(int, char **arguments) {
       check_units<u8>(0x100);
       check_units<std::uint16_t>(0x10000);
       check_units<u32>(CODE_POINTS);
-      check_curation(tables);
+      check_curation(tables, classes);
     }
   }
   std::printf("%llu inputs\n", static_cast<unsigned long long>(inputs));

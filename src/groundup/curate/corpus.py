@@ -1,6 +1,6 @@
 """Curation from end to end: a source in, `train.jsonl` and `validation.jsonl` out.
 
-    read → normalise → filters → deduplicate → (cut) → split
+    read → normalise → rules → deduplicate → (cut) → split
 
 Documents stream through the steps, one in memory at a time. What is kept waits on disk until all
 are known, because only then is it clear which of them make up the validation share; in memory
@@ -9,7 +9,6 @@ remain a digest, a name and a size for each.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +17,19 @@ from groundup.core.files import PARTIAL, atomic_file
 from groundup.core.progress import Advance
 from groundup.curate.cut import cut_document
 from groundup.curate.deduplicate import content_digest, deduplicate
-from groundup.curate.document import Document, encode_document, read_corpus
-from groundup.curate.filters import (
-    Filter,
-    apply_filter,
-    control_characters,
-    few_letters,
-    long_line,
-    repetitive,
-    too_short,
-)
+from groundup.curate.document import Document, Reject, encode_document, read_corpus
 from groundup.curate.funnel import Funnel
 from groundup.curate.normalize import normalize
+from groundup.curate.rules.basic import Basic
+from groundup.curate.rules.rule import Limits, Rule, rules_of
+from groundup.curate.rules.text_view import TextView
 from groundup.curate.sources import Source
 from groundup.curate.split import at_least_one, choose_validation, falls_short
 
 REJECTED = "rejected.jsonl"
+
+# what the funnel calls the rules of `Basic`, in their order
+_RULES = ("too short", "control characters", "long line", "repetitive", "few letters")
 
 _PART_SHARE = 0.2  # of the validation bytes: parts of that size fill the share to within a tenth
 _MIN_PART_BYTES, _MAX_PART_BYTES = 2_000, 100_000
@@ -45,7 +41,7 @@ class Curate:
 
     max_bytes: of text to take from the source, at a document's end; None takes it whole. A remote
     source downloads no further than that.
-    The other limits are explained with the rules in `filters`.
+    The other limits are explained with the rules of `Basic`.
     """
 
     validation_share: float = 0.05
@@ -63,15 +59,15 @@ class Curate:
         if self.max_bytes is not None and self.max_bytes <= 0:
             raise ValueError("max_bytes must be above 0")
 
-    def filters(self) -> dict[str, Filter]:
-        """The rules with their limits, in the order in which they are applied."""
-        return {
-            "too short": partial(too_short, min_chars=self.min_chars),
-            "control characters": partial(control_characters, max_share=self.max_control_share),
-            "long line": partial(long_line, max_chars=self.max_line_chars),
-            "repetitive": partial(repetitive, max_share=self.max_repeated_share),
-            "few letters": partial(few_letters, min_share=self.min_letter_share),
-        }
+    def rules(self) -> Basic:
+        """The rules with these limits."""
+        return Basic(
+            characters=Limits(min=self.min_chars),
+            control_characters=Limits(max=self.max_control_share),
+            longest_line=Limits(max=self.max_line_chars),
+            duplicate_line_characters=Limits(max=self.max_repeated_share),
+            visible_letters=Limits(min=self.min_letter_share),
+        )
 
 
 def curate(config: Curate, source: Source, directory: Path, advance: Advance) -> dict[str, Any]:
@@ -121,11 +117,20 @@ def _steps(config: Curate, source: Source, funnel: Funnel, advance: Advance) -> 
     documents = source.documents(funnel.rejects_of("read"), advance)
     documents = funnel.after("read", _take(documents, config.max_bytes))
     documents = funnel.after("normalise", normalize(documents))
-    for name, rule in config.filters().items():
-        documents = apply_filter(rule, documents, funnel.rejects_of(name))
+    for name, rule in zip(_RULES, rules_of(config.rules()), strict=True):
+        documents = _obey(rule, documents, funnel.rejects_of(name))
         documents = funnel.after(name, documents)
     documents = deduplicate(documents, funnel.rejects_of("deduplicate"))
     return funnel.after("deduplicate", documents)
+
+
+def _obey(rule: Rule, documents: Iterable[Document], reject: Reject) -> Iterator[Document]:
+    for document in documents:
+        reason = rule.reason(rule.measure.of(TextView(document.text)))
+        if reason is None:
+            yield document
+        else:
+            reject(document, reason)
 
 
 def _take(documents: Iterable[Document], max_bytes: int | None) -> Iterator[Document]:

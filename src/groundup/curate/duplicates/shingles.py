@@ -32,7 +32,7 @@ _PUNCTUATION = (
     "\u2000-\u200b\u200e-\u206f\u2e00-\u2e7f\u3000-\u303f\uff01-\uff0f\uff1a-\uff20"
     "\uff3b-\uff40\uff5b-\uff65"
 )
-_WORD = {
+WORD = {
     True: re.compile(rf"[{_ALONE}]|[^\s{_ALONE}]+"),
     False: re.compile(rf"[{_ALONE}]|(?:[0-9a-z]|[^\x00-\x7f\s{_PUNCTUATION}{_ALONE}])+"),
 }
@@ -68,7 +68,7 @@ def lowered(text: str) -> str:
 
 def words(text: str, punctuation: bool) -> list[str]:
     """The words in lower case, in order."""
-    return _WORD[punctuation].findall(text.lower())
+    return WORD[punctuation].findall(text.lower())
 
 
 def shingles_in_order(text: str, width: int, punctuation: bool) -> list[int]:
