@@ -178,12 +178,15 @@ def make_corpus(job: Job, source: Source) -> Manifest:
     if config.max_bytes is None:
         usable = usable_bytes(parse_budget(job.config.budget))
         config = dataclasses.replace(config, max_bytes=usable)
+    held_out = open_source(config.held_out) if config.held_out is not None else None
     inputs = {"source": source.fingerprint, "curate": to_dict(config)}
+    if held_out is not None:
+        inputs["held_out"] = held_out.fingerprint
     write_json(job.directory / "inputs.json", {"data": job.config.data, **inputs})
 
     def build(directory: Path) -> Mapping[str, Any]:
         with progress_bar(job.console, "curate", None) as advance:
-            return curate(config, source, directory, advance)
+            return curate(config, source, directory, advance, held_out)
 
     return job.stage("corpus", inputs, build)
 

@@ -62,13 +62,12 @@ def test_documents_are_kept_or_rejected_and_counted_at_every_step(tmp_path):
     assert sorted(text for _, text in train + validation) == sorted(texts)
     assert train == sorted(train, key=lambda document: int(document[0][1:]))
     assert [row["step"] for row in facts["funnel"]] == [
-        *("read", "normalise", "too short", "control characters", "long line", "repetitive"),
-        *("few letters", "deduplicate"),
+        *("read", "normalise", "basic quality", "exact duplicates"),
     ]
-    counts = {row["step"]: (row["documents"], row["dropped"]) for row in facts["funnel"]}
-    assert counts["read"] == (43, 1)
-    assert counts["too short"] == (42, 1)
-    assert counts["deduplicate"] == (40, 2)
+    counts = {row["step"]: (row["documents"], row["rejected"]) for row in facts["funnel"]}
+    assert counts["read"] == (43, {"cannot be read": 1})
+    assert counts["basic quality"] == (42, {"characters": 1})
+    assert counts["exact duplicates"] == (40, {"has the text of another": 2})
     assert facts["train"]["documents"] + facts["validation"]["documents"] == len(moved) == 40
     assert facts["validation"]["bytes"] == sum(len(text) for _, text in validation)
     assert facts["source"] == "texts"
@@ -81,8 +80,8 @@ def test_every_reject_is_kept_with_step_and_reason(tmp_path):
     rejected = map(json.loads, (tmp_path / "rejected.jsonl").read_text().splitlines())
     assert [(line["step"], line["reason"], line["id"], line["text"]) for line in rejected] == [
         ("read", "cannot be read", "broken", ""),
-        ("too short", "has 2 characters, fewer than 20", "d0", "x\n"),
-        ("deduplicate", "has the text of d1", "d2", words(0)),
+        ("basic quality", "has 2 characters, fewer than 20", "d0", "x\n"),
+        ("exact duplicates", "has the text of d1", "d2", words(0)),
     ]
 
 
@@ -152,7 +151,7 @@ def test_one_document_is_too_few(tmp_path, texts):
 
 def test_where_nothing_is_left_the_reasons_are_counted(tmp_path):
     with pytest.raises(
-        InputError, match=r"no document of texts .* read: 1, too short: 2: .*reject"
+        InputError, match=r"no document of texts .* read: 1, basic quality: 2: .*reject"
     ):
         curate(Curate(), Texts("x", ""), tmp_path, still)
     assert len((tmp_path / "rejected.jsonl").read_text().splitlines()) == 3
@@ -176,6 +175,25 @@ def test_a_failure_midway_leaves_nothing_that_looks_finished(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         curate(Curate(), Failing(words(0)), tmp_path, still)
     assert names_in(tmp_path) == []
+
+
+def test_documents_that_are_held_out_are_the_validation_side(tmp_path):
+    held = Texts(words(3) + "  ", "x")
+    held.documents = lambda _reject, _advance: iter(  # what cannot be read is another test's
+        [Document(text, f"h{n}", "held") for n, text in enumerate(held.texts)]
+    )
+    facts = curate(Curate(), Texts(*(words(n) for n in range(9))), tmp_path, still, held)
+    train, validation = sides(tmp_path)
+    assert validation == [("h0", words(3)), ("h1", "x\n")]
+    assert [name for name, _ in train] == [f"d{n}" for n in range(9) if n != 3]
+    assert facts["train"]["documents"], facts["validation"]["documents"] == (8, 2)
+
+
+def test_held_out_documents_that_cannot_be_used_are_one_sentence(tmp_path):
+    texts = Texts(*(words(n) for n in range(3)))
+    with pytest.raises(InputError, match="the held-out broken cannot be read: mend it"):
+        curate(Curate(), texts, tmp_path, still, Texts(words(1)))
+    assert names_in(tmp_path) == ["rejected.jsonl"]
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from rich.console import Console
 from groundup.core.errors import ArtifactError, ConfigError, InputError
 from groundup.core.progress import Advance
 from groundup.curate.curation import Curation, run_curation
-from groundup.curate.deduplicate import content_digest
 from groundup.curate.document import Document, read_corpus
+from groundup.curate.duplicates.digest import content_digest
 from groundup.curate.duplicates.shingles import jaccard, shingles
 from groundup.curate.duplicates.steps import ExactDuplicates, NearDuplicates
 from groundup.curate.engines.local import Local

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundup.curate.document import Document
-from groundup.curate.normalize import normalize, normalize_text
+from groundup.curate.normalize import Normalize, normalize_text
+from groundup.curate.notes import Notes, not_written
 
 TRICKY = st.text(st.sampled_from("a e\u0301\u212b\ufeff\0\r\n\t\f\u1161\u1100") | st.characters())
 
@@ -55,4 +56,6 @@ def test_python_identifiers_keep_their_identity(name):
 
 def test_documents_keep_everything_but_their_spelling():
     document = Document("a\r\n", "id", "source", {"k": 1})
-    assert list(normalize([document])) == [Document("a\n", "id", "source", {"k": 1})]
+    assert list(Normalize().apply([document], Notes("", not_written))) == [
+        Document("a\n", "id", "source", {"k": 1})
+    ]

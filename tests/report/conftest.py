@@ -79,7 +79,7 @@ def _summary(run: Path) -> dict[str, Any]:
         "corpus": {
             "source": "stdlib",
             "licence": "PSF-2.0",
-            "funnel": [{"step": "read", "documents": 1234, "bytes": 12_000_000}],
+            "funnel": [{"step": "read", "documents": 1234, "bytes": 12_000_000, "rejected": {}}],
         },
         "tokenizer": {
             "vocab_size": 4096,

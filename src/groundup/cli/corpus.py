@@ -8,8 +8,8 @@ from rich.console import Console
 from groundup.core.errors import InputError
 from groundup.core.progress import Advance
 from groundup.curate.cut import cut_document
-from groundup.curate.deduplicate import content_digest
 from groundup.curate.document import Document
+from groundup.curate.duplicates.digest import content_digest
 from groundup.curate.local import open_local
 from groundup.curate.split import at_least_one, choose_validation, falls_short
 

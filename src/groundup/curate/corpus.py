@@ -1,6 +1,6 @@
 """Curation from end to end: a source in, `train.jsonl` and `validation.jsonl` out.
 
-    read → normalise → rules → deduplicate → (cut) → split
+    read → the recipe's steps → (cut) → split
 
 Documents stream through the steps, one in memory at a time. What is kept waits on disk until all
 are known, because only then is it clear which of them make up the validation share; in memory
@@ -15,21 +15,19 @@ from typing import Any
 from groundup.core.errors import InputError
 from groundup.core.files import PARTIAL, atomic_file
 from groundup.core.progress import Advance
+from groundup.curate.any_step import StreamStep
 from groundup.curate.cut import cut_document
-from groundup.curate.deduplicate import content_digest, deduplicate
-from groundup.curate.document import Document, Reject, encode_document, read_corpus
-from groundup.curate.funnel import Funnel
-from groundup.curate.normalize import normalize
+from groundup.curate.document import Document, encode_document, read_corpus
+from groundup.curate.duplicates.digest import content_digest
+from groundup.curate.duplicates.steps import ExactDuplicates
+from groundup.curate.normalize import Normalize
+from groundup.curate.notes import Notes, lines_of, not_written, nothing_left
 from groundup.curate.rules.basic import Basic
-from groundup.curate.rules.rule import Limits, Rule, rules_of
-from groundup.curate.rules.text_view import TextView
 from groundup.curate.sources import Source
 from groundup.curate.split import at_least_one, choose_validation, falls_short
+from groundup.curate.stages import READ, pass_steps, titles_of
 
 REJECTED = "rejected.jsonl"
-
-# what the funnel calls the rules of `Basic`, in their order
-_RULES = ("too short", "control characters", "long line", "repetitive", "few letters")
 
 _PART_SHARE = 0.2  # of the validation bytes: parts of that size fill the share to within a tenth
 _MIN_PART_BYTES, _MAX_PART_BYTES = 2_000, 100_000
@@ -39,19 +37,19 @@ _MIN_PART_BYTES, _MAX_PART_BYTES = 2_000, 100_000
 class Curate:
     """validation_share: of the bytes, kept from training. seed: of the split.
 
+    held_out: documents that are the validation side instead, named as the data are; they are
+    normalised, and otherwise as they stand. What is among them is not trained on.
     max_bytes: of text to take from the source, at a document's end; None takes it whole. A remote
     source downloads no further than that.
-    The other limits are explained with the rules of `Basic`.
+    steps: that the documents pass. For larger corpora, and steps that ask for more than one stream,
+    there is `curation`, whose result is a source.
     """
 
     validation_share: float = 0.05
     seed: int = 0
+    held_out: str | None = None
     max_bytes: int | None = None
-    min_chars: int = 20
-    max_control_share: float = 0.01
-    max_line_chars: int = 100_000
-    max_repeated_share: float = 0.5
-    min_letter_share: float = 0.3
+    steps: tuple[StreamStep, ...] = (Normalize(), Basic(), ExactDuplicates())
 
     def __post_init__(self) -> None:
         if not 0 < self.validation_share <= 0.5:
@@ -59,78 +57,61 @@ class Curate:
         if self.max_bytes is not None and self.max_bytes <= 0:
             raise ValueError("max_bytes must be above 0")
 
-    def rules(self) -> Basic:
-        """The rules with these limits."""
-        return Basic(
-            characters=Limits(min=self.min_chars),
-            control_characters=Limits(max=self.max_control_share),
-            longest_line=Limits(max=self.max_line_chars),
-            duplicate_line_characters=Limits(max=self.max_repeated_share),
-            visible_letters=Limits(min=self.min_letter_share),
-        )
 
-
-def curate(config: Curate, source: Source, directory: Path, advance: Advance) -> dict[str, Any]:
+def curate(
+    config: Curate,
+    source: Source,
+    directory: Path,
+    advance: Advance,
+    held_out: Source | None = None,
+) -> dict[str, Any]:
     """Fill `directory` with the curated documents of `source`; returns what is worth knowing.
 
     Writes `train.jsonl` and `validation.jsonl` (documents in the source's order) and
     `rejected.jsonl` (what was dropped, with step and reason). `advance` is told of every document
-    that is kept. The facts are
+    that is kept. held_out: what `config` calls so. The facts are
 
     source, licence, fingerprint: of the source.
     complete: whether the source ended before `max_bytes` were read.
-    funnel: a row a step with its name, documents and bytes that passed, documents dropped.
+    funnel: the notes of each step.
     train, validation: documents and bytes of each side.
 
     Raises `InputError` where nothing usable was found, or not enough for two sides.
     """
-    waiting = directory / f"kept.jsonl{PARTIAL}"
-    parts = directory / f"parts.jsonl{PARTIAL}"
+    waiting, parts, apart = (
+        directory / f"{name}.jsonl{PARTIAL}" for name in ("kept", "parts", "held")
+    )
     try:
         with atomic_file(directory / REJECTED, "w") as rejected:
-            funnel = Funnel(rejected)
-            kept = _store(waiting, _steps(config, source, funnel, advance), advance)
+            titles = (READ, *titles_of(config.steps))
+            notes = [Notes(title, lines_of(rejected)) for title in titles]
+            read = _take(source.documents(notes[0].reject, advance), config.max_bytes)
+            left = pass_steps(notes[0].passed(read), config.steps, notes[1:])
+            kept = _store(waiting, left, advance)
         if not kept.digests:
-            raise InputError(_nothing_left(source, funnel, directory))
-        chosen = choose_validation(kept.sizes(), config.validation_share, config.seed)
-        if falls_short(chosen, kept.sizes(), config.validation_share):
-            kept = _store(parts, funnel.after("cut", _cut(kept, config)), advance)
+            funnel = [own.as_dict() for own in notes]
+            raise InputError(nothing_left(source.name, funnel, directory / REJECTED))
+        if held_out is not None:
+            sides = _write_apart(kept, _held(held_out, apart, advance), directory)
+        else:
             chosen = choose_validation(kept.sizes(), config.validation_share, config.seed)
-        chosen = at_least_one(chosen, kept.sizes(), source.name)
-        sides = _write_sides(kept, chosen, directory)
+            if falls_short(chosen, kept.sizes(), config.validation_share):
+                notes.append(Notes("cut", not_written))
+                kept = _store(parts, notes[-1].passed(_cut(kept, config)), advance)
+                chosen = choose_validation(kept.sizes(), config.validation_share, config.seed)
+            chosen = at_least_one(chosen, kept.sizes(), source.name)
+            sides = _write_sides(kept, chosen, directory)
     finally:
-        waiting.unlink(missing_ok=True)
-        parts.unlink(missing_ok=True)
-    rows = funnel.rows()
+        for path in (waiting, parts, apart):
+            path.unlink(missing_ok=True)
     return {
         "source": source.name,
         "licence": source.licence,
         "fingerprint": source.fingerprint,
-        "complete": config.max_bytes is None or rows[0]["bytes"] < config.max_bytes,
-        "funnel": rows,
+        "complete": config.max_bytes is None or notes[0].bytes < config.max_bytes,
+        "funnel": [own.as_dict() for own in notes],
         **sides,
     }
-
-
-def _steps(config: Curate, source: Source, funnel: Funnel, advance: Advance) -> Iterator[Document]:
-    """The documents that pass every step; nothing is read before they are asked for."""
-    documents = source.documents(funnel.rejects_of("read"), advance)
-    documents = funnel.after("read", _take(documents, config.max_bytes))
-    documents = funnel.after("normalise", normalize(documents))
-    for name, rule in zip(_RULES, rules_of(config.rules()), strict=True):
-        documents = _obey(rule, documents, funnel.rejects_of(name))
-        documents = funnel.after(name, documents)
-    documents = deduplicate(documents, funnel.rejects_of("deduplicate"))
-    return funnel.after("deduplicate", documents)
-
-
-def _obey(rule: Rule, documents: Iterable[Document], reject: Reject) -> Iterator[Document]:
-    for document in documents:
-        reason = rule.reason(rule.measure.of(TextView(document.text)))
-        if reason is None:
-            yield document
-        else:
-            reject(document, reason)
 
 
 def _take(documents: Iterable[Document], max_bytes: int | None) -> Iterator[Document]:
@@ -176,6 +157,42 @@ def _cut(kept: _Kept, config: Curate) -> Iterator[Document]:
         yield from cut_document(document, part)
 
 
+def _held(source: Source, path: Path, advance: Advance) -> _Kept:
+    """The documents of a source that is held out, the long ones in parts."""
+
+    def reject(document: Document, reason: str) -> None:
+        raise InputError(f"the held-out {document.id} {reason}: mend it, or leave it out.")
+
+    documents = Normalize().apply(source.documents(reject, advance), Notes(READ, not_written))
+    held = _store(path, (p for d in documents for p in cut_document(d, _MAX_PART_BYTES)), advance)
+    if not held.digests:
+        raise InputError(f"{source.name} holds no document to measure with.")
+    return held
+
+
+def _write_apart(kept: _Kept, held: _Kept, directory: Path) -> dict[str, dict[str, int]]:
+    """Training on what is not held out."""
+    apart = set(held.digests)
+    with (
+        open(kept.path, "rb") as lines,
+        open(held.path, "rb") as held_lines,
+        atomic_file(directory / "train.jsonl") as train,
+        atomic_file(directory / "validation.jsonl") as validation,
+    ):
+        sizes = []
+        for line, digest, size in zip(lines, kept.digests, kept.byte_counts, strict=True):
+            if digest not in apart:
+                train.write(line)
+                sizes.append(size)
+        validation.writelines(held_lines)
+    if not sizes:
+        raise InputError("all documents are held out, and none is left to train on.")
+    return {
+        "train": {"documents": len(sizes), "bytes": sum(sizes)},
+        "validation": {"documents": len(held.digests), "bytes": sum(held.byte_counts)},
+    }
+
+
 def _write_sides(kept: _Kept, chosen: set[bytes], directory: Path) -> dict[str, dict[str, int]]:
     counts = {side: {"documents": 0, "bytes": 0} for side in ("train", "validation")}
     with (
@@ -190,14 +207,3 @@ def _write_sides(kept: _Kept, chosen: set[bytes], directory: Path) -> dict[str, 
             counts[side]["documents"] += 1
             counts[side]["bytes"] += size
     return counts
-
-
-def _nothing_left(source: Source, funnel: Funnel, directory: Path) -> str:
-    dropped = {row["step"]: row["dropped"] for row in funnel.rows() if row["dropped"]}
-    if not dropped:
-        return f"{source.name} holds no document."
-    reasons = ", ".join(f"{step}: {count:,}" for step, count in dropped.items())
-    return (
-        f"no document of {source.name} can be used; dropped were, by step, {reasons}: "
-        f"{directory / REJECTED} has the reasons."
-    )

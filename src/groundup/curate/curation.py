@@ -20,18 +20,15 @@ from groundup.core.files import read_json, write_json
 from groundup.core.manifest import Manifest, run_stage
 from groundup.core.progress import progress_bar
 from groundup.core.rundir import claim_config, open_run
-from groundup.curate.duplicates.steps import ExactDuplicates, NearDuplicates
+from groundup.curate.any_step import AnyStep
 from groundup.curate.engines.engine import Engine
-from groundup.curate.normalize import Normalize
-from groundup.curate.notes import add_up
+from groundup.curate.notes import add_up, nothing_left
 from groundup.curate.sources import Source
 from groundup.curate.stages import Folders, pass_shard, read_shard, stages_of
 from groundup.curate.step import Task
 
 CURATED = "curated"
 _INPUTS = "inputs.json"
-
-AnyStep = Normalize | ExactDuplicates | NearDuplicates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +116,7 @@ def _build(
         funnel += add_up(one for file in files for one in read_json(file.notes))
     shutil.rmtree(directory / "work", ignore_errors=True)
     if not funnel[-1]["documents"]:
-        raise InputError(_nothing_left(source, funnel, directory))
+        raise InputError(nothing_left(source.name, funnel, directory / "rejected"))
     return {
         "source": source.name,
         "licence": source.licence,
@@ -131,14 +128,3 @@ def _build(
 def _run(engine: Engine, tasks: Sequence[Task], title: str, console: Console) -> None:
     with progress_bar(console, title, len(tasks)) as advance:
         engine.run(tasks, advance)
-
-
-def _nothing_left(source: Source, funnel: list[dict[str, Any]], directory: Path) -> str:
-    rejected = {row["step"]: sum(row["rejected"].values()) for row in funnel}
-    reasons = ", ".join(f"{step}: {count:,}" for step, count in rejected.items() if count)
-    if not reasons:
-        return f"{source.name} holds no document."
-    return (
-        f"no document of {source.name} is left; dropped were, by step, {reasons}: "
-        f"{directory / 'rejected'} has the reasons."
-    )

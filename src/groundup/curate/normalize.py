@@ -27,14 +27,9 @@ class Normalize:
     title: ClassVar[str] = "normalise"
 
     def apply(self, documents: Iterable[Document], _notes: Notes, /) -> Iterator[Document]:
-        return normalize(documents)
-
-
-def normalize(documents: Iterable[Document]) -> Iterator[Document]:
-    """The documents with their texts normalised."""
-    for document in documents:
-        document.text = normalize_text(document.text)
-        yield document
+        for document in documents:
+            document.text = normalize_text(document.text)
+            yield document
 
 
 def normalize_text(text: str) -> str:

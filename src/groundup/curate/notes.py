@@ -3,10 +3,12 @@
 Notes of shards add up to those of the corpus, whatever the shards and their order.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from groundup.curate.document import Document
 
@@ -84,11 +86,24 @@ class Notes:
         }
 
 
+def lines_of(file: IO[str]) -> Write:
+    """Records as JSON lines of a file."""
+
+    def write(record: dict[str, Any]) -> None:
+        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+    return write
+
+
+def not_written(record: dict[str, Any]) -> None:
+    """Records that nobody keeps."""
+
+
 def add_up(notes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Notes of many shards, as dictionaries: those of each step together, in order."""
     steps: dict[str, Notes] = {}
     for one in notes:
-        total = steps.setdefault(one["step"], Notes(one["step"], _nowhere))
+        total = steps.setdefault(one["step"], Notes(one["step"], not_written))
         total.documents += one["documents"]
         total.bytes += one["bytes"]
         total.rejected.update(one["rejected"])
@@ -98,10 +113,19 @@ def add_up(notes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [total.as_dict() for total in steps.values()]
 
 
+def nothing_left(source: str, funnel: Iterable[dict[str, Any]], rejected: Path) -> str:
+    """The sentence for a run that has kept no document of a source. funnel: the notes of its steps.
+    rejected: where the reasons are."""
+    dropped = {row["step"]: sum(row["rejected"].values()) for row in funnel}
+    reasons = ", ".join(f"{step}: {count:,}" for step, count in dropped.items() if count)
+    if not reasons:
+        return f"{source} holds no document."
+    return (
+        f"no document of {source} is left; dropped were, by step, {reasons}: {rejected} has the "
+        "reasons."
+    )
+
+
 def _kind(reason: str) -> str:
     end = next((i for i, c in enumerate(reason) if c.isdigit() or c in "(:,'"), len(reason))
     return reason[:end].strip()
-
-
-def _nowhere(record: dict[str, Any]) -> None:
-    """Sums have no records of their own."""

@@ -10,15 +10,13 @@ A shard of a stage has three files: the documents that passed, the records of th
 and the notes of the steps, written last: what has its notes is finished, and is not done again.
 """
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from groundup.core.files import atomic_file, write_json
 from groundup.curate.document import Document, encode_document, read_corpus
-from groundup.curate.notes import Notes
+from groundup.curate.notes import Notes, lines_of
 from groundup.curate.sources import DOCUMENTS, Source
 from groundup.curate.step import CorpusStep, Step
 
@@ -67,13 +65,9 @@ class Folders:
 
 
 def stages_of(steps: Sequence[Step | CorpusStep]) -> list[Stage]:
-    """The steps in stages. A title that occurs again gets a number."""
+    """The steps in stages."""
     groups: list[tuple[CorpusStep | None, list[Step], list[str]]] = [(None, [], [READ])]
-    counts: dict[str, int] = {READ: 1}
-    for step in steps:
-        counts[step.title] = counts.get(step.title, 0) + 1
-        again = counts[step.title]
-        title = step.title if again == 1 else f"{step.title} {again}"
+    for step, title in zip(steps, titles_of(steps), strict=True):
         if isinstance(step, CorpusStep):
             groups.append((step, [], [title]))
         else:
@@ -83,6 +77,26 @@ def stages_of(steps: Sequence[Step | CorpusStep]) -> list[Stage]:
         Stage(number, corpus, tuple(after), tuple(titles))
         for number, (corpus, after, titles) in enumerate(groups)
     ]
+
+
+def titles_of(steps: Iterable[Step | CorpusStep]) -> list[str]:
+    """Their titles; one that occurs again gets a number."""
+    titles: list[str] = []
+    counts = {READ: 1}
+    for step in steps:
+        counts[step.title] = counts.get(step.title, 0) + 1
+        again = counts[step.title]
+        titles.append(step.title if again == 1 else f"{step.title} {again}")
+    return titles
+
+
+def pass_steps(
+    documents: Iterable[Document], steps: Sequence[Step], notes: Sequence[Notes]
+) -> Iterator[Document]:
+    """The documents that pass all steps, each with its own notes."""
+    for step, own in zip(steps, notes, strict=True):
+        documents = own.passed(step.apply(documents, own))
+    return iter(documents)
 
 
 def read_shard(source: Source, stage: Stage, files: ShardFiles) -> None:
@@ -109,15 +123,9 @@ def _write(
     first: Callable[[Notes], Iterable[Document]],
 ) -> None:
     with atomic_file(files.rejected, "w") as rejected, atomic_file(files.documents, "w") as kept:
-
-        def write(record: dict[str, Any]) -> None:
-            rejected.write(json.dumps(record, ensure_ascii=False) + "\n")
-
-        notes = [Notes(title, write) for title in stage.titles]
+        notes = [Notes(title, lines_of(rejected)) for title in stage.titles]
         documents = notes[0].passed(first(notes[0]))
-        for step, own in zip(stage.steps, notes[1:], strict=True):
-            documents = own.passed(step.apply(documents, own))
-        for document in documents:
+        for document in pass_steps(documents, stage.steps, notes[1:]):
             kept.write(encode_document(document))
     write_json(files.notes, [own.as_dict() for own in notes])
 

@@ -7,13 +7,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from groundup.curate.deduplicate import content_digest
 from groundup.curate.document import Document, decode_document
+from groundup.curate.duplicates.digest import content_digest
 from groundup.curate.duplicates.near import Nearness, candidates, leave, open_signed, sign, verify
 from groundup.curate.duplicates.repeats import find_repeats, parts_of, repeats_of, write_keys
 from groundup.curate.notes import Notes
 from groundup.curate.step import Apply, Task
 
+_SAME, _ALIKE = "has the text of", "is nearly"  # what is told of a reject, before the other's id
 _SIGNED_PART = 1 << 22  # documents whose keys of one band a task sorts: some 200 MB
 _PAIRS_PART = 1 << 20  # documents whose pairs a task verifies
 
@@ -24,6 +25,16 @@ class ExactDuplicates:
 
     title: ClassVar[str] = "exact duplicates"
 
+    def apply(self, documents: Iterable[Document], notes: Notes, /) -> Iterator[Document]:
+        """Where all documents come in one stream: holds some 200 bytes of each that is kept."""
+        kept: dict[bytes, str] = {}
+        for document in documents:
+            first = kept.setdefault(content_digest(document.text), document.id)
+            if first is document.id:
+                yield document
+            else:
+                _reject(document, first, _SAME, notes)
+
     def passes(self, shards: Sequence[Path], folder: Path, /) -> Iterator[Sequence[Task]]:
         keys = _of_shards(folder, "keys", shards)
         yield [Task(_write_digests, pair) for pair in zip(shards, keys, strict=True)]
@@ -32,7 +43,7 @@ class ExactDuplicates:
 
     def of_shard(self, shards: Sequence[Path], folder: Path, shard: int, /) -> Apply:
         keys = _of_shards(folder, "keys", shards)
-        return _Left("has the text of", "repeats another", shards, keys, folder, shard).apply
+        return _Left(_SAME, shards, keys, folder, shard).apply
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +74,7 @@ class NearDuplicates(Nearness):
 
     def of_shard(self, shards: Sequence[Path], folder: Path, shard: int, /) -> Apply:
         signed = _of_shards(folder, "signed", shards)
-        return _Left("is nearly", "is nearly another", shards, signed, folder, shard).apply
+        return _Left(_ALIKE, shards, signed, folder, shard).apply
 
 
 @dataclass(frozen=True)
@@ -71,12 +82,11 @@ class _Left:
     """What is left of a shard: documents that repeat others, as the files in `repeats` of the
     folder say, are rejected.
 
-    told: the reason, before the id of the one that is kept. rule: what such rejects are counted as.
-    indexes: of each shard, a folder with `offsets.npy`, where its lines begin.
+    told: the reason, before the id of the one that is kept. indexes: of each shard, a folder with
+    `offsets.npy`, where its lines begin.
     """
 
     told: str
-    rule: str
     shards: Sequence[Path]
     indexes: Sequence[Path]
     folder: Path
@@ -91,9 +101,7 @@ class _Left:
             if row is None or number != row[0]:
                 yield document
                 continue
-            kept = self._id(row[1], row[2])
-            document.metadata["duplicate_of"] = kept
-            notes.reject(document, f"{self.told} {kept}", self.rule)
+            _reject(document, self._id(row[1], row[2]), self.told, notes)
             row = next(rows, None)
 
     def _id(self, shard: int, number: int) -> str:
@@ -101,6 +109,11 @@ class _Left:
         with open(self.shards[shard], "rb") as file:
             file.seek(offsets[number])
             return decode_document(file.readline()).id
+
+
+def _reject(document: Document, kept: str, told: str, notes: Notes) -> None:
+    document.metadata["duplicate_of"] = kept
+    notes.reject(document, f"{told} {kept}", f"{told} another")
 
 
 def _write_digests(shard: Path, to: Path) -> None:

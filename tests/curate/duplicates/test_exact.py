@@ -1,17 +1,20 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundup.curate.deduplicate import content_digest, deduplicate
 from groundup.curate.document import Document
+from groundup.curate.duplicates.digest import content_digest
+from groundup.curate.duplicates.steps import ExactDuplicates
+from groundup.curate.notes import Notes
 
 TEXTS = st.lists(st.text(st.sampled_from("ab \n"), max_size=4))
 
 
 def run(texts):
     documents = [Document(text, f"d{n}", "s") for n, text in enumerate(texts)]
-    rejected = []
-    kept = deduplicate(documents, lambda document, reason: rejected.append((document.id, reason)))
-    return [document.id for document in kept], rejected
+    records = []
+    notes = Notes("exact duplicates", records.append)
+    kept = [document.id for document in ExactDuplicates().apply(documents, notes)]
+    return kept, [(record["id"], record["reason"]) for record in records]
 
 
 def test_the_first_is_kept_and_the_reason_names_it():
