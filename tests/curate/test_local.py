@@ -1,6 +1,10 @@
 import os
+import pickle
+from itertools import chain, pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from groundup.core.errors import InputError
 from groundup.curate.local import open_local
@@ -43,12 +47,12 @@ def test_documents_say_where_they_come_from(folder):
 
 
 def test_files_of_other_kinds_are_rejected_where_the_user_sees_them(folder):
-    (folder / "scan.pdf").write_bytes(b"%PDF")
+    (folder / "scan.png").write_bytes(b"")
     (folder / "broken.txt").symlink_to("nowhere")
     os.mkfifo(folder / "pipe.txt")
     assert read(open_local(folder)) == (
         ["a.txt", "b.md", "b/z.txt"],
-        ["broken.txt", "pipe.txt", "scan.pdf"],
+        ["broken.txt", "pipe.txt", "scan.png"],
     )
 
 
@@ -77,12 +81,33 @@ def test_the_fingerprint_is_that_of_names_and_contents(folder):
     assert open_local(folder, text_field="body").fingerprint != third
 
 
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=12), st.integers(1, 120))
+def test_parts_are_the_source(tmp_path_factory, sizes, most):
+    folder = tmp_path_factory.mktemp("parts")
+    for number, size in enumerate(sizes):
+        (folder / f"{number:02}.txt").write_text("x" * size)
+    (folder / "picture.png").write_bytes(b"")
+    source = open_local(folder)
+    parts = [pickle.loads(pickle.dumps(part)) for part in source.parts(most)]
+    ids, rejected = zip(*map(read, parts), strict=True)
+    assert ([*chain(*ids)], [*chain(*rejected)]) == read(source)
+    assert rejected[0] == ["picture.png"]
+    assert all(len(part.names) == 1 or sum(sizes_of(part)) <= most for part in parts)
+    assert all(sum(sizes_of(one)) + sizes_of(other)[0] > most for one, other in pairwise(parts))
+    assert len({part.fingerprint for part in parts}) == len(parts)
+    assert parts[0].fingerprint == source.fingerprint or len(parts) > 1
+
+
+def sizes_of(part):
+    return [(part.root / name).stat().st_size for name in part.names]
+
+
 def test_a_missing_path_is_named(tmp_path):
     with pytest.raises(InputError, match="gone does not exist"):
         open_local(tmp_path / "gone")
 
 
-@pytest.mark.parametrize("names", [[], ["a.pdf"], [".hidden.txt"]])
+@pytest.mark.parametrize("names", [[], ["a.png"], [".hidden.txt"]])
 def test_a_folder_without_documents_is_named_with_what_is_read(tmp_path, names):
     for name in names:
         (tmp_path / name).write_text("a")

@@ -206,4 +206,4 @@ def test_a_missing_package_is_named_with_its_remedy(read, monkeypatch, name, pac
 
 def test_readable_files_are_told_by_their_suffix():
     assert all(map(is_readable, ["a.txt", "a.md", "a.py", "a.jsonl", "a.jsonl.zst", "a.Parquet"]))
-    assert not any(map(is_readable, ["a.pdf", "a.zst", "txt", "a.json", "a.txt.gz"]))
+    assert not any(map(is_readable, ["a.png", "a.zst", "txt", "a.json", "a.txt.gz"]))

@@ -1,10 +1,13 @@
 import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from groundup.core.errors import DownloadError, InputError
 from groundup.curate.download import Patience
-from groundup.curate.remote import open_url
+from groundup.curate.remote import Listing, RemoteFile, RemoteFiles, open_url
 
 QUICK = Patience(attempts=2, wait_seconds=0.001, timeout_seconds=5)
 LINES = b"".join(json.dumps({"text": f"text {n}"}).encode() + b"\n" for n in range(3))
@@ -67,7 +70,7 @@ def test_a_file_that_does_not_exist_is_named_before_anything_starts(server, tmp_
         open_it(server, tmp_path)
 
 
-@pytest.mark.parametrize("path", ["/page.pdf", "/", "", "/a.pdf?b=c.txt"])
+@pytest.mark.parametrize("path", ["/page.png", "/", "", "/a.png?b=c.txt"])
 def test_a_file_of_another_kind_is_named_before_anything_is_asked(server, tmp_path, path):
     with pytest.raises(InputError, match=r"its name must end in .txt"):
         open_it(server, tmp_path, path)
@@ -77,3 +80,22 @@ def test_a_file_of_another_kind_is_named_before_anything_is_asked(server, tmp_pa
 def test_what_is_no_url_is_named(tmp_path):
     with pytest.raises(InputError, match="is no URL"):
         open_url("http://[/a.txt", tmp_path)
+
+
+def test_parts_are_files_of_the_listing():
+    files = tuple(
+        RemoteFile(name=name, url=name, bytes=size)
+        for name, size in [("a", 10), ("b", 20), ("c", 25), ("d", None), ("e", 5)]
+    )
+    source = RemoteFiles("s", "MIT", Listing(licence="MIT", files=files), Path("cache"))
+    parts = [pickle.loads(pickle.dumps(part)) for part in source.parts(30)]
+    assert [[file.name for file in part.listing.files] for part in parts] == [
+        ["a", "b"],
+        ["c"],
+        ["d"],
+        ["e"],
+    ]
+    assert len({part.fingerprint for part in parts}) == 4
+    sized = replace(source, listing=Listing(licence="MIT", files=files[:3]))
+    (whole,) = sized.parts(1000)
+    assert whole.fingerprint == sized.fingerprint

@@ -1,16 +1,21 @@
 """Web pages and archives of crawls: what is read, and what is rejected with which reason."""
 
 import gzip
+import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+import zstandard
 
+from groundup.core.errors import InputError
+from groundup.curate import web
 from groundup.curate.document import Document
 from groundup.curate.http_message import decode_body, split_response
 from groundup.curate.input_file import InputFile
 from groundup.curate.readers import is_readable, read_file
+from groundup.curate.web import read_record
 
 pytest.importorskip("resiliparse")
 pytest.importorskip("fastwarc")
@@ -72,6 +77,45 @@ def test_the_pages_of_an_archive(tmp_path: Path, pack: object) -> None:
     assert documents[0].id.startswith(path.name)
     assert len({document.id for document in documents}) == 2
     assert reasons == ["was answered with status 404"]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
+def test_a_record_can_be_read_again(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    records = [
+        ("request", b"GET / HTTP/1.1\r\n\r\n"),
+        ("response", answer(PAGE)),
+        ("response", answer(gzip.compress(PAGE), "Content-Encoding: gzip")),
+    ]
+    path = tmp_path / ("crawl.warc.zst" if pack is zstandard.compress else "crawl.warc.gz")
+    path.write_bytes(b"".join(pack(warc([record])) for record in records))
+    documents, _ = read(path)
+    offsets = [document.metadata["offset"] for document in documents]
+    first = len(pack(warc(records[:1])))
+    assert offsets == [first, first + len(pack(warc(records[1:2])))]
+    assert [read_record(path, offset) for offset in offsets] == [PAGE.decode()] * 2
+    for wrong in (0, first + 1, path.stat().st_size, -1):
+        with pytest.raises(InputError, match=r"no page of .*crawl.* can be read from byte"):
+            read_record(path, wrong)
+
+
+def test_of_records_that_are_packed_together_the_first_has_a_place(tmp_path: Path) -> None:
+    path = tmp_path / "crawl.warc.gz"
+    path.write_bytes(gzip.compress(warc([("response", answer(PAGE))] * 2)))
+    documents, _ = read(path)
+    assert ["offset" in document.metadata for document in documents] == [True, False]
+
+
+def test_a_page_that_takes_too_long_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = iter([time.sleep, lambda _: None])
+    monkeypatch.setattr(web, "_main_text", lambda *_: next(calls)(20) or "found")
+    monkeypatch.setattr(web, "_SECONDS", 0.05)
+    path = tmp_path / "crawl.warc"
+    path.write_bytes(warc([("response", answer(PAGE))] * 2))
+    documents, reasons = read(path)
+    assert [document.text for document in documents] == ["found"]
+    assert reasons == ["took more than 0.05 seconds"]
 
 
 def test_texts_of_a_wet_file(tmp_path: Path) -> None:

@@ -1,13 +1,10 @@
 """A file that documents are read from."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from groundup.curate.document import Document
-
-File = TypeVar("File")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +28,3 @@ class InputFile:
             source=self.source,
             metadata=metadata if isinstance(metadata, dict) else {},
         )
-
-
-def groups_of(sizes: Iterable[tuple[File, int]], max_bytes: int) -> list[list[File]]:
-    """Files with their sizes, in consecutive groups: one file, or no more than `max_bytes`."""
-    groups: list[list[File]] = []
-    total = 0
-    for file, size in sizes:
-        if not groups or total + size > max_bytes:
-            groups.append([])
-            total = 0
-        groups[-1].append(file)
-        total += size
-    return groups

@@ -9,7 +9,8 @@ from groundup.core.errors import InputError
 from groundup.core.files import sha256_file, sha256_json
 from groundup.core.progress import Advance
 from groundup.curate.document import Document, Reject
-from groundup.curate.input_file import InputFile, groups_of
+from groundup.curate.input_file import InputFile
+from groundup.curate.parts import in_groups
 from groundup.curate.readers import is_readable, read_file, readable_suffixes
 
 
@@ -44,10 +45,18 @@ class LocalFiles:
 
     def parts(self, max_bytes: int, /) -> list["LocalFiles"]:
         """See `Source`."""
-        sizes = [(name, _size(self.root / name)) for name in self.names]
+        sizes = ((name, _size(self.root / name)) for name in self.names)
+        groups = list(in_groups(sizes, max_bytes))
+        if len(groups) < 2:
+            return [self]
         return [
-            replace(self, names=tuple(names), skipped=() if n else self.skipped)
-            for n, names in enumerate(groups_of(sizes, max_bytes))
+            replace(
+                self,
+                names=names,
+                fingerprint=sha256_json({"of": self.fingerprint, "names": names}),
+                skipped=() if number else self.skipped,
+            )
+            for number, names in enumerate(groups)
         ]
 
 
@@ -89,18 +98,18 @@ def _files_below(folder: Path) -> list[str]:
     return sorted(names)
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:  # reading it will reject it, with the reason
-        return 0
-
-
 def _checksum(path: Path) -> str:
     try:
         return sha256_file(path)
     except OSError:  # reading it will reject it, with the reason
         return "unreadable"
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _printable(name: str) -> str:

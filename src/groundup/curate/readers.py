@@ -16,6 +16,7 @@ from groundup.core.errors import MissingExtraError
 from groundup.curate.cut import paragraph_end
 from groundup.curate.document import Document, Reject
 from groundup.curate.input_file import InputFile
+from groundup.curate.pdf import read_pdf
 from groundup.curate.web import read_arc, read_html, read_warc
 
 _TEXT_CHARS = 16 << 20  # a longer text file becomes several documents
@@ -236,4 +237,5 @@ _READERS: dict[str, Callable[[InputFile, Reject], Iterator[Document]]] = {
     ".jsonl": _read_jsonl,
     ".jsonl.zst": _read_jsonl_zst,
     ".parquet": _read_parquet,
+    ".pdf": read_pdf,
 }

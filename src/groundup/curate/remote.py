@@ -16,7 +16,8 @@ from groundup.core.files import sha256_json
 from groundup.core.progress import Advance
 from groundup.curate.document import Document, Reject
 from groundup.curate.download import DEFAULT_PATIENCE, Patience, download, fetch_headers
-from groundup.curate.input_file import InputFile, groups_of
+from groundup.curate.input_file import InputFile
+from groundup.curate.parts import in_groups
 from groundup.curate.readers import is_readable, read_file, readable_suffixes
 
 LISTING = "listing.json"
@@ -73,12 +74,10 @@ class RemoteFiles:
                 yield document
 
     def parts(self, max_bytes: int, /) -> list["RemoteFiles"]:
-        """See `Source`."""
-        sizes = [(file, file.bytes or 0) for file in self.listing.files]
-        return [
-            replace(self, listing=replace(self.listing, files=tuple(files)))
-            for files in groups_of(sizes, max_bytes)
-        ]
+        """See `Source`. A file of which the server did not tell the size is a part by itself."""
+        sizes = ((file, file.bytes or max_bytes) for file in self.listing.files)
+        groups = list(in_groups(sizes, max_bytes))
+        return [replace(self, listing=replace(self.listing, files=files)) for files in groups]
 
     def _download(self, file: RemoteFile, path: Path, advance: Advance) -> None:
         total = f" of {file.bytes / 1e6:,.0f}" if file.bytes else ""

@@ -49,8 +49,9 @@ class Source(Protocol):
         ...
 
     def parts(self, max_bytes: int, /) -> Sequence["Source"]:
-        """Sources of consecutive files, each of about so many bytes; their documents, one after the
-        other, are those of this one."""
+        """The source in parts, to be read by several processes: consecutive files, of about
+        `max_bytes` on the disk together, one at the least. Their documents in order are those of
+        the source, rejects included. A part can be pickled."""
         ...
 
 

@@ -6,21 +6,26 @@ followed.
 """
 
 import gzip
+import os
 import re
 import zlib
 from collections.abc import Iterator
-from email.message import Message
-from typing import IO, Any, cast
+from pathlib import Path
+from typing import IO, Any, BinaryIO, cast
 
-from groundup.core.errors import MissingExtraError
+from groundup.core.errors import InputError, MissingExtraError
 from groundup.curate.document import Document, Reject
 from groundup.curate.extract import decode_page, default_extractor
 from groundup.curate.http_message import decode_body, split_response
 from groundup.curate.input_file import InputFile
+from groundup.curate.time_limit import TimeLimitError, within
 
 _PAGE_BYTES = 16 << 20  # a longer page is rejected
+_SECONDS = 10.0  # a page takes a hundredth, mostly; one that takes longer is rejected
 _TOO_LONG = f"is longer than {_PAGE_BYTES:,} bytes"
 _PAGES = ("text/html", "application/xhtml+xml")
+_UNREADABLE = (OSError, ValueError, RuntimeError, EOFError)
+_RECORD_STARTS = (b"WARC/", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # plain, gzip, zstd
 _ARC_LINE = 64 << 10
 _ARC = re.compile(rb"(\S.*) \S+ (\d+) (\S*) (-?\d+)\r?\n")
 
@@ -37,16 +42,9 @@ def read_html(file: InputFile, reject: Reject) -> Iterator[Document]:
 
 def read_warc(file: InputFile, reject: Reject) -> Iterator[Document]:
     """Pages of a WARC file, and texts of a WET file; plain, gzip or zstd."""
-    try:
-        from fastwarc.warc import ArchiveIterator, WarcRecordType
-    except ImportError as error:
-        raise MissingExtraError("Reading WARC files", "curate") from error
-    kinds = WarcRecordType.response | WarcRecordType.resource | WarcRecordType.conversion
     number = 0
     with open(file.path, "rb") as raw:
-        records = iter(
-            ArchiveIterator(raw, record_types=kinds, parse_http=False, auto_decode="none")
-        )
+        records = _records(raw)
         while True:
             number += 1
             place = f"#{number}"
@@ -55,23 +53,50 @@ def read_warc(file: InputFile, reject: Reject) -> Iterator[Document]:
                 data = record.reader.read(_PAGE_BYTES + 1)
             except StopIteration:
                 return
-            except (OSError, ValueError, RuntimeError, EOFError) as error:
+            except _UNREADABLE as error:
                 reject(file.document("", place), f"is no record of a WARC file ({error})")
                 return
             headers = {str(name).lower(): str(value) for name, value in record.headers.items()}
-            metadata = {
+            metadata: dict[str, Any] = {
                 "url": headers.get("warc-target-uri", ""),
                 "date": headers.get("warc-date", ""),
             }
+            if os.pread(raw.fileno(), 5, record.stream_pos).startswith(_RECORD_STARTS):
+                metadata["offset"] = record.stream_pos
             if len(data) < min(record.content_length, _PAGE_BYTES + 1):
                 reject(file.document("", place, metadata), "is cut short")
             elif len(data) > _PAGE_BYTES:
                 reject(file.document("", place, metadata), _TOO_LONG)
-            elif record.record_type == WarcRecordType.conversion:
+            elif headers.get("warc-type", "").lower() == "conversion":
                 yield from _plain(file, place, data, metadata, reject)
             else:
                 kind = headers.get("content-type", "")
                 yield from _response(file, place, data, kind, metadata, reject)
+
+
+def read_record(path: Path, offset: int) -> str:
+    """The HTML of the page, or the text, whose record begins at that byte of a WARC file: a
+    document's metadata say where. Raises `InputError` where there is none."""
+    try:
+        with open(path, "rb") as raw:
+            raw.seek(offset)
+            record = next(_records(raw))
+            if record.stream_pos != offset:
+                raise ValueError("is no page, but another record")
+            data = record.reader.read(_PAGE_BYTES + 1)
+            page, _, charset = _content(data, record.headers.get("Content-Type") or "")
+    except (StopIteration, *_UNREADABLE) as error:
+        raise InputError(f"no page of {path} can be read from byte {offset:,} on.") from error
+    return decode_page(page, charset)
+
+
+def _records(raw: BinaryIO) -> Iterator[Any]:
+    try:
+        from fastwarc.warc import ArchiveIterator, WarcRecordType
+    except ImportError as error:
+        raise MissingExtraError("Reading WARC files", "curate") from error
+    kinds = WarcRecordType.response | WarcRecordType.resource | WarcRecordType.conversion
+    return iter(ArchiveIterator(raw, record_types=kinds, parse_http=False, auto_decode="none"))
 
 
 def read_arc(file: InputFile, reject: Reject) -> Iterator[Document]:
@@ -117,24 +142,15 @@ def _response(
     place: str,
     data: bytes,
     kind: str,
-    metadata: dict[str, str],
+    metadata: dict[str, Any],
     reject: Reject,
 ) -> Iterator[Document]:
     """What a server answered; or a resource by itself, of that kind."""
-    charset = None
-    answer = split_response(data)
-    if answer is not None:
-        status, headers, body = answer
-        if status != 200:
-            reject(file.document("", place, metadata), f"was answered with status {status}")
-            return
-        try:
-            data = decode_body(body, headers, _PAGE_BYTES)
-        except ValueError as error:
-            reject(file.document("", place, metadata), str(error))
-            return
-        kind, charset = _kind(headers)
-    kind = kind.split(";")[0].strip().lower()
+    try:
+        data, kind, charset = _content(data, kind)
+    except ValueError as error:
+        reject(file.document("", place, metadata), str(error))
+        return
     if kind in _PAGES or (not kind and b"<html" in data[:2048].lower()):
         yield from _page(file, place, data, charset, metadata, reject)
     elif kind == "text/plain":
@@ -143,9 +159,19 @@ def _response(
         reject(file.document("", place, metadata), f"is no page, but {kind or 'of no kind'}")
 
 
-def _kind(headers: Message) -> tuple[str, str | None]:
-    charset = headers.get_content_charset()
-    return (headers.get_content_type() if "Content-Type" in headers else ""), charset
+def _content(data: bytes, kind: str) -> tuple[bytes, str, str | None]:
+    """What was sent, its kind and the character set that the server named; `ValueError` with the
+    reason where it was not found or cannot be decoded."""
+    charset = None
+    answer = split_response(data)
+    if answer is not None:
+        status, headers, body = answer
+        if status != 200:
+            raise ValueError(f"was answered with status {status}")
+        data = decode_body(body, headers, _PAGE_BYTES)
+        kind = headers.get_content_type() if "Content-Type" in headers else ""
+        charset = headers.get_content_charset()
+    return data, kind.split(";")[0].strip().lower(), charset
 
 
 def _page(
@@ -153,18 +179,26 @@ def _page(
     place: str,
     data: bytes,
     charset: str | None,
-    metadata: dict[str, str],
+    metadata: dict[str, Any],
     reject: Reject,
 ) -> Iterator[Document]:
-    text = default_extractor().text(decode_page(data, charset))
+    try:
+        text = within(_SECONDS, _main_text, data, charset)
+    except TimeLimitError as error:
+        reject(file.document("", place, metadata), str(error))
+        return
     if text:
         yield file.document(text, place, metadata)
     else:
         reject(file.document("", place, metadata), "has no main text")
 
 
+def _main_text(data: bytes, charset: str | None) -> str:
+    return default_extractor().text(decode_page(data, charset))
+
+
 def _plain(
-    file: InputFile, place: str, data: bytes, metadata: dict[str, str], reject: Reject
+    file: InputFile, place: str, data: bytes, metadata: dict[str, Any], reject: Reject
 ) -> Iterator[Document]:
     try:
         yield file.document(data.decode("utf-8"), place, metadata)
