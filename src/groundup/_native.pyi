@@ -86,6 +86,25 @@ class PageReader:
     ) -> None: ...
     def read(self, html: str) -> tuple[list[str], *tuple[NDArray[np.int32], ...]]: ...
 
+class FastText:
+    """sizes: words in a row, shortest and longest row of characters, buckets. kept: buckets that
+    have a row, and which. numbers: the input matrix; or quantised: its width, the numbers of a
+    part, codes, centroids, norms (`FastTextFile`)."""
+
+    def __init__(
+        self,
+        words: Sequence[bytes],
+        labels: Sequence[bytes],
+        sizes: tuple[int, int, int, int],
+        kept: Sequence[Sequence[int]] | None,
+        numbers: NDArray[np.float32] | None,
+        quantised: tuple[int, int, NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]
+        | None,
+        /,
+    ) -> None: ...
+    def hidden(self, texts: list[str], /) -> NDArray[np.float32]:
+        """[texts, width]"""
+
 def shingles(text: str, width: int, punctuation: bool, /) -> NDArray[np.uint64]: ...
 def shared(one: NDArray[np.uint64], other: NDArray[np.uint64], /) -> int:
     """How many numbers two sorted arrays without repeats have in common."""

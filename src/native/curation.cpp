@@ -1,4 +1,7 @@
 // The hot loops of curation, as functions on Python's own strings and on NumPy's arrays.
+#include <optional>
+
+#include "fasttext.h"
 #include "linear.h"
 #include "minhash.h"
 #include "page.h"
@@ -126,6 +129,47 @@ py::tuple word_counts(const py::str &text, const py::bytes &classes) {
 }
 
 std::vector<i64> repeated_rows(const py::str &text) { return Rows().count(units_of(text)); }
+using Kept = std::vector<std::pair<u32, u32>>;
+using Quantised = std::tuple<i64, i64, Array<u8>, Array<float>, Array<float>>;
+
+// Holds what a FastText points to.
+class FastTextScorer {
+public:
+  FastTextScorer(const std::vector<std::string> &words, const std::vector<std::string> &labels,
+                 const std::tuple<int, int, int, u32> &sizes, const std::optional<Kept> &kept,
+                 const std::optional<Array<float>> &numbers, const std::optional<Quantised> &quantised)
+      : numbers_(numbers), quantised_(quantised),
+        model_(words, labels, std::make_from_tuple<FastTextSizes>(sizes), kept ? &*kept : nullptr, rows()) {}
+
+  py::array_t<float> hidden(const py::list &texts) {
+    const py::tuple held(texts);
+    py::array_t<float> means({i64(held.size()), model_.width()});
+    float *mean = means.mutable_data();
+    for (const py::handle text : held) {
+      model_.hidden(units_of(text), mean);
+      mean += model_.width();
+    }
+    return means;
+  }
+
+private:
+  FastTextRows rows() const {
+    if (numbers_) {
+      if (numbers_->ndim() != 2) throw std::invalid_argument("a matrix has rows and columns");
+      return {numbers_->shape(0), numbers_->shape(1), numbers_->data(), 0, nullptr, nullptr, nullptr};
+    }
+    const auto &[width, part, codes, centroids, norms] = quantised_.value();
+    const FastTextRows rows{norms.size(), width, nullptr, part, codes.data(), centroids.data(), norms.data()};
+    if (width < 1 || part < 1 || codes.size() != rows.count * rows.parts() ||
+        centroids.size() != FastTextRows::CENTROIDS * width)
+      throw std::invalid_argument("the parts of a matrix do not fit each other");
+    return rows;
+  }
+
+  std::optional<Array<float>> numbers_;
+  std::optional<Quantised> quantised_;
+  FastText model_;
+};
 
 // tags; elements in a line, without contents, of raw text, that are skipped; words that hint at something
 using Names = std::vector<std::string>;
@@ -172,6 +216,11 @@ private:
 
 void define_curation(py::module_ &module) {
   py::class_<PageReader>(module, "PageReader").def(py::init<const Tables &>()).def("read", &PageReader::read);
+  py::class_<FastTextScorer>(module, "FastText")
+      .def(py::init<const std::vector<std::string> &, const std::vector<std::string> &,
+                    const std::tuple<int, int, int, u32> &, const std::optional<Kept> &,
+                    const std::optional<Array<float>> &, const std::optional<Quantised> &>())
+      .def("hidden", &FastTextScorer::hidden);
   module.def("shingles", &shingles);
   module.def("shared", &shared);
   module.def("minhash", &minhash);

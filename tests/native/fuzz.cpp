@@ -13,6 +13,7 @@
 
 #include "batch.h"
 #include "decoder.h"
+#include "fasttext.h"
 #include "linear.h"
 #include "minhash.h"
 #include "page.h"
@@ -325,6 +326,36 @@ void check_curation(const PageTables &tables, const std::vector<u8> &classes) {
   check_rules(units, classes, input);
 }
 
+const std::vector<std::string> FASTTEXT_PARTS = {"a", "é", "🙂", " ", "\n", "</s>", "<", "__label__a", "word", "\v"};
+
+// Rows of ones: every vector that is no mean of nothing is one.
+void check_fasttext() {
+  std::string input;
+  for (u64 i = 0, count = below_(40); i < count; i++) input += FASTTEXT_PARTS[below_(FASTTEXT_PARTS.size())];
+  const std::vector<u8> bytes = exact(input);
+  const std::vector<std::string> words = {"</s>", "a", "word", "é"}, labels = {"__label__a"};
+  const u32 buckets = 1 + u32(below_(20));
+  const i64 width = 1 + i64(below_(7)), part = 1 + i64(below_(u64(width)));
+  std::vector<std::pair<u32, u32>> kept;
+  for (u32 i = 0; i < buckets; i++)
+    if (below_(2)) kept.emplace_back(i, u32(kept.size()));
+  const bool prunes = below_(2), quantised = below_(2);
+  const i64 count = i64(words.size()) + i64(prunes ? kept.size() : buckets);
+  const std::vector<float> numbers(std::size_t(count * width), 1), norms(std::size_t(count), 0.5F);
+  const std::vector<float> centroids(std::size_t(FastTextRows::CENTROIDS * width), 2);
+  FastTextRows rows{count, width, quantised ? nullptr : numbers.data(), part, nullptr, centroids.data(), norms.data()};
+  std::vector<u8> codes(std::size_t(count * rows.parts()));
+  for (u8 &code : codes) code = u8(source());
+  rows.codes = codes.data();
+  const FastTextSizes sizes(1 + int(below_(4)), 1 + int(below_(3)), int(below_(6)), buckets);
+  FastText model(words, labels, sizes, prunes ? &kept : nullptr, rows);
+  std::vector<float> mean(std::size_t(width), 0);
+  for (int repeat = 0; repeat < 2; repeat++) { // the second time from what is known of words
+    model.hidden({0, bytes.data(), i64(bytes.size())}, mean.data());
+    for (const float number : mean) require(std::abs(number - 1) < 1e-5F, "a mean of ones is one", input);
+  }
+}
+
 } // namespace
 
 int main(int, char **arguments) {
@@ -352,6 +383,8 @@ int main(int, char **arguments) {
       check_units<std::uint16_t>(0x10000);
       check_units<u32>(CODE_POINTS);
       check_curation(tables, classes);
+      check_curation(tables);
+      check_fasttext();
     }
   }
   std::printf("%llu inputs\n", static_cast<unsigned long long>(inputs));
