@@ -19,7 +19,7 @@ from groundup.curate.classify import (
     train_classifier,
     training,
 )
-from groundup.curate.classify.report import report, threshold
+from groundup.curate.classify.report import report
 
 SMALL = Ngrams(bits=12, words=2, shortest=2, longest=3)
 FISH, BIRDS = "the trout swims in a cold river", "a swallow flies over the warm roof"
@@ -144,9 +144,5 @@ def test_the_report_counts() -> None:
     sure, half = 1 / (1 + np.exp(-9)), 1 / (1 + np.exp(-1))
     expected = (3 * abs(sure - 2 / 3) + 2 * abs(half - 1 / 2)) / 5
     assert found.calibration_error == pytest.approx(expected, rel=1e-5)
-    assert threshold(judge, texts, labels, "A", 0.6) == pytest.approx(1 - half, rel=1e-5)
-    assert threshold(judge, texts, labels, "A", 0.65) == pytest.approx(sure, rel=1e-5)
-    with pytest.raises(InputError, match="reaches a precision of 0.90"):
-        threshold(judge, texts, labels, "A", 0.9)
     with pytest.raises(InputError, match="no label 'C'"):
         report(judge, ["a"], ["C"])
