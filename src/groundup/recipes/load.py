@@ -2,12 +2,12 @@
 theirs, or a config that was saved.
 """
 
-import importlib.util
 from pathlib import Path
 from typing import TypeVar
 
 from groundup.core.config import load_config
 from groundup.core.errors import InputError
+from groundup.core.users_code import import_file
 
 Config = TypeVar("Config")
 
@@ -39,12 +39,7 @@ def load_recipe(name: str, kind: type[Config], known: dict[str, Config]) -> Conf
 def _call(path: Path, function: str) -> object:
     if not path.is_file():
         raise InputError(f"{path} does not exist: give the file that the recipe is in.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)  # a user's own code, which they asked for by name
-    recipe = getattr(module, function, None)
+    recipe = getattr(import_file(path), function, None)  # the user's own code, asked for by name
     if not callable(recipe):
         raise InputError(f"{path} has no function {function}.")
     return recipe()
