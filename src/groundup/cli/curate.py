@@ -12,3 +12,12 @@ _COMMANDS = {
 @click.group(cls=LazyGroup, summaries=_COMMANDS, prefix="curate_")
 def command() -> None:
     """Make a training corpus of raw documents, and see what was left out and why."""
+from groundup.cli import train_classifier
+
+
+@click.group()
+def command() -> None:
+    """Choose documents: train what judges them."""
+
+
+command.add_command(train_classifier.command, "train-classifier")

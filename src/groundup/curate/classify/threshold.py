@@ -13,6 +13,7 @@ from groundup.curate.classify.calibration import Bin, calibration_error, reliabi
 from groundup.curate.classify.judge import Judge
 
 _POINTS = 200  # of a curve in JSON
+_MARKS = (0.1, 0.3, 0.5, 0.7, 0.9, 0.99)  # thresholds for people
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,15 @@ class Curve:
         return float(self.precision[taken - 1]), float(self.recall[taken - 1])
 
     def facts(self) -> dict[str, Any]:
-        """As JSON, with some of the points where there are many."""
+        """As JSON, with some of the points where there are many. marks: rows of a round threshold,
+        precision and recall."""
         chosen = np.unique(np.linspace(0, len(self.thresholds) - 1, _POINTS).astype(int))
         points = np.stack([self.thresholds, self.precision, self.recall])[:, chosen]
         return {
             "label": self.label,
             "calibration_error": self.calibration_error,
             "reliability": [list(row) for row in self.reliability],
+            "marks": [[mark, *self.at(mark)] for mark in _MARKS],
             **dict(zip(("thresholds", "precision", "recall"), points.tolist(), strict=True)),
         }
 
