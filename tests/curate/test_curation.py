@@ -217,7 +217,7 @@ def test_a_killed_command_goes_on_to_the_same_bytes(tmp_path):
 
 
 def test_a_full_disk_stops_the_run_with_a_sentence_and_nothing_is_lost(tmp_path):
-    data = write_texts(tmp_path / "in", [f"{n} " * 3000 for n in range(30)])
+    data = write_texts(tmp_path / "in", [f"word{n} " * 3000 for n in range(30)])
     command = [sys.executable, "-m", "groundup", "curate", "run", "basic", "--data", str(data)]
     command += ["--runs", str(tmp_path), "--set", "shard_bytes=100000", "--workers", "2"]
     small = f"ulimit -f 40; exec {' '.join(command)} --name cut"  # blocks of 1024 bytes

@@ -41,9 +41,10 @@ def command(
 ) -> None:
     """Take a source through the steps of a recipe.
 
-    RECIPE is a name (`basic`), FILE.py:FUNCTION, or a saved config.json of a Curation. What is
-    kept is in documents/ of the run's folder, what was dropped, with the reasons, in rejected/.
-    The same command goes on where a killed one stopped, and --data with that folder trains on it.
+    RECIPE is `web`, `code` or `basic`, FILE.py:FUNCTION, or a saved config.json of a Curation.
+    What is kept is in documents/ of the run's folder, what was dropped, with the reasons, in
+    rejected/. The same command goes on where a killed one stopped, and --data with that folder
+    trains on it.
     """
     from rich.console import Console
 

@@ -1,11 +1,26 @@
 """The steps that a recipe may have."""
 
+from groundup.curate.classify.step import Classify
 from groundup.curate.duplicates.steps import ExactDuplicates, NearDuplicates
+from groundup.curate.functions import Call, Score
+from groundup.curate.language.step import Language
 from groundup.curate.normalize import Normalize
 from groundup.curate.rules import C4, Basic, Code, FineWeb, Gopher, GopherRepetition, RuleFile
 
 StreamStep = (
-    Normalize | Basic | C4 | Code | FineWeb | Gopher | GopherRepetition | RuleFile | ExactDuplicates
+    Normalize
+    | Language
+    | Basic
+    | C4
+    | Code
+    | FineWeb
+    | Gopher
+    | GopherRepetition
+    | RuleFile
+    | Classify
+    | Score
+    | Call
+    | ExactDuplicates
 )
 """Those that documents can pass in one stream."""
 

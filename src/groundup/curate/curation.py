@@ -6,6 +6,7 @@ with the tasks that are not finished, and ends with the same bytes; so does a ru
 number of processes, or another engine.
 """
 
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from rich.console import Console
 
 from groundup.core.config import to_dict
 from groundup.core.errors import ArtifactError, InputError
-from groundup.core.files import read_json, write_json
+from groundup.core.files import read_json, sha256_file, write_json
 from groundup.core.manifest import Manifest, run_stage
 from groundup.core.progress import progress_bar
 from groundup.core.rundir import claim_config, open_run
@@ -68,7 +69,8 @@ def run_curation(
         def build(folder: Path) -> dict[str, Any]:
             return _build(config, source, folder, engine, console)
 
-        inputs = {"source": source.fingerprint, "curation": to_dict(config)}
+        said = to_dict(config)
+        inputs = {"source": source.fingerprint, "curation": said, "files": _files(said)}
         manifest, _ = run_stage(directory, kind=CURATED, inputs=inputs, build=build)
     return manifest
 
@@ -82,6 +84,16 @@ def _claim_source(directory: Path, data: str, source: Source) -> None:
             f"{directory} was made of other documents than those that {data} has now: choose "
             "another --name, or delete that folder."
         )
+
+
+def _files(said: Any) -> dict[str, str]:
+    """The files that steps name (rules, models, functions), with their checksums."""
+    if isinstance(said, dict):
+        said = list(said.values())
+    if isinstance(said, list):
+        return {name: digest for part in said for name, digest in _files(part).items()}
+    path = Path(re.sub(r"\.py:.*", ".py", said)) if isinstance(said, str) and said else None
+    return {str(path): sha256_file(path)} if path is not None and path.is_file() else {}
 
 
 def _build(

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from groundup.core.errors import InputError
 from groundup.core.seeds import derive_seed
 from groundup.curate.cut import cut_document
-from groundup.curate.deduplicate import content_digest
 from groundup.curate.document import Document
+from groundup.curate.duplicates.digest import content_digest
 
 NEGATIVE, POSITIVE = "negative", "positive"
 
