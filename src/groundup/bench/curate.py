@@ -26,6 +26,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from groundup.bench.curate_pipeline import pipeline_rows
 from groundup.bench.result import OURS, announce, machine_is_idle, row, versions
 from groundup.core.device import select_device
 from groundup.core.errors import InputError
@@ -68,11 +69,15 @@ def bench_curate(data: Path, *, quick: bool) -> dict[str, Any]:
         for one in cases[name](data / name, quick):
             rows.append(one)
             announce(console, one)
+    if (data / "text").is_dir():
+        for one in pipeline_rows(data / "text", data / "langid", quick):
+            rows.append(one)
+            announce(console, one)
     return {
         "bench": "curate",
         "machine": machine_description(select_device("cpu")),
         "versions": versions(
-            *("groundup", "numpy", "resiliparse", "trafilatura", "rensa", "datasketch")
+            *("groundup", "numpy", "resiliparse", "trafilatura", "rensa", "datasketch", "datatrove")
         ),
         "idle": idle,
         "absent": [name for name in cases if name not in there],

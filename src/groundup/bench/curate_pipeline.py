@@ -1,0 +1,146 @@
+"""From a crawl to clean text: the whole of `groundup curate run web`, beside datatrove's own
+pipeline for FineWeb.
+
+The crawl is made of the texts of a folder (`crawl`), so that whoever has some books can measure.
+Rates are of the pages as servers sent them, before any archive packs them.
+"""
+
+import importlib
+import importlib.util
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from groundup.bench.crawl import Page, make_pages, pieces, write_warc
+from groundup.bench.result import OURS, row
+from groundup.core.progress import make_console
+from groundup.curate.curation import Curation, run_curation
+from groundup.curate.engines.local import Local
+from groundup.curate.sources import open_source
+from groundup.recipes.curation import web
+
+Rows = list[dict[str, Any]]
+
+_ARTICLE = 4_000  # characters
+_FILES = 16  # of the crawl
+_MANY = 100
+_TERABYTE = 1e6  # of megabytes
+
+
+def pipeline_rows(texts: Path, foreign: Path, quick: bool) -> Rows:
+    """texts: a folder of .txt files in English. foreign: one of sentences in other languages, which
+    may be missing."""
+    with tempfile.TemporaryDirectory() as folder:
+        pages = _pages(texts, foreign, quick)
+        size = sum(len(page.body) for page in pages) / 1e6
+        _write(pages, Path(folder, "crawl"), _FILES)
+        _write(pages, Path(folder, "one"), 1)
+        _write(pages, Path(folder, "many"), _MANY)
+        case = f"a crawl of {size:.0f} MB, {len(pages):,} pages"
+        rows: Rows = []
+        processors = len(os.sched_getaffinity(0))
+        for workers in sorted({1, processors}):
+            rounds = [
+                _run(web(), Path(folder, "crawl"), Path(folder, "out"), workers)
+                for _ in range(1 if quick else 3)
+            ]
+            name = OURS if workers == 1 else f"{OURS}, {workers} processes"
+            rows += _rate_rows(case, name, [size / seconds for seconds, _ in rounds], workers)
+            rows.append(row(case, name, "documents", "", [rounds[0][1]], higher=True))
+        steps = web().steps
+        alone = Curation(steps=steps[:-1], shard_bytes=web().shard_bytes)
+        seconds, _ = _run(alone, Path(folder, "crawl"), Path(folder, "out"), 1)
+        name = f"{OURS}, without near-duplicates"
+        rows += _rate_rows(case, name, [size / seconds], 1)
+        if importlib.util.find_spec("datatrove"):
+            seconds, left = _datatrove(Path(folder, "crawl"), Path(folder, "theirs"))
+            rows += _rate_rows(case, "datatrove", [size / seconds], 1)
+            rows.append(row(case, "datatrove", "documents", "", [left], higher=True))
+        case = f"memory of one process, {size:.0f} MB"
+        for name in ("one", "many"):
+            peak = _peak_memory(Path(folder, name), Path(folder, f"out-{name}"))
+            shards = {"one": 1, "many": _MANY}[name]
+            rows.append(row(case, f"{OURS}, {shards} files", "peak", "MB", [peak], higher=False))
+    return rows
+
+
+def _pages(texts: Path, foreign: Path, quick: bool) -> list[Page]:
+    whole = [
+        path.read_text(encoding="utf-8", errors="replace") for path in sorted(texts.rglob("*.txt"))
+    ]
+    articles = [piece for text in whole for piece in pieces(text, _ARTICLE)]
+    random.Random(0).shuffle(articles)
+    others = []
+    for path in sorted(foreign.glob("*.sentences.txt")):
+        if not path.name.startswith("en."):
+            lines = path.read_text(encoding="utf-8").splitlines()
+            others += [" ".join(lines[i : i + 30]) for i in range(0, len(lines), 30)]
+    return list(make_pages(articles[: len(articles) // 10] if quick else articles, others))
+
+
+def _write(pages: Sequence[Page], folder: Path, files: int) -> None:
+    folder.mkdir()
+    for number in range(files):
+        write_warc(pages[number::files], folder / f"crawl-{number:05}.warc.gz")
+
+
+def _run(config: Curation, data: Path, to: Path, workers: int) -> tuple[float, int]:
+    """Seconds, and how many documents are left."""
+    shutil.rmtree(to, ignore_errors=True)
+    start = time.perf_counter()
+    with Local(workers) as engine:
+        quiet = make_console(quiet=True)
+        facts = run_curation(config, open_source(str(data)), str(data), to, engine, quiet).facts
+    return time.perf_counter() - start, facts["funnel"][-1]["documents"]
+
+
+def _rate_rows(case: str, name: str, rates: Sequence[float], processes: int) -> Rows:
+    hours = [processes * _TERABYTE / rate / 3600 for rate in rates]
+    return [
+        row(case, name, "rate", "MB/s", rates, higher=True),
+        row(case, name, "cost", "CPU h/TB", hours, higher=False),
+    ]
+
+
+def _peak_memory(data: Path, to: Path) -> float:
+    """Megabytes of a process that does nothing else."""
+    script = (
+        "import resource, sys; from groundup.cli import main\n"
+        "try: main()\n"
+        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    command = [sys.executable, "-c", script, "curate", "run", "web", "--data", str(data)]
+    command += ["--runs", str(to), "--workers", "1", "--set", "shard_bytes=1", "--json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return int(done.stdout.splitlines()[-1]) * 1024 / 1e6
+
+
+def _datatrove(data: Path, to: Path) -> tuple[float, int]:
+    """Its FineWeb example, without what needs a download (lists of addresses, language), as one
+    process; near-duplicates are not looked for."""
+    pipeline = "datatrove.pipeline"
+
+    def load(module: str, name: str) -> Any:
+        return getattr(importlib.import_module(module), name)
+
+    steps = [
+        load(f"{pipeline}.readers", "WarcReader")(str(data), glob_pattern="*.warc.gz"),
+        load(f"{pipeline}.extractors", "Trafilatura")(favour_precision=True),
+        load(f"{pipeline}.filters", "GopherRepetitionFilter")(),
+        load(f"{pipeline}.filters", "GopherQualityFilter")(),
+        load(f"{pipeline}.filters", "C4QualityFilter")(filter_no_terminal_punct=False),
+        load(f"{pipeline}.filters", "FineWebQualityFilter")(),
+        load(f"{pipeline}.writers.jsonl", "JsonlWriter")(str(to), compression=None),
+    ]
+    executor = load("datatrove.executor", "LocalPipelineExecutor")
+    start = time.perf_counter()
+    executor(pipeline=steps, tasks=1, logging_dir=str(to / "logs"), skip_completed=False).run()
+    seconds = time.perf_counter() - start
+    return seconds, sum(len(path.read_text().splitlines()) for path in to.glob("*.jsonl"))
