@@ -68,6 +68,20 @@ def test_of_several_formats_one_is_read_and_of_splits_the_training_one(publish, 
     assert names(opened()) == ["data/train-1.jsonl", "train-0.jsonl"]
 
 
+@pytest.mark.parametrize(
+    ("files", "chosen"),
+    [
+        (["a.jsonl.gz", "a.csv", "README.md"], "a.jsonl.gz"),
+        (["a.txt", "dataset_infos.json"], "a.txt"),
+        (["a.csv", "README.md", "load.py"], "a.csv"),
+        (["data.json", "README.md"], "data.json"),
+    ],
+)
+def test_what_holds_the_texts_is_read_before_what_is_about_them(publish, opened, files, chosen):
+    publish(dict.fromkeys(files, ""))
+    assert names(opened()) == [chosen]
+
+
 def test_a_folder_of_a_data_set_can_be_named(publish, opened):
     publish(dict.fromkeys(["x/y/a.txt", "x/b.txt", "xy/c.txt"], ""))
     assert names(opened("org/set/x")) == ["x/b.txt", "x/y/a.txt"]
@@ -104,7 +118,7 @@ def test_a_name_cannot_lead_out_of_the_cache(publish, opened, name):
 
 def test_a_data_set_without_texts_is_named(publish, opened):
     publish({"a.png": ""})
-    with pytest.raises(InputError, match=r"/datasets/org/set holds no file that ends in .txt"):
+    with pytest.raises(InputError, match=r"/datasets/org/set holds no file that ends in .parquet"):
         opened()
 
 

@@ -56,6 +56,70 @@ def test_files_of_other_kinds_are_rejected_where_the_user_sees_them(folder):
     )
 
 
+def test_folders_of_what_was_installed_or_built_are_skipped(folder):
+    for name in (
+        "node_modules/left/a.md",
+        "b/node_modules/a.md",
+        "target/CACHEDIR.TAG",
+        "target/a.rs",
+        "env/pyvenv.cfg",
+        "env/lib/a.py",
+        "build/CMakeCache.txt",
+        "build/deep/a.txt",
+        "kept/build/a.txt",
+    ):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    reasons = {}
+    documents = open_local(folder).documents(
+        lambda document, reason: reasons.update({document.id: reason}), still
+    )
+    assert [document.id for document in documents] == [
+        "a.txt",
+        "b.md",
+        "b/z.txt",
+        "kept/build/a.txt",
+    ]
+    assert reasons == {
+        "node_modules": "is a folder of what was installed",
+        "b/node_modules": "is a folder of what was installed",
+        "target": "is a folder of what was built (it has CACHEDIR.TAG)",
+        "env": "is a folder of what was built (it has pyvenv.cfg)",
+        "build": "is a folder of what was built (it has CMakeCache.txt)",
+    }
+    assert read(open_local(folder / "build"))[0] == ["CMakeCache.txt", "deep/a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "ids", "rejected"),
+    [
+        ("*.txt", ["a.txt"], []),
+        ("**/*.txt", ["a.txt", "b/z.txt"], []),
+        ("b*", ["b.md"], []),
+        ("[ab].*", ["a.txt", "b.md"], []),
+        ("b/?.*", ["z.txt"], []),
+        ("**", ["a.txt", "b.md", "b/z.txt"], ["x.png"]),
+    ],
+)
+def test_files_by_a_pattern(folder, pattern, ids, rejected):
+    if rejected:
+        (folder / "x.png").write_bytes(b"")
+    source = open_local(folder / pattern)
+    assert read(source) == (ids, rejected)
+    assert source.name == ("b" if pattern.startswith("b/") else "notes")
+
+
+def test_a_name_with_an_asterisk_is_a_name(folder):
+    (folder / "a*.txt").write_text("starred")
+    assert read(open_local(folder / "a*.txt")) == (["a*.txt"], [])
+
+
+def test_a_pattern_that_matches_nothing_is_named(folder):
+    with pytest.raises(InputError, match=r"there is no file .*/\*.warc: check the pattern"):
+        open_local(folder / "*.warc")
+
+
 def test_names_that_are_not_utf8_can_be_written_down(folder):
     with open(os.fsencode(folder) + b"/caf\xe9.txt", "w") as file:
         file.write("a")
@@ -111,7 +175,9 @@ def test_a_missing_path_is_named(tmp_path):
 def test_a_folder_without_documents_is_named_with_what_is_read(tmp_path, names):
     for name in names:
         (tmp_path / name).write_text("a")
-    with pytest.raises(InputError, match=r"holds no document: files that end in .txt, .md, .py"):
+    with pytest.raises(
+        InputError, match=r"holds no document: files that end in .txt, .md, .*source code are"
+    ):
         open_local(tmp_path)
 
 

@@ -1,9 +1,11 @@
+import gzip
 import json
 import pickle
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.curate.test_web import PAGE, answer, warc
 
 from groundup.core.errors import DownloadError, InputError
 from groundup.curate.download import Patience
@@ -59,6 +61,20 @@ def test_what_was_read_once_is_read_again_without_a_network(published, tmp_path,
     assert read(again) == documents
 
 
+def test_a_crawl_whose_connection_breaks_is_read_whole(server, tmp_path, read):
+    """Cut in the middle of a page, and of a member of the gzip file."""
+    pages = [answer(PAGE.replace(b"The ferry", f"The ferry {n}".encode())) for n in range(40)]
+    archive = b"".join(gzip.compress(warc([("response", page)])) for page in pages)
+    server.files["/crawl.warc.gz"] = archive
+    source = open_it(server, tmp_path, "/crawl.warc.gz")
+    server.cuts = [1000, 1, len(archive) // 2]
+    documents = read(source)
+    assert [name for name, _, _ in documents] == [f"crawl.warc.gz#{n + 1}" for n in range(40)]
+    assert all(text.startswith(f"The ferry {n}\n") for n, (_, text, _) in enumerate(documents))
+    starts = [1000, 1001, 1001 + len(archive) // 2]
+    assert server.ranges[2:] == [f"bytes={start}-" for start in starts]
+
+
 def test_the_fingerprint_follows_the_version(published, tmp_path):
     first = open_it(published, tmp_path / "a").fingerprint
     published.files["/data/some%20file.jsonl"] = LINES.replace(b"text", b"TEXT")
@@ -72,7 +88,7 @@ def test_a_file_that_does_not_exist_is_named_before_anything_starts(server, tmp_
 
 @pytest.mark.parametrize("path", ["/page.png", "/", "", "/a.png?b=c.txt"])
 def test_a_file_of_another_kind_is_named_before_anything_is_asked(server, tmp_path, path):
-    with pytest.raises(InputError, match=r"its name must end in .txt"):
+    with pytest.raises(InputError, match=r"is of no kind that is read: files that end in .txt"):
         open_it(server, tmp_path, path)
     assert server.requests == []
 

@@ -18,7 +18,7 @@ Examples:
 @click.option(
     "--data",
     help="stdlib (Python's own library, the default), tinystories, openwebtext, fineweb-edu, a "
-    "URL, a Hugging Face dataset id, or a file or folder of yours.",
+    "URL, a Hugging Face dataset id, or files of yours: a folder, a file, a pattern, a list.",
 )
 @click.option(
     "--budget", help="Of the whole job: time, such as 10m, or FLOPs, such as 1e16. Default: 9m."

@@ -7,12 +7,12 @@ from groundup.core.config import load_config, save_config
 from groundup.core.errors import DownloadError, InputError
 from groundup.core.files import sha256_json
 from groundup.curate.download import DEFAULT_PATIENCE, Patience, fetch_json
-from groundup.curate.readers import readable_suffixes
 from groundup.curate.remote import LISTING, Listing, RemoteFile, RemoteFiles
 
 HUB = "https://huggingface.co"
 # A data set often holds the same texts in several formats: the first of these that it has is read.
-_PREFERENCE = (".parquet", ".jsonl.zst", ".jsonl", ".txt", ".md", ".py")
+_PREFERENCE = (".parquet", ".jsonl.zst", ".jsonl.gz", ".jsonl", ".json.gz", ".txt.gz", ".txt")
+_PREFERENCE += (".csv.gz", ".csv", ".tsv.gz", ".tsv", ".arrow", ".json", ".md", ".py")
 _TRAINING = re.compile(r"(?<![a-z])train")
 
 
@@ -26,8 +26,8 @@ def open_hub(
 ) -> RemoteFiles:
     """A data set of a hub: `ORG/NAME`, or `ORG/NAME/FOLDER` for the files below a folder of it.
 
-    Of the formats that the data set comes in, one is read (Parquet before JSON lines before text);
-    and of its files those whose path says `train`, where any does.
+    Of the formats that the data set comes in, one is read (Parquet before JSON lines before text
+    before tables), and of its files those whose path says `train`, where any does.
     Raises `InputError` for a data set without files of a kind that is read, `DownloadError` for
     what the hub says.
     """
@@ -37,7 +37,7 @@ def open_hub(
         info = fetch_json(f"{hub}/api/datasets/{organisation}/{name}?blobs=true", patience)
         listing = _hub_listing(info, f"{hub}/datasets/{organisation}/{name}", "/".join(folder))
         if not listing.files:
-            kinds = ", ".join(readable_suffixes())
+            kinds = ", ".join(_PREFERENCE)
             raise InputError(f"{hub}/datasets/{address} holds no file that ends in {kinds}.")
         save_config(directory / LISTING, listing)
     listing = load_config(Listing, directory / LISTING)

@@ -18,7 +18,7 @@ from groundup.curate.document import Document, Reject
 from groundup.curate.download import DEFAULT_PATIENCE, Patience, download, fetch_headers
 from groundup.curate.input_file import InputFile
 from groundup.curate.parts import in_groups
-from groundup.curate.readers import is_readable, read_file, readable_suffixes
+from groundup.curate.readers import is_readable, read_file, readable_kinds
 
 LISTING = "listing.json"
 
@@ -108,8 +108,7 @@ def open_url(
     except ValueError as error:
         raise InputError(f"{url} is no URL ({error}).") from error
     if not is_readable(name):
-        kinds = ", ".join(readable_suffixes())
-        raise InputError(f"{url} is of no kind that is read: its name must end in {kinds}.")
+        raise InputError(f"{url} is of no kind that is read: {readable_kinds()} are.")
     directory = cache / "urls" / sha256_json(url)[:16]
     if not (directory / LISTING).exists():
         headers = fetch_headers(url, patience)

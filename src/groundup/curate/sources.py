@@ -15,6 +15,7 @@ from groundup.core.manifest import MANIFEST
 from groundup.core.progress import Advance
 from groundup.curate.document import Document, Reject
 from groundup.curate.download import DEFAULT_PATIENCE, Patience, cache_directory
+from groundup.curate.file_list import is_list, open_list, open_list_at
 from groundup.curate.hub import HUB, open_hub
 from groundup.curate.local import open_local
 from groundup.curate.readers import is_readable
@@ -93,10 +94,11 @@ def open_source(
 ) -> Source:
     """The source that `data` names.
 
-    data: `stdlib`, a name in `NAMED`, an http(s) URL of a file, a data set of a Hugging Face hub
-        (`ORG/NAME` where there is no such path here, or `hf:ORG/NAME`, optionally with `/FOLDER`),
-        or a file or folder (`./stdlib` for a folder of such a name); of the folder of a finished
-        curation, what it has kept.
+    data: `stdlib`, a name in `NAMED`, an http(s) URL of a file or of a list of files, a data set of
+        a Hugging Face hub (`ORG/NAME` where there is no such path here, or `hf:ORG/NAME`,
+        optionally with `/FOLDER`), a file or folder (`./stdlib` for a folder of such a name; of the
+        folder of a finished curation, what it has kept), files by a pattern
+        (`crawl/**/*.warc.gz`), or a list of files (`warc.paths.gz`).
     cache: where downloads are kept; None: `cache_directory()`.
     text_field: the JSON field or Parquet column that holds the text.
 
@@ -107,7 +109,8 @@ def open_source(
     if data == "stdlib":
         return standard_library()
     if data.startswith(("http://", "https://")):
-        return open_url(data, cache, text_field=text_field, patience=patience)
+        open_it = open_list_at if is_list(data.partition("?")[0]) else open_url
+        return open_it(data, cache, text_field=text_field, patience=patience)
 
     def from_hub(address: str) -> RemoteFiles:
         return open_hub(address, cache, hub=hub, text_field=text_field, patience=patience)
@@ -128,6 +131,8 @@ def open_source(
             raise DownloadError(f"there is no file or folder {data}, and {error}") from error
     if (path / MANIFEST).is_file() and (path / DOCUMENTS).is_dir():  # a run of curation
         return replace(open_local(path / DOCUMENTS, text_field), name=path.resolve().name)
+    if path.is_file() and is_list(path.name):
+        return open_list(path, cache, text_field=text_field, patience=patience)
     return open_local(path, text_field)
 
 

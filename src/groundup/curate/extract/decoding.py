@@ -49,7 +49,16 @@ def decode_page(data: bytes, charset: str | None = None) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        return data.decode(_known(_likely(data)) or "windows-1252", "replace")
+        return data.decode(likely_encoding(data) or "windows-1252", "replace")
+
+
+def likely_encoding(data: bytes) -> str | None:
+    """Python's name of that of the web's encodings in which the bytes most likely are."""
+    try:
+        from resiliparse.parse.encoding import detect_encoding
+    except ImportError as error:
+        raise MissingExtraError("Telling encodings apart", "curate") from error
+    return _known(detect_encoding(data))
 
 
 def _known(name: str | None) -> str | None:
@@ -62,11 +71,3 @@ def _known(name: str | None) -> str | None:
     except (LookupError, ValueError):
         return None
     return codec if codec in _OF_THE_WEB or codec.startswith(("iso8859-", "cp125")) else None
-
-
-def _likely(data: bytes) -> str | None:
-    try:
-        from resiliparse.parse.encoding import detect_encoding
-    except ImportError as error:
-        raise MissingExtraError("Reading web pages", "curate") from error
-    return detect_encoding(data)

@@ -17,7 +17,9 @@ _GAP = 0.6  # of a character's height: wider than between words, narrower than b
 _SHIFT = 0.6  # of a character's height: further up or down than a superscript
 _FAR = 1e6  # points; no page is as large, but a damaged one may say so
 _HYPHEN = 2  # how PDFium gives a hyphen at the end of a line
-_LOWEST, _C1, _NO_BREAK_SPACE = 33, 127, 160  # the codes between the last two are controls, too
+# Codes above 32 that are controls, blanks, or no characters.
+_INVISIBLE = [*range(127, 161), 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F]
+_INVISIBLE += [0x3000, 0xFFFE, 0xFFFF]
 _LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl"}
 # A glyph of which the file does not say what character it is has the code 0.
 _LETTERS = {0: "\ufffd", _HYPHEN: "-", 0xFB05: "st", 0xFB06: "st"} | _LIGATURES
@@ -104,8 +106,7 @@ def _read_glyphs(page: Any) -> _Glyphs:
 
     handle, code_of, box_of = page.raw, raw.FPDFText_GetUnicode, raw.FPDFText_GetLooseCharBox
     codes = np.array([code_of(handle, i) for i in range(page.count_chars())], dtype=np.uint32)
-    visible = (codes >= _LOWEST) & ((codes < _C1) | (codes > _NO_BREAK_SPACE))
-    visible |= np.isin(codes, (0, _HYPHEN))
+    visible = ((codes > 32) & ~np.isin(codes, _INVISIBLE)) | np.isin(codes, (0, _HYPHEN))
     ends = np.isin(codes, (10, 13)) | (codes == _HYPHEN)
     places = np.flatnonzero(visible)
     lines = np.cumsum(ends)[places] - (codes[places] == _HYPHEN)

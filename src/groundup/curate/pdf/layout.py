@@ -57,7 +57,7 @@ def read_regions(spans: Sequence[Span]) -> Iterator[list[Line]]:
 
 def _rows(spans: Iterable[Span]) -> list[list[Span]]:
     rows: list[list[Span]] = []
-    for span in sorted(spans, key=lambda span: span.box.middle):
+    for span in sorted(spans, key=lambda span: (span.box.middle, span.box.left)):
         first = rows[-1][0].box if rows else None
         height = min(span.box.height, first.height) if first else 0
         if first and span.box.middle - first.middle < _SAME_ROW * height:

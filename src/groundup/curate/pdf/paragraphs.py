@@ -52,6 +52,8 @@ def _placed(regions: Sequence[Sequence[Line]]) -> Iterator[_Placed]:
         blocks: list[list[Line]] = []
         for line in region:
             line = Line(_LEADERS.sub("\t", line.text), line.box)
+            if not line.text.strip():
+                continue
             above = blocks[-1][-1] if blocks else None
             if above and _alike(above, line) and _distance(above, line) <= _GAP * usual:
                 blocks[-1].append(line)

@@ -14,7 +14,7 @@ from groundup.curate.pdf.layout import Line
 
 _EDGE_ROWS = 3
 _PAGES, _PAGES_OF_FEW, _FEW = 3, 2, 4  # on how many it must stand, and of few, and what is few
-_NUMBER = re.compile(r"\d+|\b[ivxlc]+\b")
+_NUMBER = re.compile(r"\d{1,9}|\b[ivxlc]+\b")
 _ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 
 
@@ -59,20 +59,19 @@ def _edges(lines: Sequence[Line]) -> Iterator[Line]:
 
 
 def _forms(text: str, page: int) -> set[str]:
-    """The line as it is, and with one or all of its numbers as their distance from the page's."""
+    """The line as it is; and with its numbers, or one of the first or last two, as their distance
+    from the page's."""
+
+    def without(number: re.Match[str]) -> str:
+        return text[: number.start()] + _distance(number, page) + text[number.end() :]
+
     numbers = list(_NUMBER.finditer(text))
-    return (
-        {text}
-        | {_NUMBER.sub(lambda match: _distance(match[0], page), text)}
-        | {
-            text[: match.start()] + _distance(match[0], page) + text[match.end() :]
-            for match in numbers
-        }
-    )
+    every = _NUMBER.sub(lambda number: _distance(number, page), text)
+    return {text, every, *map(without, numbers[:2]), *map(without, numbers[-2:])}
 
 
-def _distance(number: str, page: int) -> str:
-    value = int(number) if number.isdigit() else _roman(number)
+def _distance(number: re.Match[str], page: int) -> str:
+    value = int(number[0]) if number[0].isdigit() else _roman(number[0])
     return f"<{value - page}>"
 
 

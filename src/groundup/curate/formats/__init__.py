@@ -1,0 +1,1 @@
+"""Kinds of files, one each: how documents are read from them."""
