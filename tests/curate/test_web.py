@@ -226,3 +226,14 @@ def test_archives_that_others_found_hard(path: Path) -> None:
     assert (
         documents or reasons or path.name in ("example-digest.warc", "block-sized-records.warc.gz")
     )
+
+
+def test_a_packed_page_is_read_and_a_damaged_one_rejected(tmp_path: Path) -> None:
+    packed = gzip.compress(PAGE)
+    (tmp_path / "a.html.gz").write_bytes(packed)
+    (document,), reasons = read(tmp_path / "a.html.gz")
+    assert (document.text, document.id, reasons) == (FOUND, "a.html.gz", [])
+    (tmp_path / "b.html.gz").write_bytes(packed[:-9])
+    documents, (reason,) = read(tmp_path / "b.html.gz")
+    assert not documents
+    assert reason.startswith("is damaged or cut short")

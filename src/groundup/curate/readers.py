@@ -28,6 +28,7 @@ _READERS: dict[str, Reader] = {
     ".rst": read_text,
     ".tex": read_text,
     ".html": read_html,
+    ".html.gz": read_html,
     ".htm": read_html,
     ".warc": read_warc,
     ".warc.gz": read_warc,

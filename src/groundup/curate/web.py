@@ -16,6 +16,7 @@ from typing import IO, Any, BinaryIO, cast
 from groundup.core.errors import InputError, MissingExtraError
 from groundup.curate.document import Document, Reject
 from groundup.curate.extract import decode_page, default_extractor
+from groundup.curate.formats.streams import DamagedError, open_bytes
 from groundup.curate.http_message import decode_body, split_response
 from groundup.curate.input_file import InputFile
 from groundup.curate.time_limit import TimeLimitError, within
@@ -32,8 +33,12 @@ _ARC = re.compile(rb"(\S.*) \S+ (\d+) (\S*) (-?\d+)\r?\n")
 
 def read_html(file: InputFile, reject: Reject) -> Iterator[Document]:
     """The main text of one page."""
-    with open(file.path, "rb") as raw:
-        data = raw.read(_PAGE_BYTES + 1)
+    try:
+        with open_bytes(file.path) as raw:
+            data = raw.read(_PAGE_BYTES + 1)
+    except DamagedError as error:
+        reject(file.document(""), str(error))
+        return
     if len(data) > _PAGE_BYTES:
         reject(file.document(""), _TOO_LONG)
     else:
