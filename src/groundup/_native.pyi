@@ -135,6 +135,15 @@ def sums(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Sums of the buckets' weights, [texts, classes], and how many they are."""
 
+def word_keys(texts: list[str], order: int, /) -> NDArray[np.uint64]:
+    """[words, order], of each word the keys of rows of words that end there; 0 where there are not
+    so many."""
+
+def log_likelihoods(
+    texts: list[str], order: int, table: NDArray[np.uint32], unknown: float, /
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Sums of the logarithms of the words' probabilities, and how many words there are."""
+
 def learn(
     features: NDArray[np.uint32],
     ends: NDArray[np.int64],

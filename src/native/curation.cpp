@@ -5,6 +5,7 @@
 #include "linear.h"
 #include "minhash.h"
 #include "page.h"
+#include "perplexity.h"
 #include "python_text.h"
 #include "rows.h"
 #include "word_counts.h"
@@ -129,6 +130,39 @@ py::tuple word_counts(const py::str &text, const py::bytes &classes) {
 }
 
 std::vector<i64> repeated_rows(const py::str &text) { return Rows().count(units_of(text)); }
+// Of every word of the texts the keys of rows of 1, 2, … words that end there; 0 where the text begins later.
+py::array_t<u64> word_keys(const py::list &texts, int order) {
+  const py::tuple held(texts);
+  WordRows rows(order);
+  std::vector<u64> keys;
+  for (const Units &text : units_of(held))
+    rows.each(text, [&](const u64 *of_word, int known) {
+      keys.insert(keys.end(), of_word, of_word + known);
+      keys.insert(keys.end(), std::size_t(order - known), 0);
+    });
+  return py::array_t<u64>({i64(keys.size()) / order, i64(order)}, keys.data());
+}
+
+// Of each text the sum of the logarithms of its words' probabilities, and how many words there are.
+py::tuple log_likelihoods(const py::list &texts, int order, const Array<u32> &table, float unknown) {
+  const py::tuple held(texts);
+  const std::vector<Units> units = units_of(held);
+  const i64 size = table.ndim() == 2 ? table.shape(0) : 0;
+  if (size < 1 || (size & (size - 1)) != 0 || table.shape(1) != 2)
+    throw std::invalid_argument("a table has rows of two numbers, and a power of two of them");
+  py::array_t<double> sums(i64(units.size()));
+  py::array_t<i64> counts(i64(units.size()));
+  double *sum = sums.mutable_data();
+  i64 *count = counts.mutable_data();
+  const WordTable words{table.data(), u64(size), unknown};
+  WordRows rows(order);
+  {
+    const py::gil_scoped_release release;
+    for (const Units &text : units) *count++ = log_likelihood(text, rows, words, *sum++);
+  }
+  return py::make_tuple(sums, counts);
+}
+
 using Kept = std::vector<std::pair<u32, u32>>;
 using Quantised = std::tuple<i64, i64, Array<u8>, Array<float>, Array<float>>;
 
@@ -228,6 +262,8 @@ void define_curation(py::module_ &module) {
   module.def("repeated_rows", &repeated_rows);
   module.def("features", &features);
   module.def("sums", &sums);
+  module.def("word_keys", &word_keys);
+  module.def("log_likelihoods", &log_likelihoods, py::arg(), py::arg(), py::arg().noconvert(), py::arg());
   module.def("learn", &learn, py::arg().noconvert(), py::arg().noconvert(), py::arg().noconvert(),
              py::arg().noconvert(), py::arg().noconvert(), py::arg(), py::arg(), py::arg().noconvert(),
              py::arg().noconvert(), py::arg().noconvert(), py::arg().noconvert());

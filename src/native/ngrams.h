@@ -12,6 +12,23 @@ inline bool is_word_byte(u8 byte) {
   return byte >= 0x80 || u8((byte | 0x20) - 'a') < 26 || u8(byte - '0') < 10 || byte == '_';
 }
 
+// Calls take(word, bytes) for each word of a text whose letters of ASCII are lowered here: a run of what
+// words are made of, or a symbol by itself.
+template <typename Take> void each_word_and_symbol(const Units &text, Buffer &buffer, Buffer &lower, const Take &take) {
+  i64 bytes;
+  const u8 *utf8 = text.utf8(0, text.length, buffer, bytes);
+  u8 *const low = lower.room(bytes + AFTER);
+  for (i64 i = 0; i < bytes; i++) low[i] = u8(utf8[i] + (u8(utf8[i] - 'A') < 26 ? 32 : 0));
+  each_word<true>(low, low + bytes, [&](const u8 *at, i64 size) {
+    for (const u8 *end = at + size; at < end;) { // of what has no white space
+      const u8 *begin = at++;
+      if (is_word_byte(*begin))
+        while (at < end && is_word_byte(*at)) at++;
+      take(begin, i64(at - begin));
+    }
+  });
+}
+
 class Ngrams {
 public:
   // bits: of a bucket's number. words: at most so many in a row. shortest, longest: characters in a row.
@@ -21,17 +38,12 @@ public:
       throw std::invalid_argument("features are out of range");
   }
 
-  // Calls word(bytes, size, hash) for each word and pair(bucket) for several in a row. Letters of
-  // ASCII are lowered here.
+  // Calls word(bytes, size, hash) for each word and pair(bucket) for several in a row.
   template <typename Word, typename Several>
   void each(const Units &text, const Word &word, const Several &several) {
-    i64 bytes;
-    const u8 *utf8 = text.utf8(0, text.length, buffer_, bytes);
-    u8 *const lower = lower_.room(bytes + AFTER);
-    for (i64 i = 0; i < bytes; i++) lower[i] = u8(utf8[i] + (u8(utf8[i] - 'A') < 26 ? 32 : 0));
     u64 last[4] = {};
     int known = 0; // of the last words
-    const auto take = [&](const u8 *at, i64 size) {
+    each_word_and_symbol(text, buffer_, lower_, [&](const u8 *at, i64 size) {
       const u64 hash = word_hash(at, size);
       word(at, size, hash);
       u64 row = hash;
@@ -42,14 +54,6 @@ public:
       for (int i = 3; i > 0; i--) last[i] = last[i - 1];
       last[0] = hash;
       known = std::min(known + 1, 4);
-    };
-    each_word<true>(lower, lower + bytes, [&](const u8 *at, i64 size) {
-      for (const u8 *end = at + size; at < end;) { // of what has no white space: runs and symbols
-        const u8 *begin = at++;
-        if (is_word_byte(*begin))
-          while (at < end && is_word_byte(*at)) at++;
-        take(begin, at - begin);
-      }
     });
   }
 

@@ -24,7 +24,7 @@ COMMANDS = ["quickstart", "chat", "generate", "serve", "report", "import", "expo
 COMMANDS += ["train", "watch", "profile", "coordinates", "ablate", "ladder", "bench models"]
 COMMANDS += ["bench ngram", "bench learn", "bench data", "bench optimizers", "bench tokenizer"]
 COMMANDS += ["tokenizer inspect", "tokenizer train", "tokenizer compare"]
-COMMANDS += ["curate train-classifier"]
+COMMANDS += ["curate train-classifier", "curate train-perplexity"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

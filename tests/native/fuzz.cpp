@@ -18,6 +18,7 @@
 #include "minhash.h"
 #include "page.h"
 #include "rows.h"
+#include "perplexity.h"
 #include "trainer.h"
 #include "word_counts.h"
 
@@ -324,6 +325,14 @@ void check_curation(const PageTables &tables, const std::vector<u8> &classes) {
   const i64 features = Scorer(std::move(ngrams), weights.data(), 3).sum(units, sums);
   require(sums[0] == features && sums[2] == features, "each bucket has a weight of one", input);
   check_rules(units, classes, input);
+  const u64 size = u64(1) << below_(6);
+  std::vector<u32> slots(2 * size);
+  for (u32 &slot : slots) slot = below_(2) ? u32(source()) : 0;
+  for (std::size_t i = 1; i < slots.size(); i += 2) slots[i] = 0x3F003F00; // a half and a half
+  WordRows rows(1 + int(below_(WordRows::MOST)));
+  double sum;
+  log_likelihood(units, rows, {slots.data(), size, 0.25F}, sum);
+  require(std::isfinite(sum), "a probability is above 0", input);
 }
 
 const std::vector<std::string> FASTTEXT_PARTS = {"a", "é", "🙂", " ", "\n", "</s>", "<", "__label__a", "word", "\v"};

@@ -1,5 +1,6 @@
 """Files and folders that are given on the command line, as documents."""
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -44,13 +45,22 @@ class Corpus:
         """As `documents`."""
         return (document.text for document in self.documents(advance))
 
-    def split(self, share: float, advance: Advance) -> tuple[list[str], list[str]]:
-        """Texts to train on, and others with about `share` of the bytes, held in memory.
+    def split(
+        self, share: float, advance: Advance, most_bytes: float = math.inf
+    ) -> tuple[list[str], list[str]]:
+        """Texts to train on, and others with about `share` of the bytes, held in memory. Reading
+        ends with the document that makes them `most_bytes`.
 
         Documents of the same content are on the same side. Where a few long documents cannot be
         divided so, they are cut at paragraphs. Raises `InputError` where there is only one text.
         """
-        documents = [document for document in self.documents(advance) if document.text.strip()]
+        documents, size = [], 0
+        for document in self.documents(advance):
+            if document.text.strip():
+                documents.append(document)
+                size += document.size
+            if size >= most_bytes:
+                break
         sizes = _sizes(documents)
         chosen = choose_validation(sizes, share, seed=0)
         if falls_short(chosen, sizes, share):

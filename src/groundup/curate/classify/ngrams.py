@@ -64,7 +64,7 @@ class Ngrams:
 
     def reference(self, text: str) -> Iterator[int]:
         last: list[int] = []  # hashes of the words before, the nearest first
-        for word in _words(text):
+        for word in words_and_symbols(text):
             value = row = word_hash(word.encode("utf-8"))
             yield self._bucket(value)
             yield from self._of_characters(word)
@@ -86,7 +86,8 @@ class Ngrams:
         return scrambled(value) >> 64 - self.bits
 
 
-def _words(text: str) -> Iterator[str]:
+def words_and_symbols(text: str) -> Iterator[str]:
+    """In lower case, in order."""
     for visible in words(text, punctuation=True):
         begin = 0
         for end in range(1, len(visible) + 1):
