@@ -1,13 +1,12 @@
 """`groundup curate train-classifier`: on labelled rows, on pages against others, on bad input."""
 
 import json
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from tests.cli.shell import Shell
 
-from groundup.cli import main
 from groundup.curate.classify import Classify, load_judge
 from groundup.curate.document import Document
 from groundup.curate.language import Language
@@ -17,26 +16,9 @@ FISH = ["a trout in the river", "the pike swims", "cold water and fish", "an eel
 BIRDS = ["a swallow on the roof", "the finch flies", "warm wings and birds", "an owl in the air"]
 
 
-class Shell:
-    """Runs `groundup curate train-classifier` here; returns exit code, output and errors."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-
-    def __call__(self, *arguments: str | Path) -> tuple[object, str, str]:
-        line = ["groundup", "curate", "train-classifier", *map(str, arguments)]
-        self._monkeypatch.setattr(sys, "argv", line)
-        code: object = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code
-        return code, *self._capsys.readouterr()
-
-
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(monkeypatch, capsys)
+    return Shell("curate train-classifier", monkeypatch, capsys)
 
 
 @pytest.fixture
@@ -98,7 +80,7 @@ def test_pages_are_told_from_others(
     out = tmp_path / "out"
     code, output, errors = shell("--positive", documents, "--negative", other, "--out", out)
     assert code == 0, errors
-    assert "left out: 1 documents that cannot be read" in errors
+    assert "left out: bad.txt is not valid utf-8" in errors
     assert "A threshold for the best F1" in output
     assert load_judge(out).labels == ("negative", "positive")
 

@@ -1,35 +1,17 @@
 """`groundup curate train-perplexity`: on real text, and on input that cannot be used."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from tests.cli.shell import Shell
 
-from groundup.cli import main
 from groundup.curate.perplexity import TrainWordModel, load_word_model, train_word_model
-
-
-class Shell:
-    """Runs `groundup curate train-perplexity` here; returns exit code, output and errors."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-
-    def __call__(self, *arguments: str | Path) -> tuple[object, str, str]:
-        line = ["groundup", "curate", "train-perplexity", *map(str, arguments)]
-        self._monkeypatch.setattr(sys, "argv", line)
-        code: object = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code
-        return code, *self._capsys.readouterr()
 
 
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(monkeypatch, capsys)
+    return Shell("curate train-perplexity", monkeypatch, capsys)
 
 
 def test_a_model_is_trained_and_measured(shell: Shell, documents: Path, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Files and folders that are given on the command line, as documents."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -76,12 +76,7 @@ class Corpus:
 
     def say_rejected(self, console: Console) -> None:
         """Tell what was left out, a line a reason."""
-        names: dict[str, list[str]] = {}
-        for name, reason in self.rejected.items():
-            names.setdefault(reason, []).append(name)
-        for reason, (first, *others) in names.items():
-            more = f" (and {len(others):,} more)" if others else ""
-            console.print(f"left out: {first}{more} {reason}", markup=False, soft_wrap=True)
+        say_rejected(self.rejected, console)
 
     def _reject(self, document: Document, reason: str) -> None:
         self.rejected[document.id] = reason
@@ -94,3 +89,13 @@ def _sizes(documents: Sequence[Document]) -> dict[bytes, int]:
         digest = content_digest(document.text)
         sizes[digest] = sizes.get(digest, 0) + document.size
     return sizes
+
+
+def say_rejected(rejected: Mapping[str, str], console: Console) -> None:
+    """Tell what was left out, a line a reason. rejected: by name, the reason."""
+    names: dict[str, list[str]] = {}
+    for name, reason in rejected.items():
+        names.setdefault(reason, []).append(name)
+    for reason, (first, *others) in names.items():
+        more = f" (and {len(others):,} more)" if others else ""
+        console.print(f"left out: {first}{more} {reason}", markup=False, soft_wrap=True)

@@ -152,14 +152,15 @@ def _threshold(curve: "Curve", precision: float | None, recall: float | None) ->
 def _references(
     positive: tuple[str, ...], negative: tuple[str, ...], pieces: int, seed: int, console: "Console"
 ) -> "list[Example]":
+    from groundup.cli.corpus import say_rejected
     from groundup.core.progress import progress_bar
     from groundup.curate.classify.examples import reference_examples
     from groundup.curate.sources import open_source
 
-    rejected: set[str] = set()
+    rejected: dict[str, str] = {}
 
-    def reject(document: "Document", reason: str) -> None:  # noqa: ARG001
-        rejected.add(document.id)
+    def reject(document: "Document", reason: str) -> None:
+        rejected[document.id] = reason
 
     with progress_bar(console, "read", None) as advance:
         wanted, other = (
@@ -167,6 +168,5 @@ def _references(
             for names in (positive, negative)
         )
         examples = reference_examples(wanted, other, pieces, seed)
-    if rejected:
-        console.print(f"left out: {len(rejected):,} documents that cannot be read", soft_wrap=True)
+    say_rejected(rejected, console)
     return examples

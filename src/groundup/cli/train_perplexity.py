@@ -60,7 +60,8 @@ def command(
         training, held_out = corpus.split(_HELD_OUT, advance, megabytes * 1e6)
     corpus.say_rejected(console)
     began = time.perf_counter()
-    model = train_word_model(training, TrainWordModel(order=order))
+    with progress_bar(console, "learn", None):
+        model = train_word_model(training, TrainWordModel(order=order))
     seconds = time.perf_counter() - began
     documents = (Document(text, "", "") for text in held_out)
     pieces = [piece.text for whole in documents for piece in cut_document(whole, _PIECE_BYTES)]

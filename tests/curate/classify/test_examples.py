@@ -57,6 +57,7 @@ def test_a_long_cell_is_read(tmp_path: Path) -> None:
         ("a.jsonl", '{"text": 5, "label": "b"}', "line 1 has no 'text'"),
         ("a.jsonl", "{", "line 1 is not valid JSON"),
         ("a.jsonl", "[1]", "line 1 is not a JSON object"),
+        ("a.jsonl", r'{"text": "\ud800", "label": "b"}', "is no UTF-8 .surrogates not allowed"),
         ("a.csv", "tweet,label\na,b", r"line 2 has no 'text': .*\(its fields: tweet, label\)"),
         ("a.csv", 'text,label\n"a,b', "line 2 has no 'label'"),
     ],

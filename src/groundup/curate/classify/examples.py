@@ -35,9 +35,7 @@ class Example(NamedTuple):
     document: str
 
 
-def read_examples(
-    path: Path, text_field: str = "text", label_field: str = "label"
-) -> list[Example]:
+def read_examples(path: Path, text_field: str, label_field: str) -> list[Example]:
     """The rows of a file of JSON lines (`.jsonl`), or of a `.csv` or `.tsv` with a line of names.
 
     A field of JSON may be inside another: `metadata.language`. Raises `InputError` for a row that
@@ -58,7 +56,7 @@ def read_examples(
                     )
             said = label if isinstance(label, str) else json.dumps(label)
             examples.append(Example(text, said, content_digest(text).hex()))
-    except UnicodeDecodeError as error:
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:  # or half of a surrogate pair
         raise InputError(f"{path} is no UTF-8 ({error.reason}).") from error
     return examples
 

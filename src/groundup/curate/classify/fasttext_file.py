@@ -92,6 +92,8 @@ def read_fasttext(path: Path) -> FastTextFile:
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return _Reader(data).file()
+    except MemoryError as error:
+        raise InputError(f"{path} needs more memory than there is.") from error
     except (ValueError, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(
