@@ -11,7 +11,7 @@ with `<` before and `>` behind it, share rows by a hash, as words in a row do (B
 What the outputs mean is up to the loss of the training: a softmax, a sigmoid for each label, or the
 turns on the way down a Huffman tree of the labels (Joulin et al. 2016, section 2.1).
 
-The probabilities are fastText's own without the 1e-5 that it adds to each.
+The probabilities are fastText's own without the 1e-5 that it adds to each, or to each of the turns.
 
 `core` has the way to the hidden vector in C++.
 """
