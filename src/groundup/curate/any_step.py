@@ -5,6 +5,7 @@ from groundup.curate.duplicates.steps import ExactDuplicates, NearDuplicates
 from groundup.curate.functions import Call, Score
 from groundup.curate.language.step import Language
 from groundup.curate.normalize import Normalize
+from groundup.curate.perplexity.step import Perplexity
 from groundup.curate.rules import C4, Basic, Code, FineWeb, Gopher, GopherRepetition, RuleFile
 
 StreamStep = (
@@ -18,6 +19,7 @@ StreamStep = (
     | GopherRepetition
     | RuleFile
     | Classify
+    | Perplexity
     | Score
     | Call
     | ExactDuplicates

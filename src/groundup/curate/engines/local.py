@@ -13,6 +13,8 @@ from groundup.curate.step import Task
 
 _BEGUN = 2  # tasks for each process that are handed out: none waits for its next one
 
+_BLAS = "OPENBLAS_NUM_THREADS"  # of numpy, in processes that start
+
 
 class Local:
     """An engine of `workers` processes; of one, tasks run in this process itself. A context, at
@@ -20,6 +22,7 @@ class Local:
 
     def __init__(self, workers: int | None = None):
         self.workers = workers or len(os.sched_getaffinity(0))
+        self._before = os.environ.get(_BLAS)
         self._pool: ProcessPoolExecutor | None = None
 
     def run(self, tasks: Sequence[Task], advance: Advance) -> None:
@@ -57,6 +60,7 @@ class Local:
             wait(begun)
 
     def __enter__(self) -> "Local":
+        os.environ[_BLAS] = "1"  # the processes are the threads
         return self
 
     def __exit__(
@@ -68,3 +72,7 @@ class Local:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
+        if self._before is None:
+            os.environ.pop(_BLAS, None)
+        else:
+            os.environ[_BLAS] = self._before
