@@ -105,6 +105,13 @@ class FastText:
     def hidden(self, texts: list[str], /) -> NDArray[np.float32]:
         """[texts, width]"""
 
+def cues(
+    text: str, /
+) -> tuple[
+    list[tuple[int, int]], list[tuple[int, int]], list[tuple[int, int]], list[tuple[int, int]]
+]:
+    """Begin and end of each: at, number, code, hexadecimal."""
+
 def shingles(text: str, width: int, punctuation: bool, /) -> NDArray[np.uint64]: ...
 def shared(one: NDArray[np.uint64], other: NDArray[np.uint64], /) -> int:
     """How many numbers two sorted arrays without repeats have in common."""

@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "fasttext.h"
+#include "cues.h"
 #include "linear.h"
 #include "minhash.h"
 #include "page.h"
@@ -205,6 +206,17 @@ private:
   FastText model_;
 };
 
+// Begin and end of each cue: at, number, code, hexadecimal.
+py::tuple cues(const py::str &text) {
+  const Units units = units_of(text);
+  Cues found;
+  {
+    const py::gil_scoped_release release;
+    found = find_cues(units);
+  }
+  return py::make_tuple(found.at, found.number, found.code, found.hexadecimal);
+}
+
 // tags; elements in a line, without contents, of raw text, that are skipped; words that hint at something
 using Names = std::vector<std::string>;
 using Tables = std::tuple<Names, Names, Names, Names, Names, std::vector<Names>>;
@@ -255,6 +267,7 @@ void define_curation(py::module_ &module) {
                     const std::tuple<int, int, int, u32> &, const std::optional<Kept> &,
                     const std::optional<Array<float>> &, const std::optional<Quantised> &>())
       .def("hidden", &FastTextScorer::hidden);
+  module.def("cues", &cues);
   module.def("shingles", &shingles);
   module.def("shared", &shared);
   module.def("minhash", &minhash);

@@ -2,6 +2,7 @@
 //
 // Every buffer has exactly its size, so that a byte read too many is seen. What is computed is
 // compared with the slow and obvious way.
+#include <cctype>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +13,7 @@
 #include <string>
 
 #include "batch.h"
+#include "cues.h"
 #include "decoder.h"
 #include "fasttext.h"
 #include "linear.h"
@@ -365,6 +367,34 @@ void check_fasttext() {
   }
 }
 
+const std::vector<std::string> CUES = {"a", "Z", "f", "0", "19", "123456", ":", "::", "-", "@", " ", ".", "\n", "é", "abc"};
+
+template <typename Unit> Cues cues_of(const std::string &input) {
+  std::vector<Unit> units;
+  for (const char byte : input) units.push_back(u8(byte));
+  return find_cues({int(sizeof(Unit)), reinterpret_cast<const u8 *>(units.data()), i64(units.size())});
+}
+
+// The same in units of each width; and each row of letters and digits as a slow search has it.
+void check_cues() {
+  std::string input;
+  const std::string often = CUES[below_(CUES.size())];
+  for (u64 i = 0, count = below_(100); i < count; i++) input += below_(3) ? CUES[below_(CUES.size())] : often;
+  const Cues bytes = cues_of<u8>(input), pairs = cues_of<std::uint16_t>(input), fours = cues_of<u32>(input);
+  for (const Cues *other : {&pairs, &fours})
+    require(bytes.at == other->at && bytes.number == other->number && bytes.code == other->code &&
+                bytes.hexadecimal == other->hexadecimal,
+            "cues do not depend on the width of units", input);
+  std::vector<Span> rows;
+  for (std::size_t begin = 0, end; begin < input.size(); begin = end + 1) {
+    bool digit = false, letter = false;
+    for (end = begin; end < input.size() && std::isalnum(u8(input[end])); end++)
+      (std::isdigit(u8(input[end])) ? digit : letter) = true;
+    if (end - begin >= 8 && digit && letter) rows.push_back({i64(begin), i64(end)});
+  }
+  require(bytes.code == rows, "rows of letters and digits are found", input);
+}
+
 } // namespace
 
 int main(int, char **arguments) {
@@ -392,8 +422,8 @@ int main(int, char **arguments) {
       check_units<std::uint16_t>(0x10000);
       check_units<u32>(CODE_POINTS);
       check_curation(tables, classes);
-      check_curation(tables);
       check_fasttext();
+      check_cues();
     }
   }
   std::printf("%llu inputs\n", static_cast<unsigned long long>(inputs));

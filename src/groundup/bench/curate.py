@@ -1,5 +1,5 @@
 """Curation, one process: main text of pages, MinHash, near-duplicates, classifiers, beside their
-peers.
+peers; and masks for personal data.
 
 The data are public sets in a folder, each in one of its own (docs/benchmarks/data.md names their
 sources):
@@ -8,6 +8,7 @@ sources):
     text/            books and anything else in UTF-8, .txt
     hate-speech/     labeled_data.csv
     langid/          LANGUAGE.sentences.txt
+    pii/             .json of presidio-research: sentences whose personal data are labelled
 
 What is not there is left out. Whatever learns is measured on what it has not seen.
 """
@@ -27,7 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from groundup.bench.curate_pipeline import pipeline_rows
-from groundup.bench.result import OURS, announce, machine_is_idle, row, versions
+from groundup.bench.personal_data import personal_data
+from groundup.bench.result import OURS, announce, machine_is_idle, rates_of, row, versions
 from groundup.core.device import select_device
 from groundup.core.errors import InputError
 from groundup.core.progress import make_console
@@ -60,6 +62,7 @@ def bench_curate(data: Path, *, quick: bool) -> dict[str, Any]:
         "text": _texts,
         "hate-speech": _tweets,
         "langid": _languages,
+        "pii": personal_data,
     }
     there = [name for name in cases if (data / name).is_dir()]
     if not there:
@@ -97,7 +100,9 @@ def _pages(folder: Path, quick: bool) -> Rows:
     ways = {OURS: default_extractor().text, **_their_extractors()}
     rows: Rows = []
     for name, extract in ways.items():
-        found, rates = _rates(lambda e=extract: [e(page.html) for page in pages], len(pages), quick)
+        found, rates = rates_of(
+            lambda e=extract: [e(page.html) for page in pages], len(pages), quick
+        )
         rows.append(row(case, name, "rate", "pages/s", rates, higher=True))
         if name != OURS:
             rows += _score_rows(case, name, found, wanted)
@@ -146,7 +151,7 @@ def _texts(folder: Path, quick: bool) -> Rows:
     case = f"signatures of {len(texts)} texts of 13 kB, 5 words, 128 permutations"
     rows: Rows = []
     for name, sign in {OURS: MinHash().signatures, **_their_signatures()}.items():
-        _, rates = _rates(lambda s=sign: s(texts), len(texts), quick or name != OURS)
+        _, rates = rates_of(lambda s=sign: s(texts), len(texts), quick or name != OURS)
         rows.append(row(case, name, "rate", "texts/s", rates, higher=True))
     return rows + _near_duplicates(texts[: _PAIRS // (10 if quick else 1)])
 
@@ -269,7 +274,7 @@ def _classified(
     classifier = train_classifier(texts[:seen], labels[:seen], config, _nobody)
     trained = time.perf_counter() - start
     unseen = list(texts[seen:])
-    _, rates = _rates(lambda: classifier.predict(unseen), len(unseen), quick)
+    _, rates = rates_of(lambda: classifier.predict(unseen), len(unseen), quick)
     found = report(classifier, unseen, labels[seen:])
     case = f"{name}: {len(set(labels))} classes, {seen} texts seen"
     return [
@@ -295,14 +300,4 @@ def _megabytes(classifier: Classifier, texts: Sequence[str], quick: bool) -> lis
     whole = "\n".join(texts)
     long = [whole[start : start + _DOCUMENT] for start in range(0, len(whole), _DOCUMENT)]
     size = sum(len(text.encode()) for text in long) / 1e6
-    return _rates(lambda: classifier.predict(long), size, quick)[1]
-
-
-def _rates(work: Callable[[], Any], amount: float, quick: bool) -> tuple[Any, list[float]]:
-    """The result, and how much a second in each round."""
-    rates, result = [], None
-    for _ in range(1 if quick else 5):
-        start = time.perf_counter()
-        result = work()
-        rates.append(amount / (time.perf_counter() - start))
-    return result, rates
+    return rates_of(lambda: classifier.predict(long), size, quick)[1]

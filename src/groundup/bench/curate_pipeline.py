@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from groundup.bench.crawl import Page, make_pages, pieces, write_warc
 from groundup.bench.result import OURS, row
 from groundup.core.progress import make_console
 from groundup.curate.curation import Curation, run_curation
+from groundup.curate.duplicates.steps import NearDuplicates
 from groundup.curate.engines.local import Local
 from groundup.curate.sources import open_source
 from groundup.recipes.curation import web
@@ -31,14 +33,17 @@ Rows = list[dict[str, Any]]
 _ARTICLE = 4_000  # characters
 _FILES = 16  # of the crawl
 _MANY = 100
+_LEAST = 100
 _TERABYTE = 1e6  # of megabytes
 
 
 def pipeline_rows(texts: Path, foreign: Path, quick: bool) -> Rows:
-    """texts: a folder of .txt files in English. foreign: one of sentences in other languages, which
-    may be missing."""
+    """texts: a folder of .txt files in English; where they are of less than a hundred pages, there
+    are no rows. foreign: one of sentences in other languages, which may be missing."""
+    pages = _pages(texts, foreign, quick)
+    if len(pages) < _LEAST:
+        return []
     with tempfile.TemporaryDirectory() as folder:
-        pages = _pages(texts, foreign, quick)
         size = sum(len(page.body) for page in pages) / 1e6
         _write(pages, Path(folder, "crawl"), _FILES)
         _write(pages, Path(folder, "one"), 1)
@@ -54,8 +59,8 @@ def pipeline_rows(texts: Path, foreign: Path, quick: bool) -> Rows:
             name = OURS if workers == 1 else f"{OURS}, {workers} processes"
             rows += _rate_rows(case, name, [size / seconds for seconds, _ in rounds], workers)
             rows.append(row(case, name, "documents", "", [rounds[0][1]], higher=True))
-        steps = web().steps
-        alone = Curation(steps=steps[:-1], shard_bytes=web().shard_bytes)
+        steps = tuple(step for step in web().steps if not isinstance(step, NearDuplicates))
+        alone = replace(web(), steps=steps)
         seconds, _ = _run(alone, Path(folder, "crawl"), Path(folder, "out"), 1)
         name = f"{OURS}, without near-duplicates"
         rows += _rate_rows(case, name, [size / seconds], 1)

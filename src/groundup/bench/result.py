@@ -4,7 +4,7 @@ import itertools
 import platform
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,16 @@ def _busy_and_all(stat: Path) -> tuple[int, int]:
     ticks = [int(value) for value in stat.read_text().splitlines()[0].split()[1:9]]
     idle = ticks[3] + ticks[4]
     return sum(ticks) - idle, sum(ticks)
+
+
+def rates_of(work: Callable[[], Any], amount: float, quick: bool) -> tuple[Any, list[float]]:
+    """The result, and how much a second in each round."""
+    rates, result = [], None
+    for _ in range(1 if quick else 5):
+        start = time.perf_counter()
+        result = work()
+        rates.append(amount / (time.perf_counter() - start))
+    return result, rates
 
 
 def announce(console: Console, r: dict[str, Any]) -> None:

@@ -336,13 +336,13 @@ Examples:
     "--data",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     required=True,
-    help="A folder with any of html-articles, text, hate-speech, langid.",
+    help="A folder with any of html-articles, text, hate-speech, langid, pii.",
 )
 @click.option("--quick", is_flag=True, help="A tenth of it: within a minute.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def curate(data: Path, quick: bool, as_json: bool) -> None:
     """Curation: main text of pages, MinHash, near-duplicates and classifiers, beside their
-    peers."""
+    peers; and masks for personal data."""
     from groundup.bench.curate import bench_curate
 
     result = bench_curate(data, quick=quick)

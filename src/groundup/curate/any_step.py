@@ -6,6 +6,7 @@ from groundup.curate.functions import Call, Score
 from groundup.curate.language.step import Language
 from groundup.curate.normalize import Normalize
 from groundup.curate.perplexity.step import Perplexity
+from groundup.curate.privacy.mask import Mask
 from groundup.curate.rules import C4, Basic, Code, FineWeb, Gopher, GopherRepetition, RuleFile
 
 StreamStep = (
@@ -22,6 +23,7 @@ StreamStep = (
     | Perplexity
     | Score
     | Call
+    | Mask
     | ExactDuplicates
 )
 """Those that documents can pass in one stream."""

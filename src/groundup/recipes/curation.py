@@ -4,6 +4,7 @@ from groundup.curate.curation import Curation
 from groundup.curate.duplicates.steps import ExactDuplicates, NearDuplicates
 from groundup.curate.language.step import Language
 from groundup.curate.normalize import Normalize
+from groundup.curate.privacy.mask import Mask
 from groundup.curate.rules import C4, Basic, Code, FineWeb, Gopher, GopherRepetition
 
 
@@ -25,6 +26,7 @@ def web() -> Curation:
             C4(terminal_punctuation=False),
             FineWeb(),
             NearDuplicates(),
+            Mask(),
         )
     )
 
