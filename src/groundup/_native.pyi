@@ -116,6 +116,9 @@ def shingles(text: str, width: int, punctuation: bool, /) -> NDArray[np.uint64]:
 def shared(one: NDArray[np.uint64], other: NDArray[np.uint64], /) -> int:
     """How many numbers two sorted arrays without repeats have in common."""
 
+def keys(texts: list[str], /) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """[texts, 2], and how many words each has."""
+
 def minhash(
     texts: list[str],
     width: int,

@@ -3,6 +3,7 @@
 
 #include "fasttext.h"
 #include "cues.h"
+#include "keys.h"
 #include "linear.h"
 #include "minhash.h"
 #include "page.h"
@@ -37,6 +38,25 @@ i64 shared(const Array<u64> &one, const Array<u64> &other) {
     b += y <= x;
   }
   return count;
+}
+
+// The keys of texts, [texts, 2], and how many words each has.
+py::tuple keys(const py::list &texts) {
+  const py::tuple held(texts); // which nobody can change meanwhile
+  const std::vector<Units> units = units_of(held);
+  py::array_t<u64> keys({i64(units.size()), i64(2)});
+  py::array_t<i64> words(i64(units.size()));
+  u64 *key = keys.mutable_data();
+  i64 *count = words.mutable_data();
+  {
+    const py::gil_scoped_release release;
+    WordsKeys hasher;
+    for (const Units &text : units) {
+      const WordsKey found = hasher.of(text);
+      *key++ = found.upper, *key++ = found.lower, *count++ = found.words;
+    }
+  }
+  return py::make_tuple(keys, words);
 }
 
 py::array_t<u32> minhash(const py::list &texts, int width, bool punctuation, const std::vector<u32> &factors,
@@ -270,6 +290,7 @@ void define_curation(py::module_ &module) {
   module.def("cues", &cues);
   module.def("shingles", &shingles);
   module.def("shared", &shared);
+  module.def("keys", &keys);
   module.def("minhash", &minhash);
   module.def("word_counts", &word_counts);
   module.def("repeated_rows", &repeated_rows);

@@ -16,9 +16,7 @@ inline bool is_word_byte(u8 byte) {
 // words are made of, or a symbol by itself.
 template <typename Take> void each_word_and_symbol(const Units &text, Buffer &buffer, Buffer &lower, const Take &take) {
   i64 bytes;
-  const u8 *utf8 = text.utf8(0, text.length, buffer, bytes);
-  u8 *const low = lower.room(bytes + AFTER);
-  for (i64 i = 0; i < bytes; i++) low[i] = u8(utf8[i] + (u8(utf8[i] - 'A') < 26 ? 32 : 0));
+  const u8 *const low = lowered(text, buffer, lower, bytes);
   each_word<true>(low, low + bytes, [&](const u8 *at, i64 size) {
     for (const u8 *end = at + size; at < end;) { // of what has no white space
       const u8 *begin = at++;
@@ -48,7 +46,7 @@ public:
       word(at, size, hash);
       u64 row = hash;
       for (int i = 0; i < std::min(known, words_ - 1); i++) {
-        row = row * ROW + last[i];
+        row = row * BASE + last[i];
         several(bucket(row));
       }
       for (int i = 3; i > 0; i--) last[i] = last[i - 1];
@@ -77,7 +75,6 @@ public:
   }
 
 private:
-  static constexpr u64 ROW = 0x9FB21C651E98DF25u;
   static constexpr u64 CHARACTERS = 0xCBF29CE484222325u, PRIME = 0x100000001B3u; // FNV-1a
 
   static bool is_continuation(u8 byte) { return (byte & 0xC0) == 0x80; }

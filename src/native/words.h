@@ -114,6 +114,16 @@ inline u64 scrambled(u64 hash) { // MurmurHash3's last step: each bit depends on
   return hash ^ hash >> 33;
 }
 
+constexpr u64 BASE = 0x9FB21C651E98DF25u; // of the polynomials of words in a row
+
+// The text in UTF-8 with the letters of ASCII lowered, in `lower`, which has room behind it.
+inline u8 *lowered(const Units &text, Buffer &buffer, Buffer &lower, i64 &bytes) {
+  const u8 *const utf8 = text.utf8(0, text.length, buffer, bytes);
+  u8 *const to = lower.room(bytes + AFTER);
+  for (i64 i = 0; i < bytes; i++) to[i] = u8(utf8[i] + (u8(utf8[i] - 'A') < 26 ? 32 : 0));
+  return to;
+}
+
 // Hashes of texts' shingles, with room that is used again.
 class Shingles {
 public:
@@ -127,9 +137,7 @@ public:
   const std::vector<u64> &of(const Units &text) {
     hashes_.clear();
     i64 bytes, words = 0;
-    const u8 *utf8 = text.utf8(0, text.length, buffer_, bytes);
-    u8 *const lower = lower_.room(bytes + AFTER);
-    for (i64 i = 0; i < bytes; i++) lower[i] = u8(utf8[i] + (u8(utf8[i] - 'A') < 26 ? 32 : 0));
+    const u8 *const lower = lowered(text, buffer_, lower_, bytes);
     u64 hash = 0;
     std::size_t place = 0;
     const auto take = [&](const u8 *word, i64 size) {
@@ -147,8 +155,6 @@ public:
   }
 
 private:
-  static constexpr u64 BASE = 0x9FB21C651E98DF25u;
-
   i64 width_;
   bool punctuation_;
   std::vector<u64> last_; // hashes of the last words

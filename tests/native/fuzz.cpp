@@ -16,6 +16,7 @@
 #include "cues.h"
 #include "decoder.h"
 #include "fasttext.h"
+#include "keys.h"
 #include "linear.h"
 #include "minhash.h"
 #include "page.h"
@@ -297,7 +298,7 @@ void check_rules(const Units &text, const std::vector<u8> &classes, const std::s
   }
 }
 
-// Blocks, shingles, signatures and buckets, whose room has exactly the size that it needs.
+// Blocks, shingles, keys, signatures and buckets, whose room has exactly the size that it needs.
 void check_curation(const PageTables &tables, const std::vector<u8> &classes) {
   const std::string input = random_page();
   const std::vector<u8> bytes = exact(input);
@@ -318,6 +319,7 @@ void check_curation(const PageTables &tables, const std::vector<u8> &classes) {
     require(i64(shingles.of(units).size()) == (of ? std::max<i64>(1, of - width + 1) : 0),
             "a shingle begins at each word but the last", input);
   }
+  require(WordsKeys().of(units).words == words, "a key is of all words", input);
   std::vector<u32> factors(1 + below_(130), 1), offsets(factors.size()), least(factors.size());
   MinHash(width, false, factors, offsets).write(units, least.data());
   const int bits = 1 + int(below_(8));

@@ -1,6 +1,7 @@
 """The steps that a recipe may have."""
 
 from groundup.curate.classify.step import Classify
+from groundup.curate.duplicates.lines import RepeatedLines
 from groundup.curate.duplicates.steps import ExactDuplicates, NearDuplicates
 from groundup.curate.functions import Call, Score
 from groundup.curate.language.step import Language
@@ -28,4 +29,4 @@ StreamStep = (
 )
 """Those that documents can pass in one stream."""
 
-AnyStep = StreamStep | NearDuplicates
+AnyStep = StreamStep | NearDuplicates | RepeatedLines

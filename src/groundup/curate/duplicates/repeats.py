@@ -1,12 +1,12 @@
 """What occurs more than once in a corpus of any size: documents, or parts of them, by their keys.
 
     write_keys      each shard: the keys of its units, sorted
-    find_repeats    each part of all keys: the units whose key an earlier unit has
+    find_repeats    each part of all keys: the units whose key too many units have
 
 A unit is whatever has a key, and is called by its shard and its number there. Keys of 128 bits of a
-cryptographic hash are as good as what they stand for. Each line is tasks that read files and write
-one; as keys are sorted within each shard, a part of them is a slice of each file, and no task
-holds more than a part.
+good hash are as good as what they stand for. Each line is tasks that read files and write one; as
+keys are sorted within each shard, a part of them is a slice of each file, and no task holds more
+than a part.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,17 +25,21 @@ _HELD = 1 << 24  # keys of a part: some 600 MB with what sorts them
 
 
 class Repeats(NamedTuple):
-    """Units of one shard, in order, and where the unit stands that each repeats."""
+    """Units of one shard, in order, and where the first one of the same key stands."""
 
     units: Numbers
     first_shards: Numbers
     first_units: Numbers
 
 
-def write_keys(keys: Keys, to: Path, **more: NDArray[Any]) -> None:
-    """Write the folder `to` with the keys of a shard's units in order, and other arrays."""
+def write_keys(keys: Keys, to: Path, units: Numbers | None = None, **more: NDArray[Any]) -> None:
+    """Write the folder `to` with the keys of a shard's units in order, and other arrays.
+
+    units: their numbers, where not every unit has a key.
+    """
     order = np.lexsort((keys[:, 1], keys[:, 0]))  # stable: units of one key stay in order
-    write_arrays(to, {"keys": keys[order], "order": order.astype(np.int64), **more})
+    numbers = order if units is None else units[order]
+    write_arrays(to, {"keys": keys[order], "order": numbers.astype(np.int64), **more})
 
 
 def write_arrays(to: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -54,8 +58,16 @@ def parts_of(folders: Sequence[Path]) -> int:
     return sum(len(_load(folder, "keys")) for folder in folders) // _HELD + 1
 
 
-def find_repeats(folders: Sequence[Path], part: int, parts: int, to: Path) -> None:
-    """Write the units, of all shards, whose key in one part of the keys an earlier unit has."""
+def find_repeats(
+    folders: Sequence[Path],
+    part: int,
+    parts: int,
+    to: Path,
+    most: int = 1,
+    keep_first: bool = True,
+) -> None:
+    """Write the units, of all shards, whose key in one part of the keys more than `most` units
+    have. keep_first: but not the first of each key."""
     if to.exists():
         return
     begin, end = (min((1 << 64) * p // parts, (1 << 64) - 1) for p in (part, part + 1))
@@ -72,12 +84,16 @@ def find_repeats(folders: Sequence[Path], part: int, parts: int, to: Path) -> No
     all_keys, all_places = all_keys[sorting], all_places[sorting]
     fresh = np.ones(len(all_keys), dtype=bool)
     fresh[1:] = (all_keys[1:] != all_keys[:-1]).any(1)
-    firsts = all_places[np.flatnonzero(fresh)[np.cumsum(fresh) - 1]]
-    write_repeats(np.concatenate([all_places, firsts], 1)[~fresh], to)
+    begins = np.flatnonzero(fresh)
+    of_key = np.cumsum(fresh) - 1
+    too_many = (np.diff(begins, append=len(fresh)) > most)[of_key]
+    chosen = too_many & ~fresh if keep_first else too_many
+    firsts = all_places[begins[of_key[chosen]]]
+    write_repeats(np.concatenate([all_places[chosen], firsts], 1), to)
 
 
 def write_repeats(rows: Numbers, to: Path) -> None:
-    """rows: [n, 4], the shard and number of a unit, and those of the one that it repeats."""
+    """rows: [n, 4], the shard and number of a unit, and those of the first of the same key."""
     rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
     with atomic_file(to) as file:
         np.save(file, rows)
