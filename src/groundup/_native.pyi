@@ -112,7 +112,20 @@ def cues(
 ]:
     """Begin and end of each: at, number, code, hexadecimal."""
 
+class KnownShingles:
+    """sorted: without repeats."""
+
+    def __init__(self, width: int, punctuation: bool, sorted: NDArray[np.uint64], /) -> None: ...
+    def find(self, text: str, /) -> NDArray[np.int64]:
+        """[3, found]: numbers of the known shingles, and the characters where they begin and
+        end."""
+
 def shingles(text: str, width: int, punctuation: bool, /) -> NDArray[np.uint64]: ...
+def rows(
+    texts: list[str], width: int, punctuation: bool, /
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Shingles of all texts, as they stand, and where each text's end."""
+
 def shared(one: NDArray[np.uint64], other: NDArray[np.uint64], /) -> int:
     """How many numbers two sorted arrays without repeats have in common."""
 

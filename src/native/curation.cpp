@@ -4,6 +4,7 @@
 #include "fasttext.h"
 #include "cues.h"
 #include "keys.h"
+#include "known.h"
 #include "linear.h"
 #include "minhash.h"
 #include "page.h"
@@ -39,6 +40,44 @@ i64 shared(const Array<u64> &one, const Array<u64> &other) {
   }
   return count;
 }
+
+// The hashes of every `width` words in a row of all texts, as they stand, and where each text's end.
+py::tuple rows(const py::list &texts, int width, bool punctuation) {
+  const py::tuple held(texts);
+  Shingles shingles(width, punctuation);
+  std::vector<u64> hashes;
+  std::vector<i64> ends;
+  for (const Units &text : units_of(held)) {
+    shingles.each(text, [](const u8 *, i64) {}, [&](u64 hash) { hashes.push_back(hash); });
+    ends.push_back(i64(hashes.size()));
+  }
+  return py::make_tuple(py::array_t<u64>(i64(hashes.size()), hashes.data()),
+                        py::array_t<i64>(i64(ends.size()), ends.data()));
+}
+
+class KnownShinglesOfPython {
+public:
+  KnownShinglesOfPython(int width, bool punctuation, Array<u64> sorted)
+      : held_(std::move(sorted)), known_(width, punctuation, held_.data(), held_.size()) {}
+
+  // Of each that is found its number, and the characters where it begins and ends: [3, found].
+  py::array_t<i64> find(const py::str &text) {
+    std::vector<FoundShingle> found;
+    known_.find(units_of(text), found);
+    const i64 count = i64(found.size());
+    py::array_t<i64> rows({i64(3), count});
+    i64 *const row = rows.mutable_data();
+    for (i64 i = 0; i < count; i++) {
+      const FoundShingle &one = found[std::size_t(i)];
+      row[i] = one.number, row[count + i] = one.begin, row[2 * count + i] = one.end;
+    }
+    return rows;
+  }
+
+private:
+  const Array<u64> held_;
+  KnownShingles known_;
+};
 
 // The keys of texts, [texts, 2], and how many words each has.
 py::tuple keys(const py::list &texts) {
@@ -288,7 +327,11 @@ void define_curation(py::module_ &module) {
                     const std::optional<Array<float>> &, const std::optional<Quantised> &>())
       .def("hidden", &FastTextScorer::hidden);
   module.def("cues", &cues);
+  py::class_<KnownShinglesOfPython>(module, "KnownShingles")
+      .def(py::init<int, bool, Array<u64>>(), py::arg(), py::arg(), py::arg().noconvert())
+      .def("find", &KnownShinglesOfPython::find);
   module.def("shingles", &shingles);
+  module.def("rows", &rows);
   module.def("shared", &shared);
   module.def("keys", &keys);
   module.def("minhash", &minhash);

@@ -136,30 +136,44 @@ public:
   // none. Letters of ASCII are lowered here.
   const std::vector<u64> &of(const Units &text) {
     hashes_.clear();
+    i64 words = 0;
+    const u64 last = each(text, [&](const u8 *, i64) { words++; },
+                          [&](u64 hash) { hashes_.push_back(hash); });
+    if (words > 0 && words < width_) hashes_.push_back(last);
+    return hashes_;
+  }
+
+  // Calls word(bytes, size) for each word, and row(hash) behind each that ends `width` words in a row;
+  // returns the hash of the last words, which may be fewer.
+  template <typename Word, typename Row> u64 each(const Units &text, const Word &word, const Row &row) {
     i64 bytes, words = 0;
-    const u8 *const lower = lowered(text, buffer_, lower_, bytes);
+    lower_ = lowered(text, buffer_, lower_buffer_, bytes);
     u64 hash = 0;
     std::size_t place = 0;
-    const auto take = [&](const u8 *word, i64 size) {
-      const u64 entering = word_hash(word, size);
+    const auto take = [&](const u8 *at, i64 size) {
+      word(at, size);
+      const u64 entering = word_hash(at, size);
       if (words >= width_) hash -= last_[place] * leaving_;
       last_[place] = entering;
       if (++place == last_.size()) place = 0;
       hash = hash * BASE + entering;
-      if (++words >= width_) hashes_.push_back(scrambled(hash));
+      if (++words >= width_) row(scrambled(hash));
     };
-    if (punctuation_) each_word<true>(lower, lower + bytes, take);
-    else each_word<false>(lower, lower + bytes, take);
-    if (words > 0 && words < width_) hashes_.push_back(scrambled(hash));
-    return hashes_;
+    if (punctuation_) each_word<true>(lower_, lower_ + bytes, take);
+    else each_word<false>(lower_, lower_ + bytes, take);
+    return scrambled(hash);
   }
+
+  // The UTF-8 in which the words of the last text were.
+  const u8 *lower() const { return lower_; }
 
 private:
   i64 width_;
   bool punctuation_;
   std::vector<u64> last_; // hashes of the last words
   u64 leaving_ = 1;       // BASE to the power of width − 1
-  Buffer buffer_, lower_;
+  Buffer buffer_, lower_buffer_;
+  const u8 *lower_ = nullptr;
   std::vector<u64> hashes_;
 };
 

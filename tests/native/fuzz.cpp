@@ -17,6 +17,7 @@
 #include "decoder.h"
 #include "fasttext.h"
 #include "keys.h"
+#include "known.h"
 #include "linear.h"
 #include "minhash.h"
 #include "page.h"
@@ -298,6 +299,21 @@ void check_rules(const Units &text, const std::vector<u8> &classes, const std::s
   }
 }
 
+// What is found of a text's own shingles.
+void check_known(const Units &units, int width, const std::string &input) {
+  Shingles shingles(width, false);
+  std::vector<u64> known;
+  shingles.each(units, [](const u8 *, i64) {}, [&](u64 hash) { known.push_back(hash); });
+  const std::size_t rows = known.size();
+  std::sort(known.begin(), known.end());
+  known.erase(std::unique(known.begin(), known.end()), known.end());
+  std::vector<FoundShingle> found;
+  KnownShingles(width, false, known.data(), i64(known.size())).find(units, found);
+  require(found.size() == rows, "each row of a text is one of its own", input);
+  for (const FoundShingle &one : found)
+    require(one.begin >= 0 && one.begin < one.end && one.end <= units.length, "a row is in its text", input);
+}
+
 // Blocks, shingles, keys, signatures and buckets, whose room has exactly the size that it needs.
 void check_curation(const PageTables &tables, const std::vector<u8> &classes) {
   const std::string input = random_page();
@@ -319,6 +335,7 @@ void check_curation(const PageTables &tables, const std::vector<u8> &classes) {
     require(i64(shingles.of(units).size()) == (of ? std::max<i64>(1, of - width + 1) : 0),
             "a shingle begins at each word but the last", input);
   }
+  check_known(units, width, input);
   require(WordsKeys().of(units).words == words, "a key is of all words", input);
   std::vector<u32> factors(1 + below_(130), 1), offsets(factors.size()), least(factors.size());
   MinHash(width, false, factors, offsets).write(units, least.data());

@@ -1,6 +1,7 @@
 """The steps that a recipe may have."""
 
 from groundup.curate.classify.step import Classify
+from groundup.curate.decontaminate.step import Decontaminate
 from groundup.curate.duplicates.lines import RepeatedLines
 from groundup.curate.duplicates.steps import ExactDuplicates, NearDuplicates
 from groundup.curate.functions import Call, Score
@@ -29,4 +30,4 @@ StreamStep = (
 )
 """Those that documents can pass in one stream."""
 
-AnyStep = StreamStep | NearDuplicates | RepeatedLines
+AnyStep = StreamStep | NearDuplicates | RepeatedLines | Decontaminate

@@ -52,6 +52,23 @@ def shingles(text: str, width: int = 5, *, punctuation: bool = False) -> Hashes:
     return core.shingles(lowered(text), width, punctuation)
 
 
+def rows(
+    texts: list[str], width: int, *, punctuation: bool = False
+) -> tuple[Hashes, NDArray[np.int64]]:
+    """The hashes of every `width` words in a row of all texts, as they stand, and where each text's
+    end. A text of fewer words has none."""
+    if core is not None:
+        return core.rows([*map(lowered, texts)], width, punctuation)
+    hashes = [
+        shingles_in_order(text, width, punctuation)
+        if len(words(text, punctuation)) >= width
+        else []
+        for text in texts
+    ]
+    ends = np.cumsum([len(of_text) for of_text in hashes], dtype=np.int64)
+    return np.array([one for of_text in hashes for one in of_text], dtype=np.uint64), ends
+
+
 def jaccard(one: Hashes, other: Hashes) -> float:
     """|A ∩ B| / |A ∪ B| of two results of `shingles`; 0 where both are empty."""
     if core is None:
@@ -69,6 +86,11 @@ def lowered(text: str) -> str:
 def words(text: str, punctuation: bool) -> list[str]:
     """The words in lower case, in order."""
     return WORD[punctuation].findall(text.lower())
+
+
+def word_spans(text: str, punctuation: bool) -> list[tuple[int, int]]:
+    """Where in the text in lower case each word begins and ends."""
+    return [match.span() for match in WORD[punctuation].finditer(text.lower())]
 
 
 def shingles_in_order(text: str, width: int, punctuation: bool) -> list[int]:
