@@ -1,4 +1,4 @@
-"""A crawl to measure curation with: WARC files of web pages made around given texts.
+"""A crawl to measure curation with: web pages made around given texts.
 
 What a crawl is made of is drawn for each page:
 
@@ -22,11 +22,13 @@ import gzip
 import html
 import io
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from groundup.core.files import atomic_file
+from groundup.curate.document import Document, encode_document
 
 SHARES = {
     "articles": 0.34,
@@ -39,6 +41,9 @@ SHARES = {
     "foreign": 0.08,
     "errors": 0.04,
 }
+
+_ARTICLE = 4_000  # characters
+_FILES = 16
 
 _SITES = ("daily-courier", "field-notes", "harbour-review", "old-mill-press", "north-gazette")
 _TOPICS = ("Home", "World", "Science", "Travel", "Sports", "Letters", "Archive", "About us")
@@ -62,6 +67,60 @@ class Page:
     content_type: str
     body: bytes
     text: str = ""
+
+
+def write_crawl(texts: Path, foreign: Path, to: Path, seed: int = 0) -> dict[str, int]:
+    """A folder to compare a raw corpus with its curated one; returns how many pages it has of each
+    kind, and how many texts are `held_out`.
+
+        crawl/            WARC files
+        raw.jsonl         all that is visible of each page that is one, as WET files have it
+        held-out.jsonl    a tenth of the articles, which are on no page
+
+    texts: a folder of .txt files in English. foreign: one of sentences in other languages, which
+    may be missing.
+    """
+    from resiliparse.extract.html2text import extract_plain_text
+
+    articles = articles_of(texts)
+    held = len(articles) // 10
+    pages = list(make_pages(articles[held:], sentences_of(foreign), seed))
+    write_files(pages, to / "crawl", _FILES)
+    with atomic_file(to / "raw.jsonl", "w") as file:
+        for page in pages:
+            if page.status == 200:
+                text = extract_plain_text(page.body.decode(), main_content=False)
+                file.write(encode_document(Document(text=text, id=page.url, source="crawl")))
+    with atomic_file(to / "held-out.jsonl", "w") as file:
+        for number, text in enumerate(articles[:held]):
+            file.write(encode_document(Document(text=text, id=str(number), source="held out")))
+    return {**Counter(page.kind for page in pages), "held_out": held}
+
+
+def articles_of(texts: Path) -> list[str]:
+    """Pieces of all .txt files below a folder, shuffled."""
+    files = sorted(texts.rglob("*.txt"))
+    whole = [path.read_text(encoding="utf-8", errors="replace") for path in files]
+    articles = [piece for text in whole for piece in pieces(text, _ARTICLE)]
+    random.Random(0).shuffle(articles)
+    return articles
+
+
+def sentences_of(foreign: Path) -> list[str]:
+    """Some sentences at a time of LANGUAGE.sentences.txt, of other languages than English."""
+    texts = []
+    for path in sorted(foreign.glob("*.sentences.txt")):
+        if not path.name.startswith("en."):
+            lines = path.read_text(encoding="utf-8").splitlines()
+            texts += [" ".join(lines[i : i + 30]) for i in range(0, len(lines), 30)]
+    return texts
+
+
+def write_files(pages: Sequence[Page], folder: Path, files: int) -> None:
+    """The pages in turn, in so many WARC files."""
+    folder.mkdir(parents=True)
+    for number in range(files):
+        write_warc(pages[number::files], folder / f"crawl-{number:05}.warc.gz")
 
 
 def make_pages(texts: Sequence[str], foreign: Sequence[str], seed: int = 0) -> Iterator[Page]:

@@ -8,7 +8,6 @@ Rates are of the pages as servers sent them, before any archive packs them.
 import importlib
 import importlib.util
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from groundup.bench.crawl import Page, make_pages, pieces, write_warc
+from groundup.bench.crawl import articles_of, make_pages, sentences_of, write_files
 from groundup.bench.result import OURS, row
 from groundup.core.progress import make_console
 from groundup.curate.curation import Curation, run_curation
@@ -30,7 +29,6 @@ from groundup.recipes.curation import web
 
 Rows = list[dict[str, Any]]
 
-_ARTICLE = 4_000  # characters
 _FILES = 16  # of the crawl
 _MANY = 100
 _LEAST = 100
@@ -40,14 +38,16 @@ _TERABYTE = 1e6  # of megabytes
 def pipeline_rows(texts: Path, foreign: Path, quick: bool) -> Rows:
     """texts: a folder of .txt files in English; where they are of less than a hundred pages, there
     are no rows. foreign: one of sentences in other languages, which may be missing."""
-    pages = _pages(texts, foreign, quick)
+    articles = articles_of(texts)
+    articles = articles[: len(articles) // 10] if quick else articles
+    pages = list(make_pages(articles, sentences_of(foreign)))
     if len(pages) < _LEAST:
         return []
     with tempfile.TemporaryDirectory() as folder:
         size = sum(len(page.body) for page in pages) / 1e6
-        _write(pages, Path(folder, "crawl"), _FILES)
-        _write(pages, Path(folder, "one"), 1)
-        _write(pages, Path(folder, "many"), _MANY)
+        write_files(pages, Path(folder, "crawl"), _FILES)
+        write_files(pages, Path(folder, "one"), 1)
+        write_files(pages, Path(folder, "many"), _MANY)
         case = f"a crawl of {size:.0f} MB, {len(pages):,} pages"
         rows: Rows = []
         processors = len(os.sched_getaffinity(0))
@@ -74,26 +74,6 @@ def pipeline_rows(texts: Path, foreign: Path, quick: bool) -> Rows:
             shards = {"one": 1, "many": _MANY}[name]
             rows.append(row(case, f"{OURS}, {shards} files", "peak", "MB", [peak], higher=False))
     return rows
-
-
-def _pages(texts: Path, foreign: Path, quick: bool) -> list[Page]:
-    whole = [
-        path.read_text(encoding="utf-8", errors="replace") for path in sorted(texts.rglob("*.txt"))
-    ]
-    articles = [piece for text in whole for piece in pieces(text, _ARTICLE)]
-    random.Random(0).shuffle(articles)
-    others = []
-    for path in sorted(foreign.glob("*.sentences.txt")):
-        if not path.name.startswith("en."):
-            lines = path.read_text(encoding="utf-8").splitlines()
-            others += [" ".join(lines[i : i + 30]) for i in range(0, len(lines), 30)]
-    return list(make_pages(articles[: len(articles) // 10] if quick else articles, others))
-
-
-def _write(pages: Sequence[Page], folder: Path, files: int) -> None:
-    folder.mkdir()
-    for number in range(files):
-        write_warc(pages[number::files], folder / f"crawl-{number:05}.warc.gz")
 
 
 def _run(config: Curation, data: Path, to: Path, workers: int) -> tuple[float, int]:
