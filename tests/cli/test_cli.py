@@ -23,8 +23,8 @@ def groundup(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPr
 COMMANDS = ["quickstart", "chat", "generate", "serve", "report", "import", "export", "bench train"]
 COMMANDS += ["train", "watch", "profile", "coordinates", "ablate", "ladder", "bench models"]
 COMMANDS += ["bench ngram", "bench learn", "bench data", "bench optimizers", "bench tokenizer"]
-COMMANDS += ["tokenizer inspect", "tokenizer train", "tokenizer compare"]
-COMMANDS += ["curate train-classifier", "curate train-perplexity"]
+COMMANDS += ["tokenizer inspect", "tokenizer train", "tokenizer compare", "bench crawl"]
+COMMANDS += ["curate run", "curate inspect", "curate train-classifier", "curate train-perplexity"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -42,8 +42,8 @@ def test_every_color_is_written_out_and_has_a_dark_counterpart() -> None:
         assert f'[style*="fill: {color}"] {{fill: {DARK[name]} !important}}' in sheet
 
 
-def test_the_colors_are_those_of_the_report() -> None:
-    page = (Path(groundup.report.__file__).parent / "report.html").read_text(encoding="utf-8")
+def test_the_colors_are_those_of_the_pages() -> None:
+    page = (Path(groundup.report.__file__).parent / "page.css").read_text(encoding="utf-8")
     light, dark = page.split("@media (prefers-color-scheme: dark)")[:2]
     for name in LIGHT:
         assert f"--{name}: {LIGHT[name]};" in light

@@ -29,7 +29,8 @@ from groundup.curate.stages import Folders, pass_shard, read_shard, stages_of
 from groundup.curate.step import Task
 
 CURATED = "curated"
-_INPUTS = "inputs.json"
+INPUTS = "inputs.json"
+INSPECTION = "inspect.html"  # what `groundup curate inspect` leaves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,7 @@ def run_curation(
 
 
 def _claim_source(directory: Path, data: str, source: Source) -> None:
-    path = directory / _INPUTS
+    path = directory / INPUTS
     if not path.exists():
         write_json(path, {"data": data, "source": source.fingerprint})
     elif read_json(path)["source"] != source.fingerprint:
@@ -127,6 +128,7 @@ def _build(
         shards = [file.documents for file in files]
         funnel += add_up(one for file in files for one in read_json(file.notes))
     shutil.rmtree(directory / "work", ignore_errors=True)
+    (directory / INSPECTION).unlink(missing_ok=True)  # of the run as it was; it is no part of it
     if not funnel[-1]["documents"]:
         raise InputError(nothing_left(source.name, funnel, directory / "rejected"))
     return {

@@ -63,6 +63,30 @@ class Folders:
         """What the tasks of a step over the corpus leave."""
         return self.root / "work" / f"{stage}-found"
 
+    def notes(self) -> list[list[Path]]:
+        """Those that there are, of each stage that has any."""
+        stages: dict[int, list[Path]] = {}
+        for path in sorted((self.root / "notes").glob("*-*.json")):
+            stages.setdefault(int(path.name.partition("-")[0]), []).append(path)
+        return [stages[number] for number in sorted(stages)]
+
+    def rejected(self) -> list[Path]:
+        """Those that there are, of all stages."""
+        return sorted((self.root / "rejected").glob("*.jsonl"))
+
+    def documents(self) -> list[Path]:
+        """For each shard, those that passed the last stage that it is through: in the end, those
+        that are kept."""
+        latest = {path.name: path for path in sorted((self.root / DOCUMENTS).glob("*.jsonl"))}
+        between = [
+            (int(stage), shard, path)
+            for path in (self.root / "work").glob("*-*.jsonl")
+            for stage, _, shard in [path.name.partition("-")]
+        ]
+        for _, shard, path in sorted(between, reverse=True):
+            latest.setdefault(shard, path)
+        return [latest[shard] for shard in sorted(latest)]
+
 
 def stages_of(steps: Sequence[Step | CorpusStep]) -> list[Stage]:
     """The steps in stages."""

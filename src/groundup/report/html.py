@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from groundup.core.files import write_text
 from groundup.report import formats
@@ -49,6 +49,25 @@ def write_report(run: Path) -> Path:
 
 def render(record: RunRecord) -> str:
     """The page. What a run lacks is left out of it; what a run skipped is said."""
+    costs = stage_costs(record.summary)
+    plan = record.config.get("plan") or {}
+    return page_template("report.html").render(
+        name=record.name,
+        summary=record.summary,
+        headlines=headlines(record.summary),
+        costs=costs,
+        longest=max((max(cost.spent, cost.predicted or 0) for cost in costs), default=0),
+        reasons=plan.get("reasons") or [],
+        training=training_plots(record),
+        alignment=alignment_plots(record),
+        token_lengths=tokenizer_plot(record),
+        stages=STAGES,
+        command=command(record),
+    )
+
+
+def page_template(name: str) -> Template:
+    """A template of this folder, which escapes every value."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -62,21 +81,7 @@ def render(record: RunRecord) -> str:
         "percent": formats.percent,
         "visible": formats.visible,
     }
-    costs = stage_costs(record.summary)
-    plan = record.config.get("plan") or {}
-    return environment.get_template("report.html").render(
-        name=record.name,
-        summary=record.summary,
-        headlines=headlines(record.summary),
-        costs=costs,
-        longest=max((max(cost.spent, cost.predicted or 0) for cost in costs), default=0),
-        reasons=plan.get("reasons") or [],
-        training=training_plots(record),
-        alignment=alignment_plots(record),
-        token_lengths=tokenizer_plot(record),
-        stages=STAGES,
-        command=command(record),
-    )
+    return environment.get_template(name)
 
 
 def headlines(summary: Mapping[str, Any]) -> list[Headline]:

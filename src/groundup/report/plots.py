@@ -6,6 +6,7 @@ SVG drawn here names no host and holds no identifier that another one on the pag
 """
 
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -108,6 +109,16 @@ class Spread:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bin:
+    """Of a histogram: how many values from low to high are within the limits, and how many not."""
+
+    low: float
+    high: float
+    within: int
+    beyond: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stack:
     """A whole in pieces, by their names. said: the whole in figures."""
 
@@ -192,6 +203,28 @@ def bar_plot(name: str, bars: Sequence[tuple[str, float]], *, x: str, y: str) ->
         return _inline(name, figure)
 
 
+def histogram(
+    name: str, bins: Sequence[Bin], *, y: str, limits: Sequence[float] = (), log_x: bool = False
+) -> Markup:
+    """A bar for each bin, in another colour what is beyond the limits, which are upright lines."""
+    with rc_context(_style(name)):
+        figure, axes = _axes(_HEIGHT - 60)
+        lows, widths = [b.low for b in bins], [b.high - b.low for b in bins]
+        within, beyond = [b.within for b in bins], [b.beyond for b in bins]
+        axes.bar(lows, within, widths, align="edge", color=_SERIES[0])
+        axes.bar(lows, beyond, widths, bottom=within, align="edge", color=_SERIES[1])
+        for limit in limits:
+            axes.axvline(limit, color=_MUTED, linestyle=(0, (4, 3)), linewidth=1.2)
+        _label(axes, "", y)
+        if log_x:
+            axes.set_xscale("log")
+            _logarithmic(axes.xaxis)
+            decades = math.log10(bins[-1].high / bins[0].low)
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
+        axes.xaxis.set_major_formatter(_tick)
+        return _inline(name, figure)
+
+
 def interval_plot(name: str, intervals: Sequence[Interval], *, x: str) -> Markup:
     """A row for each interval, the first on top, with the value as a dot and in figures."""
     with rc_context(_style(name)):
@@ -231,13 +264,13 @@ def estimate_plot(name: str, estimates: Sequence[Spread], *, x: str) -> Markup:
 
 def stack_plot(name: str, stacks: Sequence[Stack], *, x: str) -> Markup:
     """A row for each whole, the first on top, its pieces side by side in the colours of their names
-    and the whole in figures."""
+    and the whole in figures. The legend is above, as below it would lie on the label."""
     names = list(dict.fromkeys(piece for stack in stacks for piece in stack.pieces))
     columns = _columns(names)
-    below = -(-len(names) // columns)  # rows of the legend
+    above = -(-len(names) // columns)  # rows of the legend
     with rc_context(_style(name)):
         labels = [_folded(stack.label) for stack in stacks]
-        figure, axes = _axes(60 + _rows_height(labels) + 22 * below)
+        figure, axes = _axes(60 + _rows_height(labels) + 22 * above)
         for row, stack in enumerate(stacks):
             end = 0.0
             for piece, size in stack.pieces.items():
@@ -249,7 +282,7 @@ def stack_plot(name: str, stacks: Sequence[Stack], *, x: str) -> Markup:
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=_ROUND))
         axes.xaxis.set_major_formatter(_tick)
         handles = [Patch(color=_SERIES[i % len(_SERIES)], label=n) for i, n in enumerate(names)]
-        figure.legend(handles=handles, loc="outside lower center", ncols=columns, **_LEGEND)
+        figure.legend(handles=handles, loc="outside upper center", ncols=columns, **_LEGEND)
         return _inline(name, figure)
 
 
