@@ -22,6 +22,7 @@ from groundup.data.shards import TokenShards
 from groundup.evals import documents_within
 from groundup.evals.interval import Estimate, estimate
 from groundup.models.ngram import NGram, NGramModel, train_ngram
+from groundup.packing import is_packed
 from groundup.pipeline import Job
 from groundup.recipes import Quickstart
 from groundup.recipes.experiment import Experiment
@@ -109,9 +110,11 @@ def compare(
     n-gram model: `validation`, what a curve would end with); and, where there are no n-gram models,
     its difference from the first variant's seed by seed.
     """
+    first = variants[0].experiment
+    if ngrams and is_packed(Path(first.data)):
+        raise InputError("n-gram models count one corpus, and no mixture: give them other --data.")
     with open_run(directory):
         tune_cpu()
-        first = variants[0].experiment
         trainings: dict[str, list[dict[str, Any]]] = {}
         texts: dict[str, Text] = {}
         for variant in variants:
@@ -192,6 +195,8 @@ def _ngrams(
     experiment: Experiment, text: Text, directory: Path, console: Console
 ) -> list[dict[str, Any]]:
     """Kneser–Ney models of orders 1 to 5 on the same tokens. They multiply no matrices."""
+    train = text.train
+    assert isinstance(train, TokenShards), "packed data were refused"
     rows = []
     for order in _ORDERS:
         folder = directory / "trainings" / f"{order}-gram-{_text_key(experiment)}"
@@ -199,19 +204,19 @@ def _ngrams(
 
         def build(stage: Path, order: int = order) -> Mapping[str, Any]:
             config = NGram(order=order, vocab_size=text.tokenizer.vocab_size)
-            model = train_ngram(config, _documents(text.shards.train))
+            model = train_ngram(config, _documents(train))
             model.save(stage / "model")
-            shards, evaluation = text.shards.validation, experiment.evaluation
+            shards, evaluation = text.validation, experiment.evaluation
             return {
                 "bits_per_byte": _ngram_bits(
                     model, shards, documents_within(shards, evaluation.max_bytes)
                 ),
                 "validation": _ngram_bits(model, shards, experiment.pretrain.validation_documents),
                 "parameters": sum(model.sizes),
-                "tokens": len(text.shards.train),
+                "tokens": len(train),
             }
 
-        inputs = {"shards": text.shards.fingerprint, "order": order}
+        inputs = {"shards": text.fingerprint, "order": order}
         facts = job.stage("pretrain", inputs, build).facts
         rows.append(
             {

@@ -7,7 +7,7 @@ Like the main job it goes on where it was killed, and a finished stage is not do
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,15 +29,18 @@ from groundup.core.rundir import claim_config, open_run
 from groundup.core.seeds import derive_seed
 from groundup.curate import Curate, open_source
 from groundup.data.batches import check_share
+from groundup.data.mixture import Source
+from groundup.data.shards import TokenShards
 from groundup.evals import documents_within
 from groundup.models import LanguageModel, training_flops
+from groundup.packing import PACKED, is_packed, open_packed
 from groundup.parallel.parallelism import REPLICATED, Parallelism
 from groundup.pipeline import Job, Shards, make_corpus, make_shards, make_tokenizer, open_shards
 from groundup.recipes import Quickstart
 from groundup.recipes.experiment import Experiment
 from groundup.scaling import parse_budget
 from groundup.scaling.budget import usable_bytes
-from groundup.tokenizers import Tokenizer, load_tokenizer
+from groundup.tokenizers import Tokenizer, find_tokenizer, load_tokenizer, save_tokenizer
 from groundup.train import Pretrain, bits_per_byte, pretrain
 from groundup.train.compile import worth_compiling
 from groundup.train.probe import machine_description, probe_step
@@ -47,14 +50,14 @@ _PROBED_TOGETHER = 5  # steps, since several processes must agree on when to sto
 
 @dataclass(frozen=True)
 class Text:
-    """What models are trained on and measured with."""
+    """What models are trained on and measured with: one corpus, or several that are mixed. end:
+    the token behind each document. fingerprint: of the shards."""
 
     tokenizer: Tokenizer
-    shards: Shards
-
-    @property
-    def end(self) -> int:
-        return self.tokenizer.special_tokens[END_OF_TEXT]
+    end: int
+    train: TokenShards | Sequence[Source]
+    validation: TokenShards
+    fingerprint: str
 
 
 def run_training(
@@ -69,7 +72,8 @@ def run_training(
     they share; the first one makes the data before the others look at them. parallelism: how.
     """
     experiment = consistent(experiment)
-    open_source(experiment.data)  # what is not there is refused before anything is written
+    if not is_packed(Path(experiment.data)):
+        open_source(experiment.data)  # what is not there is refused before anything is written
     tune_cpu()
     device = select_device(experiment.device, experiment.dtype)
     with joined(device.device) as group, ExitStack() as held:
@@ -82,7 +86,7 @@ def run_training(
                 write_json(directory / "machine.json", machine_description(device))
                 text = make_text(experiment, directory, console)
             else:
-                text = open_text(directory)
+                text = open_text(experiment, directory)
                 console = make_console(quiet=True)
         steps = affordable_steps(experiment, directory, group, parallelism)
         seed = experiment.seed
@@ -97,6 +101,8 @@ def run_training(
 def consistent(experiment: Experiment) -> Experiment:
     """The same, with as many tokens in the model as in the tokenizer."""
     size = experiment.tokenizer.vocab_size
+    if is_packed(packed := Path(experiment.data)):
+        size = read_manifest(packed, PACKED).facts["vocab_size"]
     return dataclasses.replace(
         experiment, model=dataclasses.replace(experiment.model, vocab_size=size)
     )
@@ -109,7 +115,10 @@ def curated(experiment: Experiment) -> Curate:
 
 
 def make_text(experiment: Experiment, folder: Path, console: Console) -> Text:
-    """Corpus, tokenizer and shards, in `folder`."""
+    """Corpus, tokenizer and shards, in `folder`; of packed data the tokenizer alone."""
+    if is_packed(packed := Path(experiment.data)):
+        save_tokenizer(folder / "tokenizer" / "tokenizer.json", find_tokenizer(packed))
+        return open_text(experiment, folder)
     config = Quickstart(
         data=experiment.data,
         budget=experiment.budget,
@@ -123,13 +132,21 @@ def make_text(experiment: Experiment, folder: Path, console: Console) -> Text:
     job = Job(config, folder, select_device(config.device, config.dtype), console)
     corpus = make_corpus(job, open_source(config.data))
     tokenizer = make_tokenizer(job, corpus)
-    return Text(tokenizer, make_shards(job, corpus, tokenizer))
+    return _of_shards(tokenizer, make_shards(job, corpus, tokenizer))
 
 
-def open_text(folder: Path) -> Text:
-    """What `make_text` has made."""
+def open_text(experiment: Experiment, folder: Path) -> Text:
+    """What `make_text` has made, or packed data."""
+    if is_packed(packed := Path(experiment.data)):
+        found = open_packed(packed)
+        return Text(found.tokenizer, found.end, found.train, found.validation, found.fingerprint)
     tokenizer = load_tokenizer(folder / "tokenizer" / "tokenizer.json")
-    return Text(tokenizer, open_shards(folder, tokenizer))
+    return _of_shards(tokenizer, open_shards(folder, tokenizer))
+
+
+def _of_shards(tokenizer: Tokenizer, shards: Shards) -> Text:
+    end = tokenizer.special_tokens[END_OF_TEXT]
+    return Text(tokenizer, end, shards.train, shards.validation, shards.fingerprint)
 
 
 def affordable_steps(
@@ -191,7 +208,7 @@ def train_model(
         validations, and on those of the evaluation."""
         validated = bits_per_byte(
             model,
-            text.shards.validation,
+            text.validation,
             device,
             end_of_text=text.end,
             documents=config.validation_documents,
@@ -205,8 +222,8 @@ def train_model(
         facts = pretrain(
             config,
             experiment.model,
-            text.shards.train,
-            text.shards.validation,
+            text.train,
+            text.validation,
             stage,
             end_of_text=text.end,
             device=device,
@@ -227,7 +244,7 @@ def train_model(
         }
 
     inputs = {
-        "shards": text.shards.fingerprint,
+        "shards": text.fingerprint,
         "model": to_dict(experiment.model),
         "pretrain": to_dict(config),
         "evaluation": to_dict(experiment.evaluation),
@@ -267,7 +284,7 @@ def _curve(path: Path, tokens: int, last: float) -> Iterator[dict[str, float]]:
 def _measured(
     experiment: Experiment, model: LanguageModel, text: Text, device: Device, mesh: Mesh
 ) -> float:
-    evaluation, validation = experiment.evaluation, text.shards.validation
+    evaluation, validation = experiment.evaluation, text.validation
     return bits_per_byte(
         model,
         validation,

@@ -24,6 +24,7 @@ COMMANDS = ["quickstart", "chat", "generate", "serve", "report", "import", "expo
 COMMANDS += ["train", "watch", "profile", "coordinates", "ablate", "ladder", "bench models"]
 COMMANDS += ["bench ngram", "bench learn", "bench data", "bench optimizers", "bench tokenizer"]
 COMMANDS += ["tokenizer inspect", "tokenizer train", "tokenizer compare", "bench crawl"]
+COMMANDS += ["data pack"]
 COMMANDS += ["curate run", "curate inspect", "curate train-classifier", "curate train-perplexity"]
 
 

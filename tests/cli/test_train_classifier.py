@@ -76,11 +76,11 @@ def test_pages_are_told_from_others(
     other.mkdir()
     for number, text in enumerate(source_files):
         (other / f"{number}.txt").write_text(text.replace("e", "é"), encoding="utf-8")
-    (other / "bad.txt").write_bytes(b"\xff")
+    (other / "bad.txt").write_bytes(b"a\0b")
     out = tmp_path / "out"
     code, output, errors = shell("--positive", documents, "--negative", other, "--out", out)
     assert code == 0, errors
-    assert "left out: bad.txt is not valid utf-8" in errors
+    assert "left out: bad.txt is binary" in errors
     assert "A threshold for the best F1" in output
     assert load_judge(out).labels == ("negative", "positive")
 

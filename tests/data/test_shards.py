@@ -10,7 +10,7 @@ import pytest
 
 from groundup.core.errors import ArtifactError, InputError
 from groundup.core.files import read_json, write_json
-from groundup.data.shards import TokenShards, write_file_shards, write_shards
+from groundup.data.shards import TokenShards, join_shards, write_file_shards, write_shards
 from groundup.tokenizers import BPE
 from groundup.tokenizers.parts import text_parts
 
@@ -164,3 +164,23 @@ def test_a_damaged_description_is_refused(tmp_path: Path, text: str) -> None:
 def test_no_documents_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no documents"):
         write_shards(tmp_path, [], TOKENIZER, end_of_text=END)
+
+
+@pytest.mark.parametrize("cut_off", [False, True])
+def test_joined_shards_are_those_of_all_documents(tmp_path: Path, cut_off: bool) -> None:
+    parts = [tmp_path / "0", tmp_path / "1", tmp_path / "2"]
+    for part, texts in zip(parts, (TEXTS[:2], TEXTS[2:4], TEXTS[4:]), strict=True):
+        write_shards(part, texts, TOKENIZER, end_of_text=END, shard_tokens=5)
+    to = tmp_path / "joined"
+    if cut_off:  # after the first file
+        to.mkdir()
+        (parts[0] / "tokens-00000.bin").rename(to / "tokens-00000.bin")
+    facts = join_shards(parts, to)
+    whole = write_shards(tmp_path / "whole", TEXTS, TOKENIZER, end_of_text=END)
+    assert facts == whole
+    joined = TokenShards(to, TOKENIZER.fingerprint)
+    stream = TokenShards(tmp_path / "whole", TOKENIZER.fingerprint)
+    assert joined.read(0, len(joined)).tolist() == stream.read(0, len(stream)).tolist()
+    assert joined.document_ends.tolist() == stream.document_ends.tolist()
+    with pytest.raises(InputError, match="no documents"):
+        join_shards([], to)

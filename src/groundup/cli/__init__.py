@@ -22,6 +22,7 @@ _COMMANDS = {
     "generate": "Continue a prompt with the model of a run.",
     "serve": "Serve a model behind OpenAI's API.",
     "curate": "Make a training corpus of raw documents, and see what was left out.",
+    "data": "Make of documents what a training reads.",
     "tokenizer": "Train tokenizers, compare them, and see what they make of a text.",
     "report": "Write a run's report again, and say where it is.",
     "import": "Make a run of a model in Hugging Face's format.",

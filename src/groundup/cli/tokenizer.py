@@ -201,11 +201,12 @@ def compare(
     from groundup.core.files import write_json, write_text
     from groundup.core.progress import make_console, progress_bar
     from groundup.report.comparison import comparison_svg, print_comparison
+    from groundup.tokenizers import find_tokenizer
     from groundup.tokenizers.comparison import compare_tokenizers
 
     console = make_console()
     corpus = Corpus(paths)
-    given = {str(path): _load(path) for path in others}
+    given = {str(path): find_tokenizer(path) for path in others}
     with progress_bar(console, "read", None) as advance:
         training, held_out = corpus.split(_HELD_OUT, advance)
     with progress_bar(console, "train and measure", None) as advance:
@@ -244,27 +245,14 @@ def _read_text(file: Path) -> str:
 
 def _find_tokenizer(name: str, text: str) -> "AnyTokenizer":
     """The tokenizer of that name, which may be made for `text`, or that is stored there."""
-    from groundup.tokenizers import Bytes, train_pieces
+    from groundup.tokenizers import Bytes, find_tokenizer, train_pieces
     from groundup.tokenizers.patterns import CHARACTER
 
     if name == "bytes":
         return Bytes()
     if name == "characters":
         return train_pieces([text], pattern=CHARACTER)[0]
-    return _load(Path(name))
-
-
-def _load(path: Path) -> "AnyTokenizer":
-    """The tokenizer of a file, or of a run's folder. Raises `InputError` where there is none."""
-    from groundup.core.errors import InputError
-    from groundup.tokenizers import load_tokenizer
-
-    for file in (path, path / "tokenizer" / "tokenizer.json"):
-        if file.is_file():
-            return load_tokenizer(file)
-    raise InputError(
-        f"there is no tokenizer {path}: give a tokenizer.json, or the folder of a run that has one."
-    )
+    return find_tokenizer(Path(name))
 
 
 def _frequent(tokenizer: "AnyTokenizer", ids: "NDArray[np.uint32]") -> list[dict[str, Any]]:

@@ -24,24 +24,33 @@ class Encoded:
 
 
 def encode_documents(
-    documents: Iterable[str], tokenizer: Tokenizer, end_of_text: int, dtype: np.dtype
+    documents: Iterable[str],
+    tokenizer: Tokenizer,
+    end_of_text: int,
+    dtype: np.dtype,
+    threads: int | None = None,
 ) -> Iterator[Encoded]:
-    """Each document whole, `end_of_text` behind it. Raises `InputError` for a lone surrogate."""
+    """Each document whole, `end_of_text` behind it. threads: None for one a processor. Raises
+    `InputError` for a lone surrogate."""
     waiting: list[str] = []
     characters = 0
     for text in documents:
         waiting.append(text)
         characters += len(text)
         if characters >= _AT_ONCE:
-            yield from _encode_batch(waiting, tokenizer, end_of_text, dtype)
+            yield from _encode_batch(waiting, tokenizer, end_of_text, dtype, threads)
             waiting, characters = [], 0
-    yield from _encode_batch(waiting, tokenizer, end_of_text, dtype)
+    yield from _encode_batch(waiting, tokenizer, end_of_text, dtype, threads)
 
 
 def _encode_batch(
-    texts: list[str], tokenizer: Tokenizer, end_of_text: int, dtype: np.dtype
+    texts: list[str],
+    tokenizer: Tokenizer,
+    end_of_text: int,
+    dtype: np.dtype,
+    threads: int | None,
 ) -> Iterator[Encoded]:
-    ids, ends = tokenizer.encode_to_numpy(texts)
+    ids, ends = tokenizer.encode_to_numpy(texts, threads)
     ids, start = ids.astype(dtype), 0
     for text, end in zip(texts, ends.tolist(), strict=True):
         size = len(text) if text.isascii() else len(text.encode("utf-8"))

@@ -18,7 +18,7 @@ from groundup.core.seeds import derive_seed
 from groundup.data.shards import TokenShards
 from groundup.data.windows import Windows
 
-_PARTS = 10_000
+PARTS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +46,12 @@ class Mixture:
         weights = [source.weight for source in self.sources]
         if not weights or not all(0 < weight < math.inf for weight in weights):
             raise InputError(f"the weights of a mixture must be positive numbers, not {weights}.")
-        counts = _rounded([weight / sum(weights) * _PARTS for weight in weights])
+        counts = _rounded([weight / sum(weights) * PARTS for weight in weights])
         if not all(counts):
             least = min(self.sources, key=lambda source: source.weight)
             raise InputError(
                 f"{least.shards.directory} has a weight of {least.weight}, less than a "
-                f"{_PARTS:,}th of all: give it more, or leave it out."
+                f"{PARTS:,}th of all: give it more, or leave it out."
             )
         return tuple(count // math.gcd(*counts) for count in counts)
 

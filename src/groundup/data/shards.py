@@ -8,7 +8,7 @@ A document is its ids followed by the end-of-text id. A shard ends with a docume
 about `shard_tokens` and at least one document.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from groundup.core.errors import ArtifactError, InputError
-from groundup.core.files import atomic_file, read_json, write_bytes, write_json
+from groundup.core.files import atomic_file, read_json, sync, write_bytes, write_json
 from groundup.core.progress import Advance
 from groundup.data.encoding import Encoded, encode_documents, encode_files
 from groundup.tokenizers import Tokenizer
@@ -35,13 +35,15 @@ def write_shards(
     end_of_text: int,
     shard_tokens: int = 100_000_000,
     advance: Advance | None = None,
+    threads: int | None = None,
 ) -> dict[str, Any]:
     """Encode the documents into shards below `directory`; returns counts.
 
     Holds a few documents and one shard's index in memory. `advance` is told the bytes of every
-    document. Raises `InputError` where there is no document, or one with a lone surrogate.
+    document. threads: that encode; None for one a processor. Raises `InputError` where there is no
+    document, or one with a lone surrogate.
     """
-    encoded = encode_documents(documents, tokenizer, end_of_text, _dtype(tokenizer))
+    encoded = encode_documents(documents, tokenizer, end_of_text, _dtype(tokenizer), threads)
     return _write(directory, encoded, tokenizer, shard_tokens, advance)
 
 
@@ -60,6 +62,28 @@ def write_file_shards(
     """
     encoded = encode_files(paths, tokenizer, end_of_text, _dtype(tokenizer))
     return _write(directory, encoded, tokenizer, shard_tokens, advance)
+
+
+def join_shards(parts: Sequence[Path], directory: Path) -> dict[str, Any]:
+    """Make one folder of shards of several, in order; returns counts. The files are moved there and
+    not read. Where that was cut off, it goes on. Raises `InputError` where there are none."""
+    if not parts:
+        raise InputError("there are no documents to encode.")
+    directory.mkdir(parents=True, exist_ok=True)
+    infos = [_read_info(part) for part in parts]
+    shards: list[dict[str, Any]] = []
+    for part, info in zip(parts, infos, strict=True):
+        for shard in info["shards"]:
+            name = f"tokens-{len(shards):05d}"
+            for suffix in (".bin", ".idx"):
+                old = part / f"{shard['name']}{suffix}"
+                if old.exists():
+                    old.rename(directory / f"{name}{suffix}")
+            shards.append({**shard, "name": name})
+    sync(directory)
+    facts = {name: sum(info[name] for info in infos) for name in ("tokens", "documents", "bytes")}
+    write_json(directory / _INFO, {**infos[0], **facts, "shards": shards})
+    return facts
 
 
 def _dtype(tokenizer: Tokenizer) -> np.dtype:

@@ -25,9 +25,9 @@ def load_recipe(name: str, kind: type[Config], known: dict[str, Config]) -> Conf
     elif name.endswith(".json"):
         return load_config(kind, Path(name))
     else:
+        names = f"there are {', '.join(known)}; or " if known else ""
         raise InputError(
-            f"there is no recipe '{name}': there are {', '.join(known)}; or give FILE.py:FUNCTION, "
-            "or a saved config.json."
+            f"there is no recipe '{name}': {names}give FILE.py:FUNCTION, or a saved config.json."
         )
     if not isinstance(config, kind):
         raise InputError(

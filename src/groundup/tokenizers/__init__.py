@@ -4,7 +4,12 @@ and the Hugging Face format."""
 from groundup.tokenizers.bpe import BPE
 from groundup.tokenizers.bpe_training import train_bpe
 from groundup.tokenizers.byte import Bytes
-from groundup.tokenizers.huggingface import AnyTokenizer, load_tokenizer, save_tokenizer
+from groundup.tokenizers.huggingface import (
+    AnyTokenizer,
+    find_tokenizer,
+    load_tokenizer,
+    save_tokenizer,
+)
 from groundup.tokenizers.piece import Pieces, Rarity, train_pieces
 from groundup.tokenizers.piece_counts import PieceCounts
 from groundup.tokenizers.pretrained import Pretrained, load_pretrained, save_pretrained
@@ -24,6 +29,7 @@ __all__ = [
     "StreamDecoder",
     "TokenSpan",
     "Tokenizer",
+    "find_tokenizer",
     "load_encoding",
     "load_pretrained",
     "load_tokenizer",

@@ -50,6 +50,17 @@ def load_tokenizer(path: Path) -> AnyTokenizer:
     return load_tokenizer_file(path).tokenizer
 
 
+def find_tokenizer(path: Path) -> AnyTokenizer:
+    """The tokenizer of a tokenizer.json, or of a run's folder. Raises `InputError` where there is
+    none."""
+    for file in (path, path / "tokenizer" / "tokenizer.json"):
+        if file.is_file():
+            return load_tokenizer(file)
+    raise InputError(
+        f"there is no tokenizer {path}: give a tokenizer.json, or the folder of a run that has one."
+    )
+
+
 def save_tokenizer_file(path: Path, file: TokenizerFile) -> None:
     """Write the file, atomically."""
     tokenizer, special = file.tokenizer, file.tokenizer.special_tokens

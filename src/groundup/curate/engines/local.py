@@ -51,8 +51,8 @@ class Local:
         except BrokenProcessPool as error:
             self._pool = None
             raise LostProcessError(
-                "a process that curated was killed (the kernel does so where memory is short): "
-                "run the same command again, with fewer --workers; what is finished is kept."
+                "one of the processes was killed (the kernel does so where memory is short): run "
+                "the same command again, with fewer --workers; what is finished is kept."
             ) from error
         finally:
             for future in begun:
