@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from groundup.curate.rules.measures import MEASURES
 from groundup.curate.rules.text_view import TextView
 
-DOCUMENTATION = Path(__file__).parents[3] / "docs" / "curate.md"
+DOCUMENTATION = Path(__file__).parents[3] / "docs" / "data.md"
 
 # 4 lines of 3, 17, 3 and 10 characters, 10 words of 27
 LIST = "• a\nThe #2 is here...\n\n• a\n  “Be calm.”\n"
