@@ -22,6 +22,7 @@ import gzip
 import html
 import io
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,9 @@ SHARES = {
 
 _ARTICLE = 4_000  # characters
 _FILES = 16
+
+# what stands between two tags, but for scripts and styles
+_TEXT = re.compile(r"(?<=>)(?<!script>)(?<!style>)[^<>{}]{20,}(?=<)")
 
 _SITES = ("daily-courier", "field-notes", "harbour-review", "old-mill-press", "north-gazette")
 _TOPICS = ("Home", "World", "Science", "Travel", "Sports", "Letters", "Archive", "About us")
@@ -155,6 +159,24 @@ def make_pages(texts: Sequence[str], foreign: Sequence[str], seed: int = 0) -> I
         yield Page(
             kind, url, 200, "text/html; charset=utf-8", _page(site, "News", main, draw), text
         )
+
+
+def varied(pages: Sequence[str], copies: int, seed: int = 0) -> Iterator[Page]:
+    """Given pages of the web so many times, each time with every fifth word of their texts another,
+    so that no two are nearly the same."""
+    draw = random.Random(seed)
+
+    def change(text: re.Match[str]) -> str:
+        words = text[0].split(" ")
+        words[4::5] = [f"word{draw.randrange(10**6)}" for _ in words[4::5]]
+        return " ".join(words)
+
+    for copy in range(copies):
+        for number, page in enumerate(pages):
+            head, mark, body = page.partition("<body")
+            changed = head + mark + _TEXT.sub(change, body)
+            url = f"https://real.example/{copy}/{number}.html"
+            yield Page("real", url, 200, "text/html; charset=utf-8", changed.encode())
 
 
 def write_warc(pages: Sequence[Page], to: Path) -> None:

@@ -72,10 +72,9 @@ def bench_curate(data: Path, *, quick: bool) -> dict[str, Any]:
         for one in cases[name](data / name, quick):
             rows.append(one)
             announce(console, one)
-    if (data / "text").is_dir():
-        for one in pipeline_rows(data / "text", data / "langid", quick):
-            rows.append(one)
-            announce(console, one)
+    for one in pipeline_rows(data, quick):
+        rows.append(one)
+        announce(console, one)
     return {
         "bench": "curate",
         "machine": machine_description(select_device("cpu")),

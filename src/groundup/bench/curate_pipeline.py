@@ -1,10 +1,10 @@
 """From a crawl to clean text: the whole of `groundup curate run web`, beside datatrove's own
 pipeline for FineWeb.
 
-The crawl is made of the texts of a folder (`crawl`), so that whoever has some books can measure.
 Rates are of the pages as servers sent them, before any archive packs them.
 """
 
+import gzip
 import importlib
 import importlib.util
 import os
@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from groundup.bench.crawl import articles_of, make_pages, sentences_of, write_files
+from groundup.bench.crawl import Page, articles_of, make_pages, sentences_of, varied, write_files
 from groundup.bench.result import OURS, row
 from groundup.core.progress import make_console
 from groundup.curate.curation import Curation, run_curation
@@ -35,45 +35,56 @@ _LEAST = 100
 _TERABYTE = 1e6  # of megabytes
 
 
-def pipeline_rows(texts: Path, foreign: Path, quick: bool) -> Rows:
-    """texts: a folder of .txt files in English; where they are of less than a hundred pages, there
-    are no rows. foreign: one of sentences in other languages, which may be missing."""
-    articles = articles_of(texts)
+def pipeline_rows(data: Path, quick: bool) -> Rows:
+    """data: a folder with any of `html-articles`, whose pages are varied; and `text` with English
+    .txt files, around which a crawl is made, with the sentences of other languages in `langid`.
+    Where there are less than a hundred pages, there are no rows."""
+    real = [
+        gzip.decompress(path.read_bytes()).decode("utf-8", "replace")
+        for path in sorted((data / "html-articles").glob("html/*.html.gz"))
+    ]
+    articles = articles_of(data / "text")
     articles = articles[: len(articles) // 10] if quick else articles
-    pages = list(make_pages(articles, sentences_of(foreign)))
-    if len(pages) < _LEAST:
-        return []
+    crawls = {
+        "real pages, varied": list(varied(real, 2 if quick else 20)),
+        "a crawl made around books": list(make_pages(articles, sentences_of(data / "langid"))),
+    }
+    return [
+        one
+        for name, pages in crawls.items()
+        if len(pages) >= _LEAST
+        for one in _rows(name, pages, quick)
+    ]
+
+
+def _rows(name: str, pages: Sequence[Page], quick: bool) -> Rows:
     with tempfile.TemporaryDirectory() as folder:
         size = sum(len(page.body) for page in pages) / 1e6
         write_files(pages, Path(folder, "crawl"), _FILES)
-        write_files(pages, Path(folder, "one"), 1)
-        write_files(pages, Path(folder, "many"), _MANY)
-        case = f"a crawl of {size:.0f} MB, {len(pages):,} pages"
+        case = f"{name}: {size:.0f} MB, {len(pages):,} pages"
         rows: Rows = []
-        processors = len(os.sched_getaffinity(0))
-        for workers in sorted({1, processors}):
+        for workers in sorted({1, len(os.sched_getaffinity(0))}):
             rounds = [
                 _run(web(), Path(folder, "crawl"), Path(folder, "out"), workers)
                 for _ in range(1 if quick else 3)
             ]
-            name = OURS if workers == 1 else f"{OURS}, {workers} processes"
-            rows += _rate_rows(case, name, [size / seconds for seconds, _ in rounds], workers)
-            rows.append(row(case, name, "documents", "", [rounds[0][1]], higher=True))
+            subject = OURS if workers == 1 else f"{OURS}, {workers} processes"
+            rows += _rate_rows(case, subject, [size / seconds for seconds, _ in rounds], workers)
+            rows.append(row(case, subject, "documents", "", [rounds[0][1]], higher=True))
         steps = tuple(step for step in web().steps if not isinstance(step, NearDuplicates))
         alone = replace(web(), steps=steps)
         seconds, _ = _run(alone, Path(folder, "crawl"), Path(folder, "out"), 1)
-        name = f"{OURS}, without near-duplicates"
-        rows += _rate_rows(case, name, [size / seconds], 1)
+        rows += _rate_rows(case, f"{OURS}, without near-duplicates", [size / seconds], 1)
         if importlib.util.find_spec("datatrove"):
             seconds, left = _datatrove(Path(folder, "crawl"), Path(folder, "theirs"))
             rows += _rate_rows(case, "datatrove", [size / seconds], 1)
             rows.append(row(case, "datatrove", "documents", "", [left], higher=True))
-        case = f"memory of one process, {size:.0f} MB"
-        for name in ("one", "many"):
-            peak = _peak_memory(Path(folder, name), Path(folder, f"out-{name}"))
-            shards = {"one": 1, "many": _MANY}[name]
-            rows.append(row(case, f"{OURS}, {shards} files", "peak", "MB", [peak], higher=False))
-    return rows
+        for files in (1, _MANY):
+            write_files(pages, Path(folder, f"in-{files}"), files)
+            peak = _peak_memory(Path(folder, f"in-{files}"), Path(folder, f"out-{files}"))
+            subject = f"{OURS}, {files} files"
+            rows.append(row(case, subject, "peak memory", "MB", [peak], higher=False))
+        return rows
 
 
 def _run(config: Curation, data: Path, to: Path, workers: int) -> tuple[float, int]:
