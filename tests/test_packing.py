@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
+from tests.interrupted import Interrupted
 
 from groundup.cli import cli
 from groundup.core.config import apply_overrides, from_dict
 from groundup.core.errors import ArtifactError, ConfigError, InputError
-from groundup.core.progress import Advance
 from groundup.curate.copies import Copies
 from groundup.curate.engines.local import Local
-from groundup.curate.step import Task
 from groundup.data.mixture import Mixture
 from groundup.data.shards import TokenShards
 from groundup.experiments import Variant, compare
@@ -67,21 +65,6 @@ def texts_of(folder: Path) -> list[str]:
 def contents(run: Path) -> dict[str, bytes]:
     found = [path for path in run.rglob("*") if path.is_file() and path.name != ".lock"]
     return {str(path.relative_to(run)): path.read_bytes() for path in found}
-
-
-class Interrupted:
-    """An engine that stops after some tasks."""
-
-    def __init__(self, tasks: int):
-        self.left = tasks
-
-    def run(self, tasks: Sequence[Task], advance: Advance) -> None:
-        for task in tasks:
-            if not self.left:
-                raise KeyboardInterrupt
-            self.left -= 1
-            task.function(*task.arguments)
-            advance()
 
 
 def test_each_document_is_on_one_side(config: Packing, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
+from tests.interrupted import Interrupted
 
 from groundup.core.errors import ArtifactError, ConfigError, InputError
-from groundup.core.progress import Advance
 from groundup.curate.curation import Curation, run_curation
 from groundup.curate.document import Document, read_corpus
 from groundup.curate.duplicates.digest import content_digest
@@ -28,7 +28,6 @@ from groundup.curate.engines.local import Local
 from groundup.curate.normalize import Normalize
 from groundup.curate.sources import open_source
 from groundup.curate.stages import stages_of
-from groundup.curate.step import Task
 
 QUIET = Console(quiet=True)
 EVERYTHING = Curation(steps=(Normalize(), ExactDuplicates(), NearDuplicates()), shard_bytes=3000)
@@ -79,21 +78,6 @@ def no_reject(document: Document, reason: str) -> None:
 
 def skip_notes(amount: float = 1, note: str = "") -> None:
     """No progress is looked at."""
-
-
-class Interrupted:
-    """An engine that stops after some tasks."""
-
-    def __init__(self, tasks: int):
-        self.left = tasks
-
-    def run(self, tasks: Sequence[Task], advance: Advance) -> None:
-        for task in tasks:
-            if not self.left:
-                raise KeyboardInterrupt
-            self.left -= 1
-            task.function(*task.arguments)
-            advance()
 
 
 def test_one_of_each_document_is_left(tmp_path):
