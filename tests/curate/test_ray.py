@@ -1,5 +1,6 @@
 """Curation on a Ray cluster of several nodes, which are processes of this machine."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,9 +44,11 @@ def skip_notes(amount: float = 1, note: str = "") -> None:
 def test_the_same_bytes_as_in_one_process(tmp_path, address):
     nodes = tmp_path / "nodes"
     nodes.mkdir()
+    handler = signal.getsignal(signal.SIGTERM)
     with Ray(address) as engine:
         run_curation(RECIPE, open_source("stdlib"), "stdlib", tmp_path / "ray", engine, QUIET)
         engine.run([Task(write_node, (nodes, n)) for n in range(30)], skip_notes)
+    assert signal.getsignal(signal.SIGTERM) is handler
     assert len({path.read_text() for path in nodes.iterdir()}) == 2
     run_curation(RECIPE, open_source("stdlib"), "stdlib", tmp_path / "one", Local(1), QUIET)
     files = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*")]

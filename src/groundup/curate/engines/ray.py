@@ -1,7 +1,9 @@
 """Tasks on the machines of a Ray cluster."""
 
 import logging
+import signal
 import socket
+import threading
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
@@ -33,6 +35,7 @@ class Ray:
             raise MissingExtraError("--engine ray", "ray") from error
         self._ray = ray
         self._address = address
+        self._sigterm = signal.getsignal(signal.SIGTERM)
 
     def run(self, tasks: Sequence[Task], advance: Advance) -> None:
         """See `Engine`."""
@@ -83,6 +86,8 @@ class Ray:
         traceback: TracebackType | None,
     ) -> None:
         self._ray.shutdown()
+        if threading.current_thread() is threading.main_thread():  # else neither could set one
+            signal.signal(signal.SIGTERM, self._sigterm)  # Ray leaves its own behind
 
 
 def _call(task: Task) -> None:
