@@ -15,8 +15,8 @@ from groundup.core.progress import make_console
 from groundup.experiments import Variant, compare, variants_of
 from groundup.layers import GLU, GroupedQuery, LayerNorm, Learned, NoPE, RMSNorm, RoPE
 from groundup.models import Decoder, RecurrentLM, training_flops
-from groundup.recipes import Evaluation, TokenizerTraining
 from groundup.recipes.experiment import Experiment, ablation, ladder
+from groundup.recipes.quickstart import Evaluation, TokenizerTraining
 
 BASE = ablation()
 

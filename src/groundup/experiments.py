@@ -24,8 +24,8 @@ from groundup.evals.interval import Estimate, estimate
 from groundup.models.ngram import NGram, NGramModel, train_ngram
 from groundup.packing import is_packed
 from groundup.pipeline import Job
-from groundup.recipes import Quickstart
 from groundup.recipes.experiment import Experiment
+from groundup.recipes.quickstart import Quickstart
 from groundup.train.probe import machine_description
 from groundup.training import (
     Text,

@@ -43,10 +43,11 @@ from groundup.curate import Source, curate, open_source, read_corpus
 from groundup.data.shards import TokenShards, write_shards
 from groundup.evals import Request, documents_within, measure_answers, measure_text
 from groundup.infer import Engine, Sampling
-from groundup.recipes import Plan, Quickstart
 from groundup.recipes.generating import ANSWER_TOKENS
 from groundup.recipes.plan import HeldOut, Work, make_plan
-from groundup.report import summarize, write_report
+from groundup.recipes.quickstart import Plan, Quickstart
+from groundup.report.html import write_report
+from groundup.report.summary import summarize
 from groundup.report.terminal import print_plan
 from groundup.scaling import parse_budget
 from groundup.scaling.budget import usable_bytes

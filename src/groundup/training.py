@@ -36,8 +36,8 @@ from groundup.models import LanguageModel, training_flops
 from groundup.packing import PACKED, is_packed, open_packed
 from groundup.parallel.parallelism import REPLICATED, Parallelism
 from groundup.pipeline import Job, Shards, make_corpus, make_shards, make_tokenizer, open_shards
-from groundup.recipes import Quickstart
 from groundup.recipes.experiment import Experiment
+from groundup.recipes.quickstart import Quickstart
 from groundup.scaling import parse_budget
 from groundup.scaling.budget import usable_bytes
 from groundup.tokenizers import Tokenizer, find_tokenizer, load_tokenizer, save_tokenizer

@@ -5,9 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+
+from groundup.cli import cli
 
 
 def groundup(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -20,15 +24,18 @@ def groundup(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPr
     )
 
 
-COMMANDS = ["quickstart", "chat", "generate", "serve", "report", "import", "export", "bench train"]
-COMMANDS += ["train", "watch", "profile", "coordinates", "ablate", "ladder", "bench models"]
-COMMANDS += ["bench ngram", "bench learn", "bench data", "bench optimizers", "bench tokenizer"]
-COMMANDS += ["tokenizer inspect", "tokenizer train", "tokenizer compare", "bench crawl"]
-COMMANDS += ["data pack"]
-COMMANDS += ["curate run", "curate inspect", "curate train-classifier", "curate train-perplexity"]
+def commands(group: click.Group, above: str = "") -> Iterator[str]:
+    """Those below it, without the groups."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        below = group.get_command(context, name)
+        if isinstance(below, click.Group):
+            yield from commands(below, f"{above}{name} ")
+        else:
+            yield f"{above}{name}"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", list(commands(cli)))
 def test_every_command_has_an_example(command: str) -> None:
     done = groundup(*command.split(), "--help")
     assert done.returncode == 0
@@ -41,6 +48,21 @@ def test_help_does_not_wait_for_torch() -> None:
         "from groundup.cli import cli\n"
         "cli.main(['--help'], standalone_mode=False)\n"
         "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_curation_does_not_wait_for_torch(tmp_path: Path) -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    write(tmp_path / "data", a__md=readme.read_bytes())
+    runs = f"'--runs', '{tmp_path}/runs', '--workers', '1'"
+    data = f"'--data', '{tmp_path}/data'"
+    program = (
+        "import sys\n"
+        "from groundup.cli import cli\n"
+        f"cli.main(['curate', 'run', 'basic', {data}, {runs}], standalone_mode=False)\n"
+        "assert not {'torch', 'matplotlib', 'pyarrow'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr

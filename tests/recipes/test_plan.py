@@ -11,7 +11,6 @@ from groundup.core.device import Device
 from groundup.core.errors import ConfigError, InputError
 from groundup.kernels.cpu import HAS_LOOPS
 from groundup.models import training_flops
-from groundup.recipes import Quickstart, TokenizerTraining
 from groundup.recipes.plan import (
     EVALUATION_SHARE,
     SHARES,
@@ -20,7 +19,7 @@ from groundup.recipes.plan import (
     Work,
     make_plan,
 )
-from groundup.recipes.quickstart import Evaluation
+from groundup.recipes.quickstart import Evaluation, Quickstart, TokenizerTraining
 from groundup.scaling import parse_budget
 from groundup.train.compile import can_compile
 

@@ -6,8 +6,7 @@ import pytest
 from tests.report.strict_page import Page
 
 from groundup.core.errors import ArtifactError
-from groundup.report import write_report
-from groundup.report.html import command, stage_costs
+from groundup.report.html import command, stage_costs, write_report
 from groundup.report.record import read_record
 
 

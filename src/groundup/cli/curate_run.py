@@ -2,9 +2,13 @@
 
 import json
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import click
+
+from groundup.cli.engine_options import engine_options
+from groundup.curate.engines.engine import Engine
 
 
 @click.command(
@@ -21,11 +25,7 @@ Examples:
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
 @click.option("--name", default="corpus", show_default=True, help="The folder below --runs.")
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
-@click.option(
-    "--workers", type=click.IntRange(min=1), help="Processes. Default: as many as processors."
-)
-@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
-@click.option("--ray-address", help="Of a Ray cluster; `auto` for the one this machine is of.")
+@engine_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def command(
     recipe: str,
@@ -34,9 +34,7 @@ def command(
     overrides: tuple[str, ...],
     name: str,
     runs: Path,
-    workers: int | None,
-    engine: str,
-    ray_address: str | None,
+    engine: AbstractContextManager[Engine],
     as_json: bool,
 ) -> None:
     """Take a source through the steps of a recipe.
@@ -52,8 +50,6 @@ def command(
     from groundup.core.progress import make_console
     from groundup.curate import open_source
     from groundup.curate.curation import Curation, run_curation
-    from groundup.curate.engines.local import Local
-    from groundup.curate.engines.ray import Ray
     from groundup.recipes.curation import curations
     from groundup.recipes.load import load_recipe
     from groundup.report.funnel import print_funnel
@@ -62,7 +58,7 @@ def command(
     source = open_source(data, text_field=text_field)
     directory = runs / name
     started = time.perf_counter()
-    with Ray(ray_address) if engine == "ray" else Local(workers) as where:
+    with engine as where:
         manifest = run_curation(config, source, data, directory, where, make_console())
     seconds = time.perf_counter() - started
     if as_json:

@@ -2,9 +2,13 @@
 
 import json
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import click
+
+from groundup.cli.engine_options import engine_options
+from groundup.curate.engines.engine import Engine
 
 
 @click.command(
@@ -24,11 +28,7 @@ Examples:
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
 @click.option("--name", default="packed", show_default=True, help="The folder below --runs.")
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
-@click.option(
-    "--workers", type=click.IntRange(min=1), help="Processes. Default: as many as processors."
-)
-@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
-@click.option("--ray-address", help="Of a Ray cluster; `auto` for the one this machine is of.")
+@engine_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def command(
     recipe: str | None,
@@ -37,9 +37,7 @@ def command(
     overrides: tuple[str, ...],
     name: str,
     runs: Path,
-    workers: int | None,
-    engine: str,
-    ray_address: str | None,
+    engine: AbstractContextManager[Engine],
     as_json: bool,
 ) -> None:
     """Make token shards of documents, and the shares in which they are mixed.
@@ -52,8 +50,6 @@ def command(
 
     from groundup.core.config import apply_overrides, from_dict
     from groundup.core.progress import make_console
-    from groundup.curate.engines.local import Local
-    from groundup.curate.engines.ray import Ray
     from groundup.packing import Packing, run_packing
     from groundup.recipes.load import load_recipe
     from groundup.report.packing import print_packing
@@ -72,8 +68,8 @@ def command(
     config = apply_overrides(config, [*changes, *overrides])
     directory = runs / name
     started = time.perf_counter()
-    with Ray(ray_address) if engine == "ray" else Local(workers) as where_to:
-        manifest = run_packing(config, directory, where_to, make_console())
+    with engine as where:
+        manifest = run_packing(config, directory, where, make_console())
     seconds = time.perf_counter() - started
     if as_json:
         click.echo(json.dumps({"run": str(directory), "seconds": seconds, **manifest.facts}))

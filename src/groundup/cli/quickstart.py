@@ -68,7 +68,7 @@ def command(
     from groundup.core.config import apply_overrides, load_config
     from groundup.core.progress import make_console
     from groundup.pipeline import run_quickstart
-    from groundup.recipes import Quickstart, quickstart
+    from groundup.recipes.quickstart import Quickstart, quickstart
     from groundup.report.terminal import print_summary
 
     config = load_config(Quickstart, config_path) if config_path else quickstart()

@@ -9,6 +9,6 @@ import click
 @click.argument("run", type=click.Path(path_type=Path))
 def command(run: Path) -> None:
     """Write a run's report.html again, and print its path."""
-    from groundup.report import write_report
+    from groundup.report.html import write_report
 
     click.echo(write_report(run))

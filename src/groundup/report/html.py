@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-
 from groundup.core.files import write_text
 from groundup.report import formats
 from groundup.report.figures import alignment_plots, tokenizer_plot, training_plots
 from groundup.report.record import STAGES, RunRecord, read_record
+from groundup.report.templates import load_template
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +50,7 @@ def render(record: RunRecord) -> str:
     """The page. What a run lacks is left out of it; what a run skipped is said."""
     costs = stage_costs(record.summary)
     plan = record.config.get("plan") or {}
-    return page_template("report.html").render(
+    return load_template("report.html").render(
         name=record.name,
         summary=record.summary,
         headlines=headlines(record.summary),
@@ -64,24 +63,6 @@ def render(record: RunRecord) -> str:
         stages=STAGES,
         command=command(record),
     )
-
-
-def page_template(name: str) -> Template:
-    """A template of this folder, which escapes every value."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "duration": formats.duration,
-        "quantity": formats.quantity,
-        "percent": formats.percent,
-        "visible": formats.visible,
-    }
-    return environment.get_template(name)
 
 
 def headlines(summary: Mapping[str, Any]) -> list[Headline]:

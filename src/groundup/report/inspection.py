@@ -14,9 +14,10 @@ from groundup.curate.curation import INSPECTION
 from groundup.curate.inspection import Inspection
 from groundup.report.figures import Plot
 from groundup.report.formats import percent, quantity, visible
-from groundup.report.html import Headline, page_template
+from groundup.report.html import Headline
 from groundup.report.measures import measure_plot
 from groundup.report.plots import Stack, stack_plot
+from groundup.report.templates import load_template
 
 _UNFOLDED_CHARS = 600  # of a text
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -37,7 +38,7 @@ def write_inspection(run: Path, inspection: Inspection) -> Path:
 def render_inspection(inspection: Inspection) -> str:
     """The page. What a run has not is left out of it."""
     measures = [measure_plot(f"measure-{n}", m) for n, m in enumerate(inspection.measures)]
-    return page_template("inspection.html").render(
+    return load_template("inspection.html").render(
         run=inspection,
         headlines=headlines(inspection),
         funnel=funnel_plots(inspection),

@@ -3,12 +3,9 @@ make it again. With the weights alone a model is open-weight; with this it is op
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from groundup.report import formats
+from groundup.report.templates import load_template
 
 _TASKS = {  # by the names that the Hub knows
     "AutoModelForCausalLM": "text-generation",
@@ -30,20 +27,8 @@ def model_card(
     tokenizer (there is one), imported. config, summary: of the run, or None for a model that was
     imported, of which nothing else is known; the summary is None too where a run is not finished.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        "duration": formats.duration,
-        "quantity": formats.quantity,
-        "percent": formats.percent,
-    }
     licence = (summary or {}).get("corpus", {}).get("licence")
-    return environment.get_template("model_card.md").render(
+    return load_template("model_card.md").render(
         name=name,
         facts=facts,
         config=config,
