@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from groundup.bench.curate import bench_curate
+from groundup.bench.near_duplicates import editions
 from groundup.bench.personal_data import personal_data
 from groundup.bench.result import OURS
 from groundup.core.errors import InputError
@@ -56,7 +57,7 @@ def test_what_is_found_is_what_is_there(data: Path) -> None:
     values = {row["metric"]: row["value"] for row in rows}
     assert values["recall"] >= 0.99
     assert values["precision"] >= 0.99
-    assert values["pairs"] > 0
+    assert values["similar pairs"] > 0
     assert values["accuracy"] == 1
     assert all(row["value"] > 0 for row in rows)
 
@@ -70,6 +71,26 @@ def test_labels_of_personal_data_are_counted_by_kind(data: Path) -> None:
     others = [row for row in rows if "no mask" in row["case"]]
     assert [(row["metric"], row["value"]) for row in others] == [("PERSON", 1)]
     assert [row["value"] > 0 for row in rows if row["unit"] == "MB/s"] == [True, True]
+
+
+def test_chapters_of_a_second_edition_are_found(data: Path) -> None:
+    book = [f"CHAPTER {n}\n\n{'a long line of words ' * 50}{n} " * 3 for n in range(1, 4)]
+    for folder, chapters in (("new", book), ("old", ["CHAPTER 1\n\nshort", *book])):
+        (data / "text" / folder).mkdir()
+        (data / "text" / folder / "book.txt").write_text("\n".join(chapters), encoding="utf-8")
+    values = {row["metric"]: row["value"] for row in editions(data / "text")}
+    assert values["versions found"] == 3
+    assert values["recall"] == 1
+
+
+EDITIONS = Path(__file__).parents[3] / "shared" / "data" / "text"
+
+
+@pytest.mark.skipif(not EDITIONS.is_dir(), reason="../shared/data/text is not here")
+def test_chapters_of_real_older_editions_are_found() -> None:
+    values = {row["metric"]: row["value"] for row in editions(EDITIONS)}
+    assert values["versions found"] == values["similar pairs"] == 27 + 55 + 61 + 12
+    assert values["recall"] == values["precision"] == 1
 
 
 def test_a_folder_without_any_set_is_named(tmp_path: Path) -> None:

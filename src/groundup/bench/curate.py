@@ -19,15 +19,13 @@ import importlib
 import importlib.util
 import json
 import random
-import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from groundup.bench.curate_pipeline import pipeline_rows
+from groundup.bench.near_duplicates import changed_copies, editions
 from groundup.bench.personal_data import personal_data
 from groundup.bench.result import OURS, announce, machine_is_idle, rates_of, row, versions
 from groundup.core.device import select_device
@@ -35,10 +33,7 @@ from groundup.core.errors import InputError
 from groundup.core.progress import make_console
 from groundup.curate.classify import Classifier, Ngrams, TrainClassifier, train_classifier
 from groundup.curate.classify.report import report
-from groundup.curate.document import Document, encode_document
-from groundup.curate.duplicates import near
 from groundup.curate.duplicates.minhash import MinHash
-from groundup.curate.duplicates.near import Nearness
 from groundup.curate.extract import default_extractor
 from groundup.curate.extract.training import MarkedPage, score, train_extractor
 from groundup.curate.extract.trees import TrainTrees
@@ -152,7 +147,7 @@ def _texts(folder: Path, quick: bool) -> Rows:
     for name, sign in {OURS: MinHash().signatures, **_their_signatures()}.items():
         _, rates = rates_of(lambda s=sign: s(texts), len(texts), quick or name != OURS)
         rows.append(row(case, name, "rate", "texts/s", rates, higher=True))
-    return rows + _near_duplicates(texts[: _PAIRS // (10 if quick else 1)])
+    return rows + changed_copies(texts[: _PAIRS // (10 if quick else 1)]) + editions(folder)
 
 
 def _their_signatures() -> dict[str, Callable[[list[str]], object]]:
@@ -183,67 +178,6 @@ def _their_signatures() -> dict[str, Callable[[list[str]], object]]:
 
         ways["datasketch"] = by_datasketch
     return ways
-
-
-def _near_duplicates(texts: Sequence[str]) -> Rows:
-    """Each text and a copy with words changed here and there, so that similarities are of all
-    sizes; found are the pairs of one cluster, and right those that a comparison of all sets of rows
-    of words, as white space has them, finds as well."""
-    draw = random.Random(0)
-    documents = []
-    for text in texts:
-        words = text.split(" ")
-        for _ in range(round(len(words) * 0.05 * draw.random() ** 2)):
-            words[draw.randrange(len(words))] = "changed"
-        documents += [text, " ".join(words)]
-    config = Nearness(minhash=MinHash(punctuation=True))
-    gold = _exact(documents, config.threshold)
-    start = time.perf_counter()
-    pairs = _clustered_pairs(documents, config)
-    rate = len(documents) / (time.perf_counter() - start)
-    case = f"near-duplicates among {len(documents)} texts, Jaccard at least 0.8"
-    recall, precision = len(pairs & gold) / len(gold), len(pairs & gold) / max(1, len(pairs))
-    return [
-        row(case, OURS, "rate", "texts/s", [rate], higher=True),
-        row(case, OURS, "recall", "", [recall], higher=True),
-        row(case, OURS, "precision", "", [precision], higher=True),
-        row(case, OURS, "pairs", "", [len(gold)], higher=True),
-    ]
-
-
-def _clustered_pairs(documents: Sequence[str], config: Nearness) -> set[tuple[int, int]]:
-    with tempfile.TemporaryDirectory() as folder:
-        shard, signed = Path(folder) / "shard.jsonl", Path(folder) / "signed"
-        lines = (
-            encode_document(Document(text=text, id=str(i), source="bench"))
-            for i, text in enumerate(documents)
-        )
-        shard.write_text("".join(lines), encoding="utf-8")
-        near.sign(shard, signed, config)
-        found = [Path(folder) / f"{band}.npy" for band in range(config.bands)]
-        for band, to in enumerate(found):
-            near.candidates([signed], band, 0, 1, to)
-        verified = Path(folder) / "pairs.npy"
-        near.verify([shard], [signed], found, 0, 1, verified, config)
-        clusters = near.clusters(near.read_pairs([verified]))
-    return {pair for cluster in clusters for pair in combinations(cluster, 2)}
-
-
-def _exact(documents: Sequence[str], threshold: float) -> set[tuple[int, int]]:
-    """All pairs whose sets of rows of five words are as similar."""
-    sizes, holders = [], dict[tuple[str, ...], list[int]]()
-    for number, text in enumerate(documents):
-        words = text.lower().split()
-        rows = {tuple(words[i : i + 5]) for i in range(max(1, len(words) - 4))}
-        sizes.append(len(rows))
-        for one in rows:
-            holders.setdefault(one, []).append(number)
-    shared = Counter(pair for found in holders.values() for pair in combinations(found, 2))
-    return {
-        (i, j)
-        for (i, j), count in shared.items()
-        if count >= threshold * (sizes[i] + sizes[j] - count)
-    }
 
 
 def _tweets(folder: Path, quick: bool) -> Rows:
