@@ -30,7 +30,8 @@ from groundup.core.seeds import derive_seed
 from groundup.curate.copies import Copies
 from groundup.curate.document import Document
 from groundup.curate.engines.engine import Engine
-from groundup.curate.sources import Source, open_source
+from groundup.curate.reading import DEFAULT_READING, Reading
+from groundup.curate.sources import Source, open_source, parts_of
 from groundup.curate.step import Task
 from groundup.data import mixture
 from groundup.data.proportions import claims_by_size, proportions
@@ -51,7 +52,7 @@ class PackedSource:
 
     data: str
     name: str
-    text_field: str = "text"
+    reading: Reading = DEFAULT_READING
     weight: float | None = None
     epochs: float | None = None
     copies: Copies | None = None
@@ -76,7 +77,7 @@ class Packing:
     `data.proportions`). No source is read more than `max_epochs` times, unless its epochs say so.
 
     validation_share: of each source's documents, chosen by their content, which are held out.
-    shard_bytes: of a source's files, for one task; a file is never divided.
+    shard_bytes: of a source's files, for one task (None: see `parts_of`); a file is never divided.
     """
 
     sources: tuple[PackedSource, ...]
@@ -87,7 +88,7 @@ class Packing:
     max_epochs: float = 4.0
     validation_share: float = 0.005
     seed: int = 0
-    shard_bytes: int = 64 << 20
+    shard_bytes: int | None = None
 
     def __post_init__(self) -> None:
         names = {source.name for source in self.sources}
@@ -102,8 +103,10 @@ class Packing:
             raise ValueError("temperature and max_epochs are above 0")
         if self.tokens is not None and self.tokens < 1:
             raise ValueError("tokens are above 0")
-        if not 0 < self.validation_share <= 0.5 or self.shard_bytes < 1:
-            raise ValueError("validation_share is above 0 and at most 0.5, shard_bytes above 0")
+        if not 0 < self.validation_share <= 0.5:
+            raise ValueError("validation_share is above 0 and at most 0.5")
+        if self.shard_bytes is not None and self.shard_bytes < 1:
+            raise ValueError("shard_bytes must be above 0")
 
     @property
     def weighted(self) -> bool:
@@ -140,7 +143,7 @@ def run_packing(config: Packing, directory: Path, engine: Engine, console: Conso
 
     Raises `InputError` where a source has no documents, or too few for what is asked.
     """
-    sources = {one.name: open_source(one.data, text_field=one.text_field) for one in config.sources}
+    sources = {one.name: open_source(one.data, reading=one.reading) for one in config.sources}
     tokenizer = find_tokenizer(Path(config.tokenizer))
     if config.end_of_text not in tokenizer.special_tokens:
         raise InputError(
@@ -265,7 +268,7 @@ def _build(
     folders: dict[str, list[Path]] = {}
     calls: list[tuple[Source, PackedSource, Path]] = []
     for how in config.sources:
-        parts = sources[how.name].parts(config.shard_bytes)
+        parts = parts_of(sources[how.name], config.shard_bytes)
         folders[how.name] = [directory / "work" / how.name / f"{n:05}" for n in range(len(parts))]
         calls += [(part, how, to) for part, to in zip(parts, folders[how.name], strict=True)]
     threads = None if len(calls) == 1 else 1  # the only task has all processors

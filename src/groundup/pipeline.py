@@ -67,7 +67,7 @@ def run_quickstart(config: Quickstart, directory: Path, console: Console) -> dic
     started = time.perf_counter()
     budget = parse_budget(config.budget)
     _refuse_contradictions(config, directory)
-    source = open_source(config.data)
+    source = open_source(config.data, reading=config.curate.reading)
     with open_run(directory):
         config = claim_config(directory, config, decided_later="plan")
         tune_cpu()
@@ -179,7 +179,9 @@ def make_corpus(job: Job, source: Source) -> Manifest:
     if config.max_bytes is None:
         usable = usable_bytes(parse_budget(job.config.budget))
         config = dataclasses.replace(config, max_bytes=usable)
-    held_out = open_source(config.held_out) if config.held_out is not None else None
+    held_out = None
+    if config.held_out is not None:
+        held_out = open_source(config.held_out, reading=config.reading)
     inputs = {"source": source.fingerprint, "curate": to_dict(config)}
     if held_out is not None:
         inputs["held_out"] = held_out.fingerprint

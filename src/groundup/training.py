@@ -73,7 +73,8 @@ def run_training(
     """
     experiment = consistent(experiment)
     if not is_packed(Path(experiment.data)):
-        open_source(experiment.data)  # what is not there is refused before anything is written
+        # What is not there is refused before anything is written.
+        open_source(experiment.data, reading=experiment.curate.reading)
     tune_cpu()
     device = select_device(experiment.device, experiment.dtype)
     with joined(device.device) as group, ExitStack() as held:
@@ -130,7 +131,7 @@ def make_text(experiment: Experiment, folder: Path, console: Console) -> Text:
     )
     folder.mkdir(exist_ok=True)
     job = Job(config, folder, select_device(config.device, config.dtype), console)
-    corpus = make_corpus(job, open_source(config.data))
+    corpus = make_corpus(job, open_source(config.data, reading=config.curate.reading))
     tokenizer = make_tokenizer(job, corpus)
     return _of_shards(tokenizer, make_shards(job, corpus, tokenizer))
 

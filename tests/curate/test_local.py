@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from groundup.core.errors import InputError
 from groundup.curate.local import open_local
+from groundup.curate.reading import Reading
 
 
 def still(amount: float = 1, note: str = "") -> None:
@@ -142,7 +143,7 @@ def test_the_fingerprint_is_that_of_names_and_contents(folder):
     (folder / "a.txt").rename(folder / "c.txt")
     different, third = changed(second)
     assert different
-    assert open_local(folder, text_field="body").fingerprint != third
+    assert open_local(folder, Reading(text_field="body")).fingerprint != third
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=12), st.integers(1, 120))

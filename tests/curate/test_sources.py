@@ -4,8 +4,10 @@ import socket
 import pytest
 
 from groundup.core.errors import DownloadError, InputError
+from groundup.curate import local
 from groundup.curate.download import Patience
-from groundup.curate.sources import NAMED, open_source
+from groundup.curate.local import LocalFiles
+from groundup.curate.sources import NAMED, open_source, parts_of
 
 QUICK = Patience(attempts=2, wait_seconds=0.001, timeout_seconds=5)
 
@@ -98,3 +100,13 @@ def test_without_a_network_the_sentence_offers_what_needs_none(tmp_path):
         hub = f"http://127.0.0.1:{unused.getsockname()[1]}"
         with pytest.raises(DownloadError, match=r"cannot reach 127.0.0.1.*local files or stdlib"):
             open_source("tinystories", cache=tmp_path, hub=hub, patience=QUICK)
+
+
+@pytest.mark.parametrize(
+    ("files", "parts"), [(1, 1), (3, 2), (512, 256), (514, 129), (40_000, 625)]
+)
+def test_a_small_source_has_parts_for_many_processes(tmp_path, monkeypatch, files, parts):
+    monkeypatch.setattr(local, "_size", lambda _: 1 << 20)
+    source = LocalFiles("all", "MIT", tmp_path, tuple(map(str, range(files))), "fingerprint")
+    assert len(parts_of(source, None)) == parts
+    assert len(parts_of(source, 1 << 20)) == files

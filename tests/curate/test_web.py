@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 import zstandard
+from tests.curate.pdf.writing import paragraph, write_pdf
 
 from groundup.core.errors import InputError
 from groundup.curate import web
 from groundup.curate.document import Document
+from groundup.curate.extract import default_extractor, extractor_of
 from groundup.curate.http_message import decode_body, split_response
 from groundup.curate.input_file import InputFile
 from groundup.curate.readers import is_readable, read_file
+from groundup.curate.reading import DEFAULT_READING, Reading
 from groundup.curate.web import read_record
 
 pytest.importorskip("resiliparse")
@@ -52,12 +55,25 @@ def warc(records: Iterable[tuple[str, bytes]], length: int | None = None) -> byt
     return b"".join(parts)
 
 
-def read(path: Path) -> tuple[list[Document], list[str]]:
+def read(path: Path, reading: Reading = DEFAULT_READING) -> tuple[list[Document], list[str]]:
     reasons: list[str] = []
     documents = read_file(
-        InputFile(path, path.name, "test"), lambda _, reason: reasons.append(reason)
+        InputFile(path, path.name, "test", reading), lambda _, reason: reasons.append(reason)
     )
     return [*documents], reasons
+
+
+def test_the_extractor_is_the_one_that_was_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_bytes(PAGE)
+    default_extractor().save(tmp_path / "own.safetensors")
+    for name in ("groundup", str(tmp_path / "own.safetensors")):
+        documents, _ = read(path, Reading(extractor=name))
+        assert documents[0].text == FOUND
+    documents, _ = read(path, Reading(extractor="resiliparse"))
+    assert documents[0].text == extractor_of("resiliparse")(PAGE.decode())
+    with pytest.raises(InputError, match="no extractor other"):
+        read(path, Reading(extractor="other"))
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
@@ -116,6 +132,22 @@ def test_a_page_that_takes_too_long_is_rejected(
     documents, reasons = read(path)
     assert [document.text for document in documents] == ["found"]
     assert reasons == ["took more than 0.05 seconds"]
+
+
+def test_a_pdf_in_an_archive(tmp_path: Path) -> None:
+    pdf = write_pdf([paragraph(72, 700, ["The ferry leaves the old harbour at seven."])])
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\n\r\n"
+    path = tmp_path / "crawl.warc"
+    path.write_bytes(warc([("response", head + pdf), ("response", head + pdf[:200])]))
+    documents, reasons = read(path)
+    assert [document.text for document in documents] == [
+        "The ferry leaves the old harbour at seven."
+    ]
+    assert documents[0].metadata["url"] == "https://example.org/response"
+    assert documents[0].metadata["pages"] == 1
+    assert reasons == ["is cut short (it does not end with %%EOF)"]
+    with pytest.raises(InputError, match="no page of"):
+        read_record(path, documents[0].metadata["offset"])
 
 
 def test_texts_of_a_wet_file(tmp_path: Path) -> None:

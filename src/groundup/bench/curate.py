@@ -34,8 +34,8 @@ from groundup.core.progress import make_console
 from groundup.curate.classify import Classifier, Ngrams, TrainClassifier, train_classifier
 from groundup.curate.classify.report import report
 from groundup.curate.duplicates.minhash import MinHash
-from groundup.curate.extract import default_extractor
-from groundup.curate.extract.training import MarkedPage, score, train_extractor
+from groundup.curate.extract import extractor_of
+from groundup.curate.extract.training import MarkedPage, found_unseen, score
 from groundup.curate.extract.trees import TrainTrees
 from groundup.train.probe import machine_description
 
@@ -91,7 +91,7 @@ def _pages(folder: Path, quick: bool) -> Rows:
         pages.append(MarkedPage(html, truth[path.name.removesuffix(".html.gz")]["articleBody"]))
     case = f"main text of {len(pages)} pages"
     wanted = [page.text for page in pages]
-    ways = {OURS: default_extractor().text, **_their_extractors()}
+    ways = {OURS: extractor_of(OURS), **_their_extractors()}
     rows: Rows = []
     for name, extract in ways.items():
         found, rates = rates_of(
@@ -100,20 +100,8 @@ def _pages(folder: Path, quick: bool) -> Rows:
         rows.append(row(case, name, "rate", "pages/s", rates, higher=True))
         if name != OURS:
             rows += _score_rows(case, name, found, wanted)
-    return rows + _score_rows(f"{case}, not seen in training", OURS, *_unseen(pages, quick))
-
-
-def _unseen(pages: Sequence[MarkedPage], quick: bool) -> tuple[list[str], list[str]]:
-    """The text found of each page by an extractor that learned from other ones."""
-    order, folds = random.Random(0).sample(range(len(pages)), len(pages)), 2 if quick else _FOLDS
-    found, wanted = [], []
-    for fold in range(folds):
-        held = set(order[fold::folds])
-        seen = [page for i, page in enumerate(pages) if i not in held]
-        extractor = train_extractor(seen, TrainTrees())
-        found += [extractor.text(pages[i].html) for i in sorted(held)]
-        wanted += [pages[i].text for i in sorted(held)]
-    return found, wanted
+    found = found_unseen(pages, TrainTrees(), 2 if quick else _FOLDS)
+    return rows + _score_rows(f"{case}, not seen in training", OURS, found, wanted)
 
 
 def _score_rows(case: str, name: str, found: Sequence[str], wanted: Sequence[str]) -> Rows:
@@ -122,17 +110,11 @@ def _score_rows(case: str, name: str, found: Sequence[str], wanted: Sequence[str
 
 
 def _their_extractors() -> dict[str, Callable[[str], str]]:
-    from resiliparse.extract.html2text import extract_plain_text
-
-    ways: dict[str, Callable[[str], str]] = {
-        "resiliparse": lambda html: extract_plain_text(html, main_content=True, alt_texts=False)
-    }
+    ways = {"resiliparse": extractor_of("resiliparse")}
     if importlib.util.find_spec("trafilatura"):
-        trafilatura = importlib.import_module("trafilatura")
-        ways["trafilatura"] = lambda h: trafilatura.extract(h, include_comments=False) or ""
-        ways["trafilatura, fast"] = lambda h: (
-            trafilatura.extract(h, include_comments=False, fast=True) or ""
-        )
+        ways["trafilatura"] = extractor_of("trafilatura")
+        extract = importlib.import_module("trafilatura").extract
+        ways["trafilatura, fast"] = lambda h: extract(h, include_comments=False, fast=True) or ""
     return ways
 
 

@@ -30,6 +30,7 @@ from groundup.recipes.curation import web
 Rows = list[dict[str, Any]]
 
 _FILES = 16  # of the crawl
+_LONGER = 5  # times as much, to see what more processes gain
 _MANY = 100
 _LEAST = 100
 _TERABYTE = 1e6  # of megabytes
@@ -49,12 +50,32 @@ def pipeline_rows(data: Path, quick: bool) -> Rows:
         "real pages, varied": list(varied(real, 2 if quick else 20)),
         "a crawl made around books": list(make_pages(articles, sentences_of(data / "langid"))),
     }
-    return [
+    rows = [
         one
         for name, pages in crawls.items()
         if len(pages) >= _LEAST
         for one in _rows(name, pages, quick)
     ]
+    return rows + (_scaling_rows(real, quick) if len(real) > 1 else [])
+
+
+def _scaling_rows(real: Sequence[str], quick: bool) -> Rows:
+    """Of a crawl on which one process works the better part of a minute."""
+    with tempfile.TemporaryDirectory() as folder:
+        size, count = 0.0, 0
+        for part in range(1 if quick else _LONGER):
+            pages = list(varied(real, 2 if quick else 20, seed=part + 1))
+            size += sum(len(page.body) for page in pages) / 1e6
+            count += len(pages)
+            write_files(pages, Path(folder, "crawl", str(part)), _FILES)
+        case = f"real pages, varied: {size:.0f} MB, {count:,} pages"
+        rows: Rows = []
+        for workers in sorted({1, len(os.sched_getaffinity(0))}):
+            seconds, left = _run(web(), Path(folder, "crawl"), Path(folder, "out"), workers)
+            subject = f"{OURS}, {workers} process{'es' * (workers > 1)}"
+            rows += _rate_rows(case, subject, [size / seconds], workers)
+            rows.append(row(case, subject, "documents", "", [left], higher=True))
+        return rows
 
 
 def _rows(name: str, pages: Sequence[Page], quick: bool) -> Rows:
@@ -63,14 +84,12 @@ def _rows(name: str, pages: Sequence[Page], quick: bool) -> Rows:
         write_files(pages, Path(folder, "crawl"), _FILES)
         case = f"{name}: {size:.0f} MB, {len(pages):,} pages"
         rows: Rows = []
-        for workers in sorted({1, len(os.sched_getaffinity(0))}):
-            rounds = [
-                _run(web(), Path(folder, "crawl"), Path(folder, "out"), workers)
-                for _ in range(1 if quick else 3)
-            ]
-            subject = OURS if workers == 1 else f"{OURS}, {workers} processes"
-            rows += _rate_rows(case, subject, [size / seconds for seconds, _ in rounds], workers)
-            rows.append(row(case, subject, "documents", "", [rounds[0][1]], higher=True))
+        rounds = [
+            _run(web(), Path(folder, "crawl"), Path(folder, "out"), 1)
+            for _ in range(1 if quick else 3)
+        ]
+        rows += _rate_rows(case, OURS, [size / seconds for seconds, _ in rounds], 1)
+        rows.append(row(case, OURS, "documents", "", [rounds[0][1]], higher=True))
         steps = tuple(step for step in web().steps if not isinstance(step, NearDuplicates))
         alone = replace(web(), steps=steps)
         seconds, _ = _run(alone, Path(folder, "crawl"), Path(folder, "out"), 1)

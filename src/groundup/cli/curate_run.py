@@ -21,7 +21,13 @@ Examples:
 )
 @click.argument("recipe")
 @click.option("--data", required=True, help="As in quickstart.")
-@click.option("--text-field", default="text", show_default=True, help="As in quickstart.")
+@click.option("--text-field", default="text", show_default=True, help="Of JSON or tables.")
+@click.option(
+    "--extractor",
+    default="groundup",
+    show_default=True,
+    help="Of web pages' main text: groundup, resiliparse, trafilatura, or one you trained.",
+)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
 @click.option("--name", default="corpus", show_default=True, help="The folder below --runs.")
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
@@ -31,6 +37,7 @@ def command(
     recipe: str,
     data: str,
     text_field: str,
+    extractor: str,
     overrides: tuple[str, ...],
     name: str,
     runs: Path,
@@ -50,12 +57,13 @@ def command(
     from groundup.core.progress import make_console
     from groundup.curate import open_source
     from groundup.curate.curation import Curation, run_curation
+    from groundup.curate.reading import Reading
     from groundup.recipes.curation import curations
     from groundup.recipes.load import load_recipe
     from groundup.report.funnel import print_funnel
 
     config = apply_overrides(load_recipe(recipe, Curation, curations()), overrides)
-    source = open_source(data, text_field=text_field)
+    source = open_source(data, reading=Reading(text_field=text_field, extractor=extractor))
     directory = runs / name
     started = time.perf_counter()
     with engine as where:

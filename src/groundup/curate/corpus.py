@@ -22,6 +22,7 @@ from groundup.curate.duplicates.digest import content_digest
 from groundup.curate.duplicates.steps import ExactDuplicates
 from groundup.curate.normalize import Normalize
 from groundup.curate.notes import Notes, lines_of, not_written, nothing_left
+from groundup.curate.reading import DEFAULT_READING, Reading
 from groundup.curate.rules.basic import Basic
 from groundup.curate.sources import Source
 from groundup.curate.split import at_least_one, choose_validation, falls_short
@@ -41,6 +42,7 @@ class Curate:
     normalised, and otherwise as they stand. What is among them is not trained on.
     max_bytes: of text to take from the source, at a document's end; None takes it whole. A remote
     source downloads no further than that.
+    reading: of the source's files, and of those that are held out.
     steps: that the documents pass. For larger corpora, and steps that ask for more than one stream,
     there is `curation`, whose result is a source.
     """
@@ -49,6 +51,7 @@ class Curate:
     seed: int = 0
     held_out: str | None = None
     max_bytes: int | None = None
+    reading: Reading = DEFAULT_READING
     steps: tuple[StreamStep, ...] = (Normalize(), Basic(), ExactDuplicates())
 
     def __post_init__(self) -> None:

@@ -24,7 +24,7 @@ from groundup.core.rundir import claim_config, open_run
 from groundup.curate.any_step import AnyStep
 from groundup.curate.engines.engine import Engine
 from groundup.curate.notes import add_up, nothing_left
-from groundup.curate.sources import Source
+from groundup.curate.sources import Source, parts_of
 from groundup.curate.stages import Folders, pass_shard, read_shard, stages_of
 from groundup.curate.step import Task
 
@@ -35,14 +35,14 @@ INSPECTION = "inspect.html"  # what `groundup curate inspect` leaves
 
 @dataclass(frozen=True, kw_only=True)
 class Curation:
-    """A recipe. steps: in their order. shard_bytes: of the source's files, for one shard; a file is
-    never divided."""
+    """A recipe. steps: in their order. shard_bytes: of the source's files, for one shard (None: see
+    `parts_of`); a file is never divided."""
 
     steps: tuple[AnyStep, ...]
-    shard_bytes: int = 64 << 20
+    shard_bytes: int | None = None
 
     def __post_init__(self) -> None:
-        if self.shard_bytes < 1:
+        if self.shard_bytes is not None and self.shard_bytes < 1:
             raise ValueError("shard_bytes must be above 0")
 
 
@@ -101,7 +101,7 @@ def _build(
     config: Curation, source: Source, directory: Path, engine: Engine, console: Console
 ) -> dict[str, Any]:
     folders = Folders(directory)
-    parts = source.parts(config.shard_bytes)
+    parts = parts_of(source, config.shard_bytes)
     stages = stages_of(config.steps)
     shards: list[Path] = []
     funnel: list[dict[str, Any]] = []

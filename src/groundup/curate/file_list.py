@@ -13,6 +13,7 @@ from groundup.curate.download import DEFAULT_PATIENCE, Patience, download
 from groundup.curate.formats.streams import DamagedError, open_bytes
 from groundup.curate.local import LocalFiles, fingerprint_files
 from groundup.curate.readers import is_readable, readable_kinds
+from groundup.curate.reading import DEFAULT_READING, Reading
 from groundup.curate.remote import Listing, RemoteFile, RemoteFiles
 
 _SUFFIXES = (".paths", ".paths.gz")
@@ -29,7 +30,7 @@ def open_list(
     path: Path,
     cache: Path,
     *,
-    text_field: str = "text",
+    reading: Reading = DEFAULT_READING,
     patience: Patience = DEFAULT_PATIENCE,
 ) -> LocalFiles | RemoteFiles:
     """The files of a list, in its order: all local ones, relative to the list, or all remote ones.
@@ -44,27 +45,31 @@ def open_list(
             )
     names = [line for _, line in lines]
     if all((path.parent / name).is_file() for name in names):
-        fingerprint = sha256_json([fingerprint_files(path.parent, names, text_field), names])
+        fingerprint = sha256_json([fingerprint_files(path.parent, names, reading), names])
         return LocalFiles(
             path.name,
             "the user's own",
             path.parent,
             tuple(names),
             fingerprint,
-            text_field=text_field,
+            reading=reading,
         )
     files = tuple(_remote(path, number, line) for number, line in lines)
     listing = Listing(licence="not stated", files=files)
-    return RemoteFiles(path.name, listing.licence, listing, cache / "lists", text_field, patience)
+    return RemoteFiles(path.name, listing.licence, listing, cache / "lists", reading, patience)
 
 
 def open_list_at(
-    url: str, cache: Path, *, text_field: str = "text", patience: Patience = DEFAULT_PATIENCE
+    url: str,
+    cache: Path,
+    *,
+    reading: Reading = DEFAULT_READING,
+    patience: Patience = DEFAULT_PATIENCE,
 ) -> LocalFiles | RemoteFiles:
     """The files of a list at an URL, which is downloaded once."""
     path = cache / "urls" / sha256_json(url)[:16] / PurePosixPath(urlsplit(url).path).name
     download(url, path, patience=patience)
-    return open_list(path, cache, text_field=text_field, patience=patience)
+    return open_list(path, cache, reading=reading, patience=patience)
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:

@@ -7,6 +7,7 @@ from groundup.core.config import load_config, save_config
 from groundup.core.errors import DownloadError, InputError
 from groundup.core.files import sha256_json
 from groundup.curate.download import DEFAULT_PATIENCE, Patience, fetch_json
+from groundup.curate.reading import DEFAULT_READING, Reading
 from groundup.curate.remote import LISTING, Listing, RemoteFile, RemoteFiles
 
 HUB = "https://huggingface.co"
@@ -21,7 +22,7 @@ def open_hub(
     cache: Path,
     *,
     hub: str = HUB,
-    text_field: str = "text",
+    reading: Reading = DEFAULT_READING,
     patience: Patience = DEFAULT_PATIENCE,
 ) -> RemoteFiles:
     """A data set of a hub: `ORG/NAME`, or `ORG/NAME/FOLDER` for the files below a folder of it.
@@ -41,7 +42,7 @@ def open_hub(
             raise InputError(f"{hub}/datasets/{address} holds no file that ends in {kinds}.")
         save_config(directory / LISTING, listing)
     listing = load_config(Listing, directory / LISTING)
-    return RemoteFiles(address, listing.licence, listing, directory, text_field, patience)
+    return RemoteFiles(address, listing.licence, listing, directory, reading, patience)
 
 
 def _hub_listing(info: object, base: str, folder: str) -> Listing:

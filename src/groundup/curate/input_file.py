@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from groundup.curate.document import Document
+from groundup.curate.reading import DEFAULT_READING, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,13 +14,13 @@ class InputFile:
 
     id: of its document, or what the ids of its documents begin with.
     source: of its documents.
-    text_field: the JSON field or Parquet column that holds the text.
+    reading: how it is read.
     """
 
     path: Path
     id: str
     source: str
-    text_field: str = "text"
+    reading: Reading = DEFAULT_READING
 
     def document(self, text: str, place: str = "", metadata: Any = None) -> Document:
         return Document(

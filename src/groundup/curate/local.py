@@ -13,13 +13,14 @@ from groundup.curate.finding import find_files
 from groundup.curate.input_file import InputFile
 from groundup.curate.parts import in_groups
 from groundup.curate.readers import is_readable, read_file, readable_kinds
+from groundup.curate.reading import DEFAULT_READING, Reading
 
 
 @dataclass(frozen=True)
 class LocalFiles:
     """Documents of the files `names` below `root`, in that order.
 
-    name, licence: of the source. text_field: see `InputFile`.
+    name, licence: of the source. reading: of its files.
     fingerprint: see `fingerprint_files`.
     skipped: other names that were found, with the reason; they are rejected, so that the user sees
         them.
@@ -31,14 +32,14 @@ class LocalFiles:
     names: tuple[str, ...]
     fingerprint: str
     skipped: tuple[tuple[str, str], ...] = ()
-    text_field: str = "text"
+    reading: Reading = DEFAULT_READING
 
     def documents(self, reject: Reject, _advance: Advance, /) -> Iterator[Document]:
         """See `Source`."""
         for name, reason in self.skipped:
             reject(Document(text="", id=_printable(name), source=self.name), reason)
         for name in self.names:
-            file = InputFile(self.root / name, _printable(name), self.name, self.text_field)
+            file = InputFile(self.root / name, _printable(name), self.name, self.reading)
             for document in read_file(file, reject):
                 document.metadata.setdefault("licence", self.licence)
                 yield document
@@ -60,7 +61,7 @@ class LocalFiles:
         ]
 
 
-def open_local(path: Path, text_field: str = "text") -> LocalFiles:
+def open_local(path: Path, reading: Reading = DEFAULT_READING) -> LocalFiles:
     """The files that the path stands for (`find_files`), as far as they are of a kind that is read.
 
     Raises `InputError` where there is none.
@@ -72,16 +73,16 @@ def open_local(path: Path, text_field: str = "text") -> LocalFiles:
     reason = f"is no file of a kind that is read: {readable_kinds()} are"
     skipped += [(name, reason) for name in sorted({*found} - {*names})]
     name = _printable((path if path.exists() else root).resolve().name)
-    fingerprint = fingerprint_files(root, names, text_field)
+    fingerprint = fingerprint_files(root, names, reading)
     return LocalFiles(
-        name, "the user's own", root, names, fingerprint, tuple(sorted(skipped)), text_field
+        name, "the user's own", root, names, fingerprint, tuple(sorted(skipped)), reading
     )
 
 
-def fingerprint_files(root: Path, names: Sequence[str], text_field: str = "text") -> str:
-    """SHA-256 over every file's name and SHA-256, in order of the names."""
+def fingerprint_files(root: Path, names: Sequence[str], reading: Reading = DEFAULT_READING) -> str:
+    """SHA-256 over every file's name and SHA-256, in order of the names, and how they are read."""
     files = [[_printable(name), _checksum(root / name)] for name in sorted(names)]
-    return sha256_json({"files": files, "text_field": text_field})
+    return sha256_json({"files": files, **reading.fingerprint})
 
 
 def _checksum(path: Path) -> str:

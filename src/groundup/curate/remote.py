@@ -19,6 +19,7 @@ from groundup.curate.download import DEFAULT_PATIENCE, Patience, download, fetch
 from groundup.curate.input_file import InputFile
 from groundup.curate.parts import in_groups
 from groundup.curate.readers import is_readable, read_file, readable_kinds
+from groundup.curate.reading import DEFAULT_READING, Reading
 
 LISTING = "listing.json"
 
@@ -50,7 +51,7 @@ class RemoteFiles:
     licence: str
     listing: Listing
     directory: Path
-    text_field: str = "text"
+    reading: Reading = DEFAULT_READING
     patience: Patience = DEFAULT_PATIENCE
 
     @property
@@ -61,14 +62,14 @@ class RemoteFiles:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the listing, which names every file's version."""
-        return sha256_json({"listing": to_dict(self.listing), "text_field": self.text_field})
+        return sha256_json({"listing": to_dict(self.listing), **self.reading.fingerprint})
 
     def documents(self, reject: Reject, advance: Advance, /) -> Iterator[Document]:
         """See `Source`."""
         for file in self.listing.files:
             path = self.directory / "files" / file.name
             self._download(file, path, advance)
-            input_file = InputFile(path, file.name, self.name, self.text_field)
+            input_file = InputFile(path, file.name, self.name, self.reading)
             for document in read_file(input_file, reject):
                 document.metadata.setdefault("licence", self.licence)
                 yield document
@@ -96,7 +97,11 @@ class RemoteFiles:
 
 
 def open_url(
-    url: str, cache: Path, *, text_field: str = "text", patience: Patience = DEFAULT_PATIENCE
+    url: str,
+    cache: Path,
+    *,
+    reading: Reading = DEFAULT_READING,
+    patience: Patience = DEFAULT_PATIENCE,
 ) -> RemoteFiles:
     """The file at `url`, told by the suffix of its name.
 
@@ -121,4 +126,4 @@ def open_url(
         )
         save_config(directory / LISTING, Listing(licence="not stated", files=(file,)))
     listing = load_config(Listing, directory / LISTING)
-    return RemoteFiles(name, listing.licence, listing, directory, text_field, patience)
+    return RemoteFiles(name, listing.licence, listing, directory, reading, patience)

@@ -19,9 +19,11 @@ from groundup.curate.file_list import is_list, open_list, open_list_at
 from groundup.curate.hub import HUB, open_hub
 from groundup.curate.local import open_local
 from groundup.curate.readers import is_readable
+from groundup.curate.reading import DEFAULT_READING, Reading
 from groundup.curate.remote import RemoteFiles, open_url
 from groundup.curate.stdlib import standard_library
 
+_MEGABYTES, _MANY_PARTS = (2, 4, 8, 16, 32, 64), 256
 DOCUMENTS = "documents"  # the folder of what a curation has kept
 
 
@@ -54,6 +56,19 @@ class Source(Protocol):
         `max_bytes` on the disk together, one at the least. Their documents in order are those of
         the source, rejects included. A part can be pickled."""
         ...
+
+
+def parts_of(source: Source, shard_bytes: int | None) -> Sequence[Source]:
+    """The source in parts of about so many bytes; None: of 2 to 64 MB, the least of which there are
+    no more than 256, so that a small source, too, is work for many processes."""
+    if shard_bytes is not None:
+        return source.parts(shard_bytes)
+    parts: Sequence[Source] = ()
+    for megabytes in _MEGABYTES:
+        parts = source.parts(megabytes << 20)
+        if len(parts) <= _MANY_PARTS:
+            break
+    return parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +104,7 @@ def open_source(
     *,
     cache: Path | None = None,
     hub: str = HUB,
-    text_field: str = "text",
+    reading: Reading = DEFAULT_READING,
     patience: Patience = DEFAULT_PATIENCE,
 ) -> Source:
     """The source that `data` names.
@@ -100,7 +115,7 @@ def open_source(
         folder of a finished curation, what it has kept), files by a pattern
         (`crawl/**/*.warc.gz`), or a list of files (`warc.paths.gz`).
     cache: where downloads are kept; None: `cache_directory()`.
-    text_field: the JSON field or Parquet column that holds the text.
+    reading: how files are read.
 
     Remote sources are asked what they consist of; documents are fetched later. Raises
     `InputError` where there is nothing to read, `DownloadError` where a server cannot be reached.
@@ -110,10 +125,10 @@ def open_source(
         return standard_library()
     if data.startswith(("http://", "https://")):
         open_it = open_list_at if is_list(data.partition("?")[0]) else open_url
-        return open_it(data, cache, text_field=text_field, patience=patience)
+        return open_it(data, cache, reading=reading, patience=patience)
 
     def from_hub(address: str) -> RemoteFiles:
-        return open_hub(address, cache, hub=hub, text_field=text_field, patience=patience)
+        return open_hub(address, cache, hub=hub, reading=reading, patience=patience)
 
     if data in NAMED:
         return replace(from_hub(NAMED[data].address), name=data, licence=NAMED[data].licence)
@@ -130,10 +145,10 @@ def open_source(
         except DownloadError as error:
             raise DownloadError(f"there is no file or folder {data}, and {error}") from error
     if (path / MANIFEST).is_file() and (path / DOCUMENTS).is_dir():  # a run of curation
-        return replace(open_local(path / DOCUMENTS, text_field), name=path.resolve().name)
+        return replace(open_local(path / DOCUMENTS, reading), name=path.resolve().name)
     if path.is_file() and is_list(path.name):
-        return open_list(path, cache, text_field=text_field, patience=patience)
-    return open_local(path, text_field)
+        return open_list(path, cache, reading=reading, patience=patience)
+    return open_local(path, reading)
 
 
 def _is_address(data: str) -> bool:

@@ -1,8 +1,8 @@
 """Web pages as documents: single files, and the archives of crawls (WARC, WET, ARC).
 
-A document's text is the page's main text. What is no page, was not found, is too long, damaged or
-cut short is rejected with the reason, and reading goes on behind it wherever the archive can be
-followed.
+A document's text is the page's main text; a PDF in an archive is one, too. What is no page, was not
+found, is too long, damaged or cut short is rejected with the reason, and reading goes on behind it
+wherever the archive can be followed.
 """
 
 import gzip
@@ -15,16 +15,18 @@ from typing import IO, Any, BinaryIO, cast
 
 from groundup.core.errors import InputError, MissingExtraError
 from groundup.curate.document import Document, Reject
-from groundup.curate.extract import decode_page, default_extractor
+from groundup.curate.extract import decode_page, extractor_of
 from groundup.curate.formats.streams import DamagedError, open_bytes
 from groundup.curate.http_message import decode_body, split_response
 from groundup.curate.input_file import InputFile
+from groundup.curate.pdf import pdf_document
 from groundup.curate.time_limit import TimeLimitError, within
 
 _PAGE_BYTES = 16 << 20  # a longer page is rejected
 _SECONDS = 10.0  # a page takes a hundredth, mostly; one that takes longer is rejected
 _TOO_LONG = f"is longer than {_PAGE_BYTES:,} bytes"
 _PAGES = ("text/html", "application/xhtml+xml")
+_PDF = "application/pdf"
 _UNREADABLE = (OSError, ValueError, RuntimeError, EOFError)
 _RECORD_STARTS = (b"WARC/", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # plain, gzip, zstd
 _ARC_LINE = 64 << 10
@@ -89,7 +91,9 @@ def read_record(path: Path, offset: int) -> str:
             if record.stream_pos != offset:
                 raise ValueError("is no page, but another record")
             data = record.reader.read(_PAGE_BYTES + 1)
-            page, _, charset = _content(data, record.headers.get("Content-Type") or "")
+            page, kind, charset = _content(data, record.headers.get("Content-Type") or "")
+            if kind == _PDF:
+                raise ValueError("is no page, but a PDF")
     except (StopIteration, *_UNREADABLE) as error:
         raise InputError(f"no page of {path} can be read from byte {offset:,} on.") from error
     return decode_page(page, charset)
@@ -160,6 +164,8 @@ def _response(
         yield from _page(file, place, data, charset, metadata, reject)
     elif kind == "text/plain":
         yield from _plain(file, place, data, metadata, reject)
+    elif kind == _PDF:
+        yield from pdf_document(file, data, reject, place, metadata)
     else:
         reject(file.document("", place, metadata), f"is no page, but {kind or 'of no kind'}")
 
@@ -188,7 +194,7 @@ def _page(
     reject: Reject,
 ) -> Iterator[Document]:
     try:
-        text = within(_SECONDS, _main_text, data, charset)
+        text = within(_SECONDS, _main_text, file.reading.extractor, data, charset)
     except TimeLimitError as error:
         reject(file.document("", place, metadata), str(error))
         return
@@ -198,8 +204,8 @@ def _page(
         reject(file.document("", place, metadata), "has no main text")
 
 
-def _main_text(data: bytes, charset: str | None) -> str:
-    return default_extractor().text(decode_page(data, charset))
+def _main_text(extractor: str, data: bytes, charset: str | None) -> str:
+    return extractor_of(extractor)(decode_page(data, charset))
 
 
 def _plain(

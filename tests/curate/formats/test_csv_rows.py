@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from groundup.curate.input_file import InputFile
 from groundup.curate.readers import read_file
+from groundup.curate.reading import Reading
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\ufeff"), max_size=20)
 
@@ -36,7 +37,10 @@ def test_what_was_written_is_read(tmp_path_factory, rows):
 
 
 def test_the_column_of_the_text_can_be_named(texts):
-    assert texts("a.csv", b"body\nx\n", text_field="body") == ([("a.csv:1", "x")], [])
+    assert texts("a.csv", b"body\nx\n", reading=Reading(text_field="body")) == (
+        [("a.csv:1", "x")],
+        [],
+    )
 
 
 def test_a_row_of_another_length_is_rejected_and_the_others_are_not(texts):

@@ -12,6 +12,7 @@ from tests.curate.formats.conftest import Read
 from groundup.core.errors import MissingExtraError
 from groundup.curate.document import Document, encode_document
 from groundup.curate.formats import json_lines, streams
+from groundup.curate.reading import Reading
 
 
 def lines(*objects):
@@ -30,7 +31,10 @@ def test_a_json_line_is_a_document(texts):
 
 
 def test_the_field_of_the_text_can_be_named(texts):
-    assert texts("a.jsonl", lines({"body": "a"}), text_field="body") == ([("a.jsonl:1", "a")], [])
+    assert texts("a.jsonl", lines({"body": "a"}), reading=Reading(text_field="body")) == (
+        [("a.jsonl:1", "a")],
+        [],
+    )
 
 
 def test_metadata_is_kept(read: Read) -> None:

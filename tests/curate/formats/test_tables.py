@@ -7,6 +7,7 @@ import pyarrow.parquet
 import pytest
 
 from groundup.core.errors import MissingExtraError
+from groundup.curate.reading import Reading
 
 
 def parquet(**columns):
@@ -43,7 +44,7 @@ def test_a_row_is_a_document(texts, name, table):
     assert documents == [(f"{name}:1", "a"), (f"{name}:2", "é")]
     assert rejected == [(f"{name}:3", "has no string in 'text'")]
     contents = table(body=["a", "b", "c"], id=["x", None, "z"])
-    documents, _ = texts(name, contents, text_field="body")
+    documents, _ = texts(name, contents, reading=Reading(text_field="body"))
     assert documents == [("x", "a"), (f"{name}:2", "b"), ("z", "c")]
 
 

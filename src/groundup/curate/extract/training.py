@@ -1,19 +1,24 @@
 """Training of the extractor on pages whose main text somebody has marked, and what it is worth."""
 
+import random
 import re
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundup.core.errors import InputError
+from groundup.curate.extract.decoding import decode_page
 from groundup.curate.extract.extractor import Extractor
 from groundup.curate.extract.features import features
 from groundup.curate.extract.page import Page, read_page
 from groundup.curate.extract.trees import TrainTrees, train_trees
+from groundup.curate.formats.streams import DamagedError, open_bytes
 
+_PAGES = (".html", ".htm", ".html.gz")
 _WORD = re.compile(r"\w+")
 _WIDTH = 4  # words of a shingle
 _RATHER = 0.5  # of a block's shingles that are in the text, from which on it is part of it
@@ -25,6 +30,35 @@ class MarkedPage(NamedTuple):
 
     html: str
     text: str
+
+
+def read_marked_pages(folder: Path) -> list[MarkedPage]:
+    """Of each `NAME.html` or `NAME.html.gz` below the folder, with the main text in `NAME.txt`
+    beside it, in UTF-8; in order of the names.
+
+    Raises `InputError` where there are no two, or a page's text is missing or no text.
+    """
+    paths = sorted(path for kind in _PAGES for path in folder.rglob(f"*{kind}"))
+    pages = []
+    for path in paths:
+        beside = path.with_name(f"{path.name.removesuffix('.gz').rpartition('.')[0]}.txt")
+        try:
+            text = beside.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"{beside} cannot be read ({error}): it is to hold the main text of {path.name}."
+            ) from error
+        try:
+            with open_bytes(path) as file:
+                pages.append(MarkedPage(decode_page(file.read()), text))
+        except (OSError, DamagedError) as error:
+            raise InputError(f"{path} cannot be read ({error}).") from error
+    if len(pages) < 2:
+        raise InputError(
+            f"{folder} holds {len(pages)} pages: put at least two there, each as NAME.html with "
+            "its main text in NAME.txt."
+        )
+    return pages
 
 
 class Score(NamedTuple):
@@ -49,6 +83,21 @@ def train_extractor(pages: Sequence[MarkedPage], config: TrainTrees) -> Extracto
         )
     weights = np.concatenate([marks[i][1] for i in kept])
     return Extractor(train_trees(np.concatenate([rows[i] for i in kept]), labels, weights, config))
+
+
+def found_unseen(
+    pages: Sequence[MarkedPage], config: TrainTrees, folds: int, seed: int = 0
+) -> list[str]:
+    """The text found of each page by an extractor that learned from the other ones, but for those
+    of the page's fold. Raises `InputError` where a fold leaves nothing to learn from."""
+    order = random.Random(seed).sample(range(len(pages)), len(pages))
+    found = [""] * len(pages)
+    for held in (order[fold::folds] for fold in range(folds)):
+        seen = [page for number, page in enumerate(pages) if number not in held]
+        extractor = train_extractor(seen, config)
+        for number in held:
+            found[number] = extractor.text(pages[number].html)
+    return found
 
 
 def mark_blocks(page: Page, text: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -35,11 +35,12 @@ def _rows(file: InputFile, table: io.TextIOWrapper, reject: Reject) -> Iterator[
     separators = "\t" if ".tsv" in file.path.name.lower() else ",;"
     separator = max(separators, key=header.count)
     columns = next(csv.reader([header], delimiter=separator), [])
-    if file.text_field not in columns:
+    wanted = file.reading.text_field
+    if wanted not in columns:
         names = ", ".join(columns[:8]) or "none"
-        reject(file.document(""), f"has no column '{file.text_field}' (its columns: {names})")
+        reject(file.document(""), f"has no column '{wanted}' (its columns: {names})")
         return
-    text, name = columns.index(file.text_field), columns.index("id") if "id" in columns else None
+    text, name = columns.index(wanted), columns.index("id") if "id" in columns else None
     rows = (row for row in csv.reader(table, delimiter=separator) if row)
     for number, row in enumerate(rows, start=1):
         place = f":{number}"

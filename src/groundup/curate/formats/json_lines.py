@@ -47,10 +47,10 @@ def json_document(file: InputFile, fields: Any, place: str, has_escapes: bool) -
     """
     if not isinstance(fields, dict):
         raise ValueError("is not a JSON object")
-    text = fields.get(file.text_field)
+    text = fields.get(file.reading.text_field)
     if not isinstance(text, str):
         names = ", ".join(map(ascii, list(fields)[:8])) or "none"
-        raise ValueError(f"has no string field '{file.text_field}' (its fields: {names})")
+        raise ValueError(f"has no string field '{file.reading.text_field}' (its fields: {names})")
     if has_escapes:  # UTF-8 cannot hold half a pair
         json.dumps(fields, ensure_ascii=False).encode("utf-8")
     document = file.document(text, place, fields.get("metadata"))

@@ -25,7 +25,7 @@ def read_parquet(file: InputFile, reject: Reject) -> Iterator[Document]:
             table = pyarrow.parquet.ParquetFile(raw)
             names = table.schema_arrow.names
             if _has_column(file, names, reject):
-                columns = [name for name in (file.text_field, "id") if name in names]
+                columns = [name for name in (file.reading.text_field, "id") if name in names]
                 batches = table.iter_batches(batch_size=1024, columns=columns)
                 yield from _rows(file, batches, reject)
         except (pyarrow.ArrowException, *_DAMAGE) as error:
@@ -69,17 +69,17 @@ def _validated(batch: Any) -> Any:
 
 
 def _has_column(file: InputFile, names: list[str], reject: Reject) -> bool:
-    if file.text_field in names:
+    if file.reading.text_field in names:
         return True
     columns = ", ".join(names[:8])
-    reject(file.document(""), f"has no column '{file.text_field}' (its columns: {columns})")
+    reject(file.document(""), f"has no column '{file.reading.text_field}' (its columns: {columns})")
     return False
 
 
 def _rows(file: InputFile, batches: Iterable[Any], reject: Reject) -> Iterator[Document]:
     number = 0
     for batch in batches:
-        cells = batch.column(file.text_field)
+        cells = batch.column(file.reading.text_field)
         ids = batch.column("id") if "id" in batch.schema.names else [None] * len(cells)
         for cell, name in zip(cells, ids, strict=True):
             number += 1
@@ -90,7 +90,7 @@ def _rows(file: InputFile, batches: Iterable[Any], reject: Reject) -> Iterator[D
                 reject(document, f"is not valid {error.encoding} ({error.reason})")
                 continue
             if not isinstance(text, str):
-                reject(document, f"has no string in '{file.text_field}'")
+                reject(document, f"has no string in '{file.reading.text_field}'")
                 continue
             document.text = text
             if isinstance(own_id, str):

@@ -1,5 +1,5 @@
 """The text of PDF files."""
 
-from groundup.curate.pdf.reader import read_pdf
+from groundup.curate.pdf.reader import pdf_document, read_pdf
 
-__all__ = ["read_pdf"]
+__all__ = ["pdf_document", "read_pdf"]

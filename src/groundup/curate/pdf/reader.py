@@ -1,9 +1,10 @@
 """PDF files as documents."""
 
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from groundup.core.errors import MissingExtraError
 from groundup.curate.document import Document, Reject
@@ -23,31 +24,44 @@ _NOWHERE = Box(0, 0, 0, 0)
 
 
 def read_pdf(file: InputFile, reject: Reject) -> Iterator[Document]:
-    """The text of a PDF file, in the order of reading.
+    """The document of a PDF file, see `pdf_document`."""
+    yield from pdf_document(file, file.path, reject)
+
+
+def pdf_document(
+    file: InputFile,
+    contents: Path | bytes,
+    reject: Reject,
+    place: str = "",
+    metadata: Mapping[str, Any] | None = None,
+) -> Iterator[Document]:
+    """The text of a PDF, in the order of reading, as the document at that place of the file.
 
     Lines are put together to paragraphs, divided words made whole, and running heads, feet and
-    page numbers left out. A file is rejected that needs a password, is damaged or cut short, has no
+    page numbers left out. A PDF is rejected that needs a password, is damaged or cut short, has no
     text (scans), or is longer than 10,000 pages or 16 million characters.
     """
+    known = dict(metadata or {})
     try:
-        text, pages = within(_SECONDS, _read, file.path)
+        text, pages = within(_SECONDS, _read, contents)
     except (ValueError, TimeLimitError) as error:
-        reject(file.document(""), str(error))
+        reject(file.document("", place, known), str(error))
     except RecursionError:
-        reject(file.document(""), "has columns within columns too deep to be read")
+        reject(file.document("", place, known), "has columns within columns too deep to be read")
     else:
-        yield file.document(text, metadata={"pages": pages})
+        yield file.document(text, place, {**known, "pages": pages})
 
 
-def _read(path: Path) -> tuple[str, int]:
+def _read(contents: Path | bytes) -> tuple[str, int]:
     """The text, and how many pages there are; `ValueError` with the reason where it has none."""
     try:
         from pypdfium2 import PdfDocument, PdfiumError, raw
     except ImportError as error:
         raise MissingExtraError("Reading PDF files", "curate") from error
-    _check_marks(path)
+    with open(contents, "rb") if isinstance(contents, Path) else io.BytesIO(contents) as raw_file:
+        _check_marks(raw_file)
     try:
-        with PdfDocument(path) as pdf:
+        with PdfDocument(contents) as pdf:
             pages = list(_pages(pdf))
     except PdfiumError as error:
         if error.err_code == raw.FPDF_ERR_PASSWORD:
@@ -65,13 +79,12 @@ def _read(path: Path) -> tuple[str, int]:
     return text, len(pages)
 
 
-def _check_marks(path: Path) -> None:
+def _check_marks(file: BinaryIO) -> None:
     """Only some damage keeps PDFium from reading: it makes what it can of a file's first half."""
-    with open(path, "rb") as file:
-        beginning = file.read(_EDGE)
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _END_BYTES))
-        end = file.read().rstrip(b"\0\t\n\f\r ")[-_EDGE:]
+    beginning = file.read(_EDGE)
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _END_BYTES))
+    end = file.read().rstrip(b"\0\t\n\f\r ")[-_EDGE:]
     if b"%PDF-" not in beginning:
         raise ValueError("is no PDF (it does not begin with %PDF-)")
     if b"%%EOF" not in end:

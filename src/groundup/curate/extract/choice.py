@@ -1,18 +1,24 @@
-"""Extractors of others, for who wants theirs: the same call, a page in and its text out."""
+"""Which extractor a page goes through: ours, one that a user has trained, or another library's. All
+are the same call, a page in and its text out."""
 
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 
 from groundup.core.errors import InputError, MissingExtraError
-from groundup.curate.extract.extractor import default_extractor
+from groundup.curate.extract.extractor import default_extractor, load_extractor
 
 Extract = Callable[[str], str]
 
 
+@cache
 def extractor_of(name: str) -> Extract:
-    """`groundup`, `resiliparse` (its main content) or `trafilatura` (without comments).
+    """`groundup`, `resiliparse` (its main content), `trafilatura` (without comments), or the file
+    of one that was trained (`training.train_extractor`), which is read once.
 
-    Raises `InputError` for another name, `MissingExtraError` where the package is not there.
+    Raises `InputError` for another name, `ArtifactError` for a file that is none,
+    `MissingExtraError` where the package is not there.
     """
     if name == "groundup":
         return default_extractor().text
@@ -20,8 +26,11 @@ def extractor_of(name: str) -> Extract:
         return _resiliparse()
     if name == "trafilatura":
         return _trafilatura()
+    if Path(name).is_file():
+        return load_extractor(Path(name)).text
     raise InputError(
-        f"there is no extractor {name!r}: choose groundup, resiliparse or trafilatura."
+        f"there is no extractor {name}: choose groundup, resiliparse, trafilatura, or the file of "
+        "one that you trained."
     )
 
 
