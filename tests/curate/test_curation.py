@@ -170,7 +170,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(cuts=st.lists(st.integers(0, 40), min_size=1, max_size=3))
 def test_a_run_that_was_cut_off_goes_on_to_the_same_bytes(whole, cuts):
     with TemporaryDirectory() as folder:

@@ -241,10 +241,10 @@ class Rows(RuleBasedStateMachine):
 
 
 TestRows = Rows.TestCase
-TestRows.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestRows.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 @given(st.lists(st.integers(0, 5), max_size=80), st.integers(0, 80))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_names_of_a_beginning_are_the_first_names(text: list[int], length: int) -> None:
     assert page_names(text[:length]) == page_names(text)[: min(length, len(text)) // PAGE]

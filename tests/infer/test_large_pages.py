@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=8), st.booleans())
 def test_what_is_kept_is_what_was_given(sizes: list[int], narrow: bool) -> None:
     dtype = torch.bfloat16 if narrow else torch.float32

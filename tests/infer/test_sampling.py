@@ -105,7 +105,7 @@ def test_top_p_keeps_the_smallest_set_that_reaches_p() -> None:
     st.floats(0, 1, exclude_max=True, allow_subnormal=False),
     st.integers(0, 2**31),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_token_without_probability_is_never_drawn(
     size: int, sampling: Sampling, number: float, seed: int
 ) -> None:

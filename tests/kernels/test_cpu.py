@@ -74,7 +74,7 @@ def check(
 
 
 @FORMATS
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(rows=SIZES, width=SIZES, scale=st.sampled_from([1e-4, 1.0, 1e4]))
 def test_rms_norm(dtype: torch.dtype, rows: int, width: int, scale: float) -> None:
     x = normal(rows, width, dtype=dtype, scale=scale)
@@ -91,7 +91,7 @@ def test_rms_norm(dtype: torch.dtype, rows: int, width: int, scale: float) -> No
 
 
 @FORMATS
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(count=st.integers(1, 5000), scale=st.sampled_from([0.1, 1.0, 30.0]))
 def test_silu_gate(dtype: torch.dtype, count: int, scale: float) -> None:
     gate, up = (normal(count, dtype=dtype, seed=seed, scale=scale) for seed in (0, 2))
@@ -99,7 +99,7 @@ def test_silu_gate(dtype: torch.dtype, count: int, scale: float) -> None:
 
 
 @FORMATS
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(rows=SIZES, more=SIZES, scale=st.sampled_from([0.1, 1.0, 30.0]))
 def test_causal_softmax(dtype: torch.dtype, rows: int, more: int, scale: float) -> None:
     logits = normal(2, 3, rows, rows + more - 1, dtype=dtype)
@@ -112,7 +112,7 @@ def test_causal_softmax(dtype: torch.dtype, rows: int, more: int, scale: float) 
 
 
 @FORMATS
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(rows=SIZES, columns=SIZES, masks=st.sampled_from([1, 2]))
 def test_masked_softmax(dtype: torch.dtype, rows: int, columns: int, masks: int) -> None:
     logits = normal(2, 3, rows, columns, dtype=dtype)
@@ -126,7 +126,7 @@ def test_masked_softmax(dtype: torch.dtype, rows: int, columns: int, masks: int)
 
 
 @FORMATS
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(rows=SIZES, columns=st.integers(1, 300), z_loss=st.sampled_from([0.0, 0.1]))
 def test_cross_entropies(dtype: torch.dtype, rows: int, columns: int, z_loss: float) -> None:
     logits = normal(rows, columns, dtype=dtype, scale=4)
@@ -148,7 +148,7 @@ def turned(x: Tensor, angles: Tensor) -> Tensor:
 
 
 @FORMATS
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     positions=st.integers(1, 40),
     width=st.integers(1, 40),

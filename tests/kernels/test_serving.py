@@ -58,7 +58,7 @@ INNER = st.integers(1, 150) | st.sampled_from([256, 301])
 
 
 @FORMATS
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(rows=ROWS, inner=INNER, outputs=st.integers(1, 150), biased=st.booleans())
 def test_product(dtype: torch.dtype, rows: int, inner: int, outputs: int, biased: bool) -> None:
     x, weight = normal(rows, inner, dtype=dtype), normal(outputs, inner, dtype=dtype, seed=1)
@@ -75,7 +75,7 @@ def test_product(dtype: torch.dtype, rows: int, inner: int, outputs: int, biased
 
 
 @FORMATS
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(rows=ROWS, inner=INNER, outputs=st.integers(1, 150))
 def test_product_with_bytes(dtype: torch.dtype, rows: int, inner: int, outputs: int) -> None:
     x, weight = normal(rows, inner, dtype=dtype), normal(outputs, inner, dtype=dtype, seed=1)
@@ -111,7 +111,7 @@ def test_products_that_do_not_fit_are_refused() -> None:
 
 
 @FORMATS
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     lengths=st.lists(st.integers(1, 70), min_size=1, max_size=5),
     kv_heads=st.integers(1, 3),
@@ -182,7 +182,7 @@ def test_reach(
 
 
 @FORMATS
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     tokens=st.integers(1, 6),
     heads=st.integers(1, 4),
@@ -310,7 +310,7 @@ def test_blocks_that_do_not_fit_are_refused() -> None:
 
 
 @FORMATS
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(rows=st.integers(1, 9), width=st.integers(1, 70))
 def test_gates_and_norms_of_rows(dtype: torch.dtype, rows: int, width: int) -> None:
     x = normal(rows, 2 * width, dtype=dtype)

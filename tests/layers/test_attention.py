@@ -118,7 +118,7 @@ def test_a_query_that_sees_nothing_reads_zeros_and_learns_nothing(
 
 
 @given(st.integers(1, 40), st.integers(0, 20), st.integers(1, 50))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_window_sees_the_last_positions_and_itself(T: int, before: int, window: int) -> None:
     S = T + before
     mask = causal_mask(T, S, torch.device("cpu"), window=window)

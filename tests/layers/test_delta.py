@@ -81,7 +81,7 @@ def test_the_mixer_equals_transformers(T: int, key_heads: int, convolution: int)
         torch.testing.assert_close(ours_is, theirs_is, rtol=1e-5, atol=1e-5 * scale)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cuts=st.sets(st.integers(1, 20), max_size=4) | st.just(set(range(1, 21))))
 def test_a_sequence_in_pieces_is_the_sequence(cuts: set[int]) -> None:
     mixer = built()
@@ -99,7 +99,7 @@ def test_a_sequence_in_pieces_is_the_sequence(cuts: set[int]) -> None:
     torch.testing.assert_close(expected, mixer(x)[0])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(lengths=st.lists(st.integers(1, 12), min_size=1, max_size=5))
 def test_packed_documents_are_as_if_alone(lengths: list[int]) -> None:
     mixer = built()

@@ -67,7 +67,7 @@ def test_it_equals_transformers(rule: Rule, T: int) -> None:
         torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(T=st.integers(1, 40), chunk=st.integers(1, 50), seed=st.integers(0, 99))
 def test_chunks_of_any_length_change_nothing(T: int, chunk: int, seed: int) -> None:
     parts, state = inputs(T, seed=seed), first_state()

@@ -26,7 +26,7 @@ def by_hand(x: torch.Tensor, weight: torch.Tensor, counts: list[int]) -> torch.T
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=6), st.integers(0, 3))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_values_and_gradients_are_the_loop_s(counts: list[int], beyond: int) -> None:
     """Empty runs, and rows that no layer serves, included."""
     if not (rows := sum(counts) + beyond):

@@ -157,7 +157,7 @@ def test_rebalancing_evens_out_the_load() -> None:
 
 
 @given(st.integers(1, 6), st.integers(1, 40), st.booleans(), st.integers(0, 9))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_tokens_do_not_influence_each_other(k: int, tokens: int, shared: bool, seed: int) -> None:
     moe = built(MoE(experts=6, active=k, hidden=4, shared=4 * shared))
     x = torch.randn(tokens, WIDTH, generator=torch.Generator().manual_seed(seed))

@@ -60,7 +60,7 @@ def test_the_recurrence_equals_the_masked_matrix(
     torch.testing.assert_close(form(*parts), quadratic(*parts, torch.zeros_like(state)))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(T=st.integers(1, 40), chunk=st.integers(1, 50), seed=st.integers(0, 99))
 def test_chunks_of_any_length_change_nothing(T: int, chunk: int, seed: int) -> None:
     parts, state = inputs(T, seed=seed), first_state()

@@ -321,7 +321,7 @@ SOME_POSITION = st.one_of(
     ),
     width=st.integers(1, 6),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.filter_too_much])
 @torch.no_grad()
 def test_what_is_not_refused_can_be_built_and_run(
     attention: Any, position: Any, width: int

@@ -160,7 +160,7 @@ configs = st.builds(
 corpora = st.lists(st.lists(st.integers(0, 3), max_size=12), min_size=1, max_size=6).filter(any)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(config=configs, documents=corpora, row=st.lists(st.integers(0, 4), min_size=1, max_size=8))
 def test_every_probability_is_the_papers(
     config: NGram, documents: list[list[int]], row: list[int]
@@ -173,7 +173,7 @@ def test_every_probability_is_the_papers(
         np.testing.assert_allclose(ours, reference.logprobs(row, begin=begin), atol=2e-5)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(config=configs, documents=corpora)
 def test_after_every_context_the_probabilities_sum_to_one(
     config: NGram, documents: list[list[int]]
@@ -211,7 +211,6 @@ def test_all_next_tokens_score_as_one_does() -> None:
                 assert found == pytest.approx(one_by_one[i])
 
 
-@settings(deadline=None)
 @given(documents=corpora, batch_tokens=st.integers(1, 9), boundaries=st.booleans())
 def test_counts_are_those_of_a_dictionary_however_the_stream_is_cut(
     documents: list[list[int]], batch_tokens: int, boundaries: bool

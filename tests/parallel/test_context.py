@@ -10,7 +10,7 @@ from groundup.parallel import context
 from groundup.parallel.context import Ring
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     tokens=st.integers(8, 60),
     size=st.integers(2, 4),

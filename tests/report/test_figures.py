@@ -3,7 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from groundup.report.figures import Plot, alignment_plots, thin, tokenizer_plot, training_plots
@@ -58,7 +58,6 @@ def test_token_lengths_are_drawn_where_the_tokenizer_gives_them(
     assert tokenizer_plot(read_record(base_run)) is None
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 1e9), st.floats(-1e3, 1e3)), max_size=60), st.integers(1, 70)
 )

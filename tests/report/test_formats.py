@@ -1,7 +1,7 @@
 import doctest
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from groundup.report import formats
@@ -31,7 +31,6 @@ def test_a_duration_never_shows_sixty_of_a_unit(seconds: float, text: str) -> No
     assert duration(seconds) == text
 
 
-@settings(deadline=None)
 @given(st.floats(0.001, 9.99e17))
 def test_a_quantity_reads_back_within_its_three_digits(value: float) -> None:
     number, _, prefix = quantity(value).partition(" ")
@@ -47,13 +46,11 @@ def test_a_small_share_keeps_a_digit() -> None:
     assert [percent(x) for x in (0, 0.004, 0.0995, 0.5)] == ["0.0 %", "0.4 %", "10 %", "50 %"]
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=50))
 def test_ordinary_text_is_shown_as_it_is(text: str) -> None:
     assert visible(text) == text
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(), max_size=50))
 def test_any_text_can_be_written_as_utf8_and_keeps_its_length(text: str) -> None:
     shown = visible(text)

@@ -68,7 +68,7 @@ def test_what_is_spread_widely_is_drawn_by_its_logarithm(bins: list[Bin]) -> Non
     )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     values=st.dictionaries(
         st.floats(-1e9, 1e9, allow_nan=False).map(lambda x: f"{x:.2g}"),

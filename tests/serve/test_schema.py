@@ -43,7 +43,6 @@ def test_every_answer_is_one_that_is_described(address: str, name: str) -> None:
 
     @settings(
         max_examples=40,
-        deadline=None,
         derandomize=True,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),

@@ -49,13 +49,11 @@ def test_ids_equal_tiktoken(tokenizer: BPE, source_files: list[str]) -> None:
 _SMALL = train_bpe(["the cat sat on the mat, and the rat ran. " * 3], vocab_size=270)
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_decoding_undoes_encoding(text: str) -> None:
     assert _SMALL.decode(_SMALL.encode(text)) == text
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 269), max_size=50))
 def test_streaming_gives_the_same_text_and_never_half_a_character(ids: list[int]) -> None:
     decoder = StreamDecoder(_SMALL)
@@ -86,7 +84,7 @@ def test_half_a_megabyte_of_one_piece_is_encoded(unit: str) -> None:
     assert _SMALL.decode(ids) == text
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.text(alphabet="aab ", min_size=1, max_size=30), min_size=1, max_size=6))
 def test_every_token_of_a_trained_vocabulary_is_reached_by_its_merges(texts: list[str]) -> None:
     """So looking a whole piece up first (tiktoken) and merging (Hugging Face) give the same."""

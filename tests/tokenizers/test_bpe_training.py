@@ -54,7 +54,7 @@ def test_merges_of_real_source_equal_the_slow_reference(source_files: list[str])
     assert first_merges(counts, 120) == slow_merges(counts, 120)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.text(alphabet="ab \n", max_size=30), min_size=1, max_size=5))
 def test_merges_of_few_letters_equal_the_slow_reference(texts: list[str]) -> None:
     counts = count_pieces(texts, "gpt2")

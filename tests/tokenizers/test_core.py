@@ -64,7 +64,7 @@ def cuts(pattern: str, text: str) -> list[str]:
     return [content[start:end].decode() for start, end in itertools.pairwise([0, *ends])]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(text=texts, before=st.integers(0, 70))
 @example(text="'ſ'S're'RE 'll x'LL", before=61)
 @example(text="); \n\n/\n/x", before=60)
@@ -95,7 +95,7 @@ def trained(pattern: str, source_files: list[str]) -> BPE:
     return train_bpe([*source_files, "naïve café 北京大学 " * 9], vocab_size=900, pattern=pattern)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(text=texts)
 def test_ids_equal_the_reference(trained: BPE, text: str) -> None:
     table = trained.table
@@ -105,7 +105,7 @@ def test_ids_equal_the_reference(trained: BPE, text: str) -> None:
 
 
 @pytest.mark.slow  # 90 s a pattern
-@settings(deadline=None, max_examples=100_000)
+@settings(max_examples=100_000)
 @given(text=texts)
 def test_a_hundred_thousand_strings_have_tiktokens_ids(trained: BPE, text: str) -> None:
     assert trained.encode(text) == tiktoken_of(trained).encode_ordinary(text)
@@ -170,7 +170,7 @@ def test_the_core_and_the_reference_learn_the_same_merges(
     assert train_bpe(counts, vocab_size=756).merges == expected
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     st.lists(st.text(alphabet="aab \n", max_size=40), max_size=5),
     st.integers(1, 4),

@@ -111,7 +111,7 @@ def test_ids_are_theirs(pair: tuple[SentencePieces, Any], source_files: list[str
     ]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(text=st.text(st.sampled_from("ab \n▁é北日☂\u0301𝕏<s>"), max_size=30))
 def test_ids_of_any_text_are_theirs(pair: tuple[SentencePieces, Any], text: str) -> None:
     ours, theirs = pair

@@ -1,7 +1,7 @@
 """The spans of tokens: nothing of the text is left out, and nothing is told twice."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from groundup.core.errors import InputError
@@ -30,7 +30,6 @@ CHOICES = st.one_of(st.just("all"), st.frozensets(st.sampled_from(SPECIAL)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None)
 @given(text=TEXTS, allowed=CHOICES)
 def test_spans_cover_the_text_in_order_and_have_the_ids_of_encode(
     kind: str, text: str, allowed
@@ -50,7 +49,6 @@ def test_spans_cover_the_text_in_order_and_have_the_ids_of_encode(
 
 
 @pytest.mark.parametrize("prefix", ["every", "missing", "first"])
-@settings(deadline=None)
 @given(text=TEXTS)
 def test_a_space_that_was_put_before_a_text_is_not_of_it(prefix: Prefix, text: str) -> None:
     kind = KINDS["sentence pieces"]

@@ -26,7 +26,7 @@ def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
     return KINDS[request.param]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(text=TEXTS, allowed=CHOICES, disallowed=CHOICES)
 def test_special_tokens_as_tiktoken_has_them(text: str, allowed, disallowed) -> None:
     tiktoken = pytest.importorskip("tiktoken")

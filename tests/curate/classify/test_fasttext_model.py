@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.curate.classify.fasttext_bytes import (
     HIERARCHICAL,
@@ -117,7 +117,6 @@ def test_the_core_comes_to_the_vectors_of_the_reference(name: str, tmp_path: Pat
     model = load(MODELS[name], tmp_path)
     pieces = ["the", "cat", "été", "a", " ", "\n", "</s>", "__label__yes", "<", "北", "🙂", "\0"]
 
-    @settings(deadline=None)
     @given(st.lists(st.lists(st.sampled_from(pieces)).map("".join), max_size=3))
     def agree(texts: list[str]) -> None:
         found = model.hidden(texts)

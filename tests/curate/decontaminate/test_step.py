@@ -63,7 +63,7 @@ def held_by_comparison(
     return shares
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     words=st.lists(st.sampled_from("abcd"), max_size=40),
     sets=st.lists(EXAMPLES, min_size=1, max_size=3),

@@ -80,7 +80,7 @@ def left_of(texts: list[str], config: RepeatedLines) -> list[list[str]]:
     return left
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     shards=st.lists(st.lists(st.lists(LINES, min_size=1, max_size=8), max_size=6), min_size=1),
     unit=st.sampled_from(["line", "paragraph"]),

@@ -91,7 +91,7 @@ def test_a_document_says_how_many_pages_it_has(folder: Path) -> None:
     title=st.booleans(),
     across=st.booleans(),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_columns_are_read_one_after_the_other(
     folder: Path, columns: int, rows: int, shift: float, seed: int, title: bool, across: bool
 ) -> None:
@@ -263,7 +263,7 @@ def test_wherever_a_file_is_cut_off_it_is_read_or_rejected(
 
 
 @given(st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(0, 255)), max_size=30))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_whatever_bytes_are_damaged_a_file_is_read_or_rejected(
     folder: Path, damage: list[tuple[int, int]]
 ) -> None:

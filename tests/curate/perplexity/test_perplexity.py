@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
@@ -110,7 +110,6 @@ class Published:
 WORDS = st.lists(st.sampled_from("abcde"), max_size=30)
 
 
-@settings(deadline=None)
 @given(st.lists(WORDS, min_size=1, max_size=4), WORDS, st.integers(1, 4))
 def test_probabilities_are_those_of_the_formula(
     texts: list[list[str]], judged: list[str], order: int
@@ -124,7 +123,6 @@ def test_probabilities_are_those_of_the_formula(
         np.testing.assert_allclose(list(found.reference(" ".join(text))), expected, rtol=0.02)
 
 
-@settings(deadline=None)
 @given(st.lists(WORDS, min_size=1, max_size=4), WORDS)
 def test_probabilities_of_all_words_sum_to_one(texts: list[list[str]], context: list[str]) -> None:
     if not any(texts):

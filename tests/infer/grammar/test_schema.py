@@ -107,7 +107,7 @@ SCHEMAS: list[Any] = [
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=json.dumps)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(random=st.randoms(use_true_random=False))
 def test_what_is_written_is_valid(schema: Any, random: Any) -> None:
     text = walked(Automaton(json_grammar(schema)), random)

@@ -21,7 +21,7 @@ def tokenizer() -> BPE:
     return train_bpe([TEXT], vocab_size=273, special_tokens=["<|end|>"])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(0, 400), max_size=12), st.sampled_from([None, "(na|me|n ?)*é?", "[^n]*"])
 )
