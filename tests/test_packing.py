@@ -112,6 +112,20 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_bytes(config: Packing, tmp_p
     assert not (tmp_path / "cut" / "work").exists()
 
 
+def test_a_run_that_was_cut_off_at_its_very_end_is_finished(
+    config: Packing, tmp_path: Path
+) -> None:
+    """When all is written, but the manifest, and what was needed for it is half gone."""
+    run(config, tmp_path / "whole")
+    run(config, tmp_path / "cut")
+    (tmp_path / "cut" / "manifest.json").unlink()
+    left = tmp_path / "cut" / "work" / "code" / "00001"
+    left.mkdir(parents=True)
+    (left / "facts.json").write_text("{}")
+    run(config, tmp_path / "cut")
+    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
+
+
 def test_documents_occur_as_often_as_their_score_says(config: Packing, tmp_path: Path) -> None:
     copies = Copies(field="score", scores=(0, 2), copies=(0, 2.5))
     web = replace(config.sources[0], copies=copies)

@@ -265,6 +265,10 @@ def _build(
     engine: Engine,
     console: Console,
 ) -> dict[str, Any]:
+    finished = directory / _FACTS  # by a run that was killed while it took leave of `work/`
+    if finished.exists():
+        shutil.rmtree(directory / "work", ignore_errors=True)
+        return read_json(finished)
     folders: dict[str, list[Path]] = {}
     calls: list[tuple[Source, PackedSource, Path]] = []
     for how in config.sources:
@@ -287,14 +291,16 @@ def _build(
     validation = join_shards(held_out, directory / _VALIDATION)
     for name, parts in folders.items():
         join_shards(_that_have(_TRAIN, parts), directory / _TRAIN / name)
-    shutil.rmtree(directory / "work")
-    return {
+    facts = {
         "tokens": taken,
         "vocab_size": tokenizer.vocab_size,
         "end_of_text": config.end_of_text,
         "sources": rows,
         "validation": validation,
     }
+    write_json(finished, facts)
+    shutil.rmtree(directory / "work")
+    return facts
 
 
 def _facts_of(name: str, parts: Sequence[Path]) -> dict[str, Any]:

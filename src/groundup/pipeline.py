@@ -40,6 +40,7 @@ from groundup.core.progress import progress_bar
 from groundup.core.rundir import CONFIG, DONE, claim_config, open_run
 from groundup.core.seeds import derive_seed
 from groundup.curate import Source, curate, open_source, read_corpus
+from groundup.curate.named_files import named_files
 from groundup.data.shards import TokenShards, write_shards
 from groundup.evals import Request, documents_within, measure_answers, measure_text
 from groundup.infer import Engine, Sampling
@@ -182,7 +183,8 @@ def make_corpus(job: Job, source: Source) -> Manifest:
     held_out = None
     if config.held_out is not None:
         held_out = open_source(config.held_out, reading=config.reading)
-    inputs = {"source": source.fingerprint, "curate": to_dict(config)}
+    said = to_dict(config)
+    inputs = {"source": source.fingerprint, "curate": said, "files": named_files(said)}
     if held_out is not None:
         inputs["held_out"] = held_out.fingerprint
     write_json(job.directory / "inputs.json", {"data": job.config.data, **inputs})

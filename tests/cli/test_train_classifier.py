@@ -100,6 +100,7 @@ def test_the_same_seed_gives_the_same_classifier(shell: Shell, rows: Path, tmp_p
         (["{rows}", "--positive", "a"], "give FILEs of labelled texts, or --positive"),
         (["--positive", "stdlib"], "give FILEs of labelled texts, or --positive and"),
         (["{rows}", "--precision", "0.5", "--recall", "0.5"], "are two wishes: give one"),
+        (["{rows}", "--precision", "0.5"], "are of one label: say which by --label"),
         (["none.jsonl"], "none.jsonl"),
         (["{rows}", "--text-field", "tweet"], "line 1 has no 'tweet'"),
         (["{rows}", "--label", "cat"], "there is no text of the label 'cat'"),

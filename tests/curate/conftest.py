@@ -39,7 +39,8 @@ class _Handler(BaseHTTPRequestHandler):
     behaviour: Server
 
     def do_GET(self):
-        server, path = self.behaviour, self.path.partition("?")[0]
+        server, path = self.behaviour, self.path
+        path = path if path in server.files else path.partition("?")[0]
         server.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
         if server.statuses:
             self._answer(server.statuses.pop(0), b"")

@@ -9,6 +9,7 @@ from groundup.core.config import from_dict, to_dict
 from groundup.core.errors import ConfigError, InputError
 from groundup.curate import Curate, curate, open_source, read_corpus
 from groundup.curate.document import Document
+from groundup.curate.privacy.mask import Mask
 
 SHAKESPEARE = Path(__file__).parents[3] / "shared" / "data" / "text" / "tinyshakespeare.txt"
 FILES = ["rejected.jsonl", "train.jsonl", "validation.jsonl"]
@@ -189,11 +190,25 @@ def test_documents_that_are_held_out_are_the_validation_side(tmp_path):
     assert facts["train"]["documents"], facts["validation"]["documents"] == (8, 2)
 
 
+def test_what_is_held_out_is_not_trained_on_however_long_and_whatever_the_steps_do(tmp_path):
+    held = Texts(" ".join(words(n).strip() for n in range(5000)) + "\n\nwrite to ada@example.org")
+    assert len(held.texts[0]) > 200_000
+    held.documents = lambda _reject, _advance: iter([Document(held.texts[0], "h", "held")])
+    source = Texts(held.texts[0].replace("\n", "\r\n"), *(words(n) for n in range(9)))
+    config = Curate(steps=(*Curate().steps, Mask()))
+    curate(config, source, tmp_path, still, held)
+    train, validation = sides(tmp_path)
+    assert [name for name, _ in train] == [f"d{n}" for n in range(1, 10)]
+    assert len(validation) > 1
+    rejected = (tmp_path / "rejected.jsonl").read_text().splitlines()
+    assert '"reason": "is held out"' in rejected[0]
+
+
 def test_held_out_documents_that_cannot_be_used_are_one_sentence(tmp_path):
     texts = Texts(*(words(n) for n in range(3)))
     with pytest.raises(InputError, match="the held-out broken cannot be read: mend it"):
         curate(Curate(), texts, tmp_path, still, Texts(words(1)))
-    assert names_in(tmp_path) == ["rejected.jsonl"]
+    assert names_in(tmp_path) == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import contextlib
 import itertools
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -20,12 +21,16 @@ from tests.interrupted import Interrupted
 
 from groundup.core.errors import ArtifactError, ConfigError, InputError
 from groundup.curate.curation import Curation, run_curation
+from groundup.curate.decontaminate.examples import EvaluationSet
+from groundup.curate.decontaminate.step import Decontaminate
 from groundup.curate.document import Document, read_corpus
 from groundup.curate.duplicates.digest import content_digest
 from groundup.curate.duplicates.shingles import jaccard, shingles
 from groundup.curate.duplicates.steps import ExactDuplicates, NearDuplicates
 from groundup.curate.engines.local import Local
 from groundup.curate.normalize import Normalize
+from groundup.curate.reading import Reading
+from groundup.curate.rules.rule_file import RuleFile
 from groundup.curate.sources import open_source
 from groundup.curate.stages import stages_of
 
@@ -232,6 +237,74 @@ def test_another_recipe_or_source_is_refused(tmp_path):
     (data / "more.txt").write_text("more")
     with pytest.raises(ArtifactError, match="made of other documents"):
         run(EVERYTHING, data, tmp_path / "out")
+
+
+def test_another_way_of_reading_is_named(tmp_path):
+    data = tmp_path / "in"
+    data.mkdir()
+    (data / "a.jsonl").write_text('{"text": "a b c", "body": "d e f"}')
+    run(EVERYTHING, data, tmp_path / "out")
+    source = open_source(str(data), reading=Reading(text_field="body"))
+    with pytest.raises(ArtifactError, match="made with another text_field"):
+        run_curation(EVERYTHING, source, str(data), tmp_path / "out", Local(1), QUIET)
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_changed_files_of_a_recipe_are_refused(tmp_path, finished):
+    data = write_texts(tmp_path / "in", texts_with_repeats())
+    evaluation = tmp_path / "evaluation"
+    evaluation.mkdir()
+    (evaluation / "test.txt").write_text("a line\n")
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[rules]]\nmeasure = "words"\nmin = 1\n')
+    steps = (
+        RuleFile(path=str(rules)),
+        Decontaminate(against=(EvaluationSet(path=str(evaluation)),)),
+    )
+    config = Curation(steps=steps, shard_bytes=3000)
+    if finished:
+        run(config, data, tmp_path / "out")
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            run(config, data, tmp_path / "out", Interrupted(5))
+    (evaluation / "test.txt").write_text("another line\n")
+    with pytest.raises(ArtifactError, match=r"made before .*evaluation was changed"):
+        run(config, data, tmp_path / "out")
+    (evaluation / "test.txt").write_text("a line\n")
+    run(config, data, tmp_path / "out")
+    rules.write_text('[[rules]]\nmeasure = "words"\nmin = 2\n')
+    with pytest.raises(ArtifactError, match=r"made before .*rules.toml was changed"):
+        run(config, data, tmp_path / "out")
+
+
+def test_a_step_that_cannot_work_is_refused_before_all_else(tmp_path):
+    data = write_texts(tmp_path / "in", texts_with_repeats())
+    (tmp_path / "rules.toml").write_text('[[rules]]\nmeasure = "wrods"\nmin = 1\n')
+    config = Curation(steps=(ExactDuplicates(), RuleFile(path=str(tmp_path / "rules.toml"))))
+    with pytest.raises(InputError, match="wrods"):
+        run(config, data, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
+
+
+def test_what_is_not_finished_is_no_source(tmp_path):
+    data = write_texts(tmp_path / "in", texts_with_repeats())
+    with pytest.raises(KeyboardInterrupt):
+        run(EVERYTHING, data, tmp_path / "out", Interrupted(5))
+    with pytest.raises(InputError, match="is a curation that is not finished"):
+        open_source(str(tmp_path / "out"))
+
+
+def test_many_shards_take_few_open_files(tmp_path):
+    """A process may often have no more than 1024."""
+    texts = [f"{text} {n}" for n in range(6) for text in texts_with_repeats()]
+    data = write_texts(tmp_path / "in", texts)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (300, before[1]))
+    try:
+        facts = run(replace(EVERYTHING, shard_bytes=1), data, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert facts["shards"] == len(texts) == 258
 
 
 def test_where_nothing_is_left_the_reasons_are_told(tmp_path):

@@ -98,3 +98,27 @@ def test_a_list_that_is_damaged_is_named(tmp_path, opened):
 def test_a_list_that_is_not_there_is_named(opened, server):
     with pytest.raises(DownloadError, match="does not exist"):
         opened(server.url + "/my.paths")
+
+
+def test_urls_that_differ_in_their_question_are_other_files(tmp_path, opened, server):
+    for version in "12":
+        server.files[f"/a.txt?v={version}"] = version.encode()
+    path = tmp_path / "my.paths"
+    path.write_text(f"{server.url}/a.txt?v=1\n{server.url}/a.txt?v=2\n")
+    assert [text for _, text in read(opened(path))] == ["1", "2"]
+    path.write_text(f"{server.url}/get?file=a.txt\n")
+    with pytest.raises(InputError, match="is of no kind that is read"):
+        opened(path)
+
+
+def test_no_password_is_in_the_names(tmp_path, opened):
+    path = tmp_path / "my.paths"
+    path.write_text("https://me:secret@example.org/a.txt\n")
+    assert [file.name for file in opened(path).listing.files] == ["example.org/a.txt"]
+
+
+def test_a_list_of_somebody_elses_names_no_file_of_this_machine(tmp_path, opened, server):
+    (tmp_path / "private.txt").write_text("secret")
+    server.files["/their.paths"] = f"{tmp_path}/private.txt\n".encode()
+    with pytest.raises(InputError, match="is no URL"):
+        opened(f"{server.url}/their.paths")

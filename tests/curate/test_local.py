@@ -1,6 +1,7 @@
 import os
 import pickle
 from itertools import chain, pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -187,3 +188,25 @@ def test_a_file_of_another_kind_is_named_with_what_is_read(tmp_path):
     path.write_text("a")
     with pytest.raises(InputError, match=r"a.docx holds no document: files that end in"):
         open_local(path)
+
+
+def test_a_pattern_names_a_file_once(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "c.txt").write_text("C")
+    assert open_local(tmp_path / "**" / "**" / "*.txt").names == ("a/b/c.txt",)
+
+
+def test_a_folder_that_cannot_be_read_is_rejected(tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("A")
+    (tmp_path / "closed").mkdir()
+    scan = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    source = open_local(tmp_path)
+    assert source.names == ("a.txt",)
+    assert source.skipped == (("closed", "is a folder that cannot be read (Permission denied)"),)

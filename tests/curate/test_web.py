@@ -197,6 +197,12 @@ def test_the_pages_of_an_arc_file(tmp_path: Path, pack: object) -> None:
     assert reasons == []
 
 
+def test_a_length_of_thousands_of_digits_is_no_record(tmp_path: Path) -> None:
+    path = tmp_path / "crawl.arc"
+    path.write_bytes(b"http://example.org/ 1.2.3.4 20261127 text/html " + b"9" * 5000 + b"\n")
+    assert read(path) == ([], ["is no record of an ARC file"])
+
+
 ONE = warc([("response", answer(PAGE))])
 
 

@@ -15,7 +15,7 @@ from groundup.curate.engines.engine import Engine
     epilog="""\b
 Examples:
   groundup curate run web --data crawl/ --name crawl
-  groundup curate run basic --data my-documents/ --set steps.2.threshold=0.7
+  groundup curate run basic --data my-documents/ --set steps.3.threshold=0.7
   groundup curate run mine.py:recipe --data hf:ORG/NAME --workers 8
   groundup curate run web --data /all/crawl --runs /all/runs --engine ray --ray-address auto"""
 )

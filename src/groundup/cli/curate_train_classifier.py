@@ -43,7 +43,7 @@ Examples:
     show_default=True,
     help="Of --positive and of --negative, at most.",
 )
-@click.option("--label", help="Choose a threshold for this label. Default: positive, if there is.")
+@click.option("--label", help="Choose a threshold for it. Default: positive, if there is one.")
 @click.option("--precision", type=click.FloatRange(0, 1), help="Wanted of the threshold.")
 @click.option("--recall", type=click.FloatRange(0, 1), help="Wanted of the threshold instead.")
 @click.option(
@@ -83,6 +83,7 @@ def command(
     import dataclasses
 
     from groundup.core.config import apply_overrides
+    from groundup.core.errors import InputError
     from groundup.core.files import write_json, write_text
     from groundup.core.progress import make_console, progress_bar
     from groundup.curate.classify import TrainClassifier, train_classifier
@@ -102,13 +103,22 @@ def command(
         examples = [row for path in files for row in read_examples(path, text_field, label_field)]
     else:
         examples = _references(positive, negative, pieces, seed, console)
-        label = label or POSITIVE
+    there = {example.label for example in examples}
+    if label is None and POSITIVE in there:
+        label = POSITIVE
+    if label is not None and label not in there:
+        raise InputError(
+            f"there is no text of the label {label!r}: there are {', '.join(sorted(there))}."
+        )
+    if label is None and (precision is not None or recall is not None):
+        raise click.UsageError("--precision and --recall are of one label: say which by --label.")
     training, measuring = split_examples(examples, held_out, seed)
     began = time.perf_counter()
     with progress_bar(console, "train", config.epochs) as advance:
         texts, labels = _columns(training)
         classifier = train_classifier(texts, labels, config, advance)
     seconds = time.perf_counter() - began
+    classifier.save(out / CLASSIFIER)
     texts, labels = _columns(measuring)
     found = report(classifier, texts, labels)
     curve = threshold_curve(classifier, texts, labels, label) if label else None
@@ -119,7 +129,6 @@ def command(
         "curve": curve and curve.facts(),
         "threshold": curve and _threshold(curve, precision, recall),
     }
-    classifier.save(out / CLASSIFIER)
     write_json(out / "report.json", result)
     write_text(out / "calibration.svg", calibration_svg(result))
     if curve:

@@ -22,6 +22,10 @@ def engine_options(function: Callable[..., None]) -> Callable[..., None]:
     def with_engine(
         *, workers: int | None, engine: str, ray_address: str | None, **rest: Any
     ) -> None:
+        if ray_address and engine != "ray":
+            raise click.UsageError("--ray-address is for --engine ray.")
+        if workers and engine == "ray":
+            raise click.UsageError("--workers is for --engine local: a cluster has its own number.")
         from groundup.curate.engines.local import Local
         from groundup.curate.engines.ray import Ray
 

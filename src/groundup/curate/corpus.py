@@ -10,7 +10,7 @@ remain a digest, a name and a size for each.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from groundup.core.errors import InputError
 from groundup.core.files import PARTIAL, atomic_file
@@ -20,7 +20,7 @@ from groundup.curate.cut import cut_document
 from groundup.curate.document import Document, encode_document, read_corpus
 from groundup.curate.duplicates.digest import content_digest
 from groundup.curate.duplicates.steps import ExactDuplicates
-from groundup.curate.normalize import Normalize
+from groundup.curate.normalize import Normalize, normalize_text
 from groundup.curate.notes import Notes, lines_of, not_written, nothing_left
 from groundup.curate.reading import DEFAULT_READING, Reading
 from groundup.curate.rules.basic import Basic
@@ -29,6 +29,7 @@ from groundup.curate.split import at_least_one, choose_validation, falls_short
 from groundup.curate.stages import READ, pass_steps, titles_of
 
 REJECTED = "rejected.jsonl"
+_HELD_OUT = "held out"  # the step that leaves out what is
 
 _PART_SHARE = 0.2  # of the validation bytes: parts of that size fill the share to within a tenth
 _MIN_PART_BYTES, _MAX_PART_BYTES = 2_000, 100_000
@@ -85,17 +86,22 @@ def curate(
         directory / f"{name}.jsonl{PARTIAL}" for name in ("kept", "parts", "held")
     )
     try:
+        held = _held(held_out, apart, advance) if held_out is not None else None
         with atomic_file(directory / REJECTED, "w") as rejected:
-            titles = (READ, *titles_of(config.steps))
+            first = (READ,) if held is None else (READ, _HELD_OUT)
+            titles = (*first, *titles_of(config.steps))
             notes = [Notes(title, lines_of(rejected)) for title in titles]
             read = _take(source.documents(notes[0].reject, advance), config.max_bytes)
-            left = pass_steps(notes[0].passed(read), config.steps, notes[1:])
+            passed = notes[0].passed(read)
+            if held is not None:
+                passed = notes[1].passed(_without(passed, held.whole, notes[1]))
+            left = pass_steps(passed, config.steps, notes[len(first) :])
             kept = _store(waiting, left, advance)
         if not kept.digests:
             funnel = [own.as_dict() for own in notes]
             raise InputError(nothing_left(source.name, funnel, directory / REJECTED))
-        if held_out is not None:
-            sides = _write_apart(kept, _held(held_out, apart, advance), directory)
+        if held is not None:
+            sides = _write_apart(kept, held.parts, directory)
         else:
             chosen = choose_validation(kept.sizes(), config.validation_share, config.seed)
             if falls_short(chosen, kept.sizes(), config.validation_share):
@@ -160,21 +166,41 @@ def _cut(kept: _Kept, config: Curate) -> Iterator[Document]:
         yield from cut_document(document, part)
 
 
-def _held(source: Source, path: Path, advance: Advance) -> _Kept:
-    """The documents of a source that is held out, the long ones in parts."""
+class _Held(NamedTuple):
+    """What is held out: the documents, the long ones in parts, and digests of the whole ones."""
+
+    parts: _Kept
+    whole: set[bytes]
+
+
+def _held(source: Source, path: Path, advance: Advance) -> _Held:
+    whole = set[bytes]()
 
     def reject(document: Document, reason: str) -> None:
         raise InputError(f"the held-out {document.id} {reason}: mend it, or leave it out.")
 
-    documents = Normalize().apply(source.documents(reject, advance), Notes(READ, not_written))
-    held = _store(path, (p for d in documents for p in cut_document(d, _MAX_PART_BYTES)), advance)
+    def parts() -> Iterator[Document]:
+        documents = source.documents(reject, advance)
+        for document in Normalize().apply(documents, Notes(READ, not_written)):
+            whole.add(content_digest(document.text))
+            yield from cut_document(document, _MAX_PART_BYTES)
+
+    held = _store(path, parts(), advance)
     if not held.digests:
         raise InputError(f"{source.name} holds no document to measure with.")
-    return held
+    return _Held(held, whole)
+
+
+def _without(documents: Iterable[Document], held: set[bytes], notes: Notes) -> Iterator[Document]:
+    for document in documents:
+        if content_digest(normalize_text(document.text)) in held:
+            notes.reject(document, "is held out")
+        else:
+            yield document
 
 
 def _write_apart(kept: _Kept, held: _Kept, directory: Path) -> dict[str, dict[str, int]]:
-    """Training on what is not held out."""
+    """Training on what is not held out; a part of a held-out document may be one here, too."""
     apart = set(held.digests)
     with (
         open(kept.path, "rb") as lines,

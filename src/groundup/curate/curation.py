@@ -6,8 +6,8 @@ with the tasks that are not finished, and ends with the same bytes; so does a ru
 number of processes, or another engine.
 """
 
-import re
 import shutil
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +17,17 @@ from rich.console import Console
 
 from groundup.core.config import to_dict
 from groundup.core.errors import ArtifactError, InputError
-from groundup.core.files import read_json, sha256_file, write_json
+from groundup.core.files import read_json, write_json
 from groundup.core.manifest import Manifest, run_stage
 from groundup.core.progress import progress_bar
 from groundup.core.rundir import claim_config, open_run
 from groundup.curate.any_step import AnyStep
 from groundup.curate.engines.engine import Engine
-from groundup.curate.notes import add_up, nothing_left
+from groundup.curate.named_files import named_files
+from groundup.curate.notes import Notes, add_up, not_written, nothing_left
 from groundup.curate.sources import Source, parts_of
 from groundup.curate.stages import Folders, pass_shard, read_shard, stages_of
-from groundup.curate.step import Task
+from groundup.curate.step import CorpusStep, Task
 
 CURATED = "curated"
 INPUTS = "inputs.json"
@@ -64,37 +65,55 @@ def run_curation(
     folder is of another recipe or source.
     """
     with open_run(directory):
+        _try_steps(config.steps)
         claim_config(directory, config)
-        _claim_source(directory, data, source)
+        said = to_dict(config)
+        files = named_files(said)
+        _claim_inputs(directory, data, source, files)
 
         def build(folder: Path) -> dict[str, Any]:
             return _build(config, source, folder, engine, console)
 
-        said = to_dict(config)
-        inputs = {"source": source.fingerprint, "curation": said, "files": _files(said)}
+        inputs = {"source": source.fingerprint, "curation": said, "files": files}
         manifest, _ = run_stage(directory, kind=CURATED, inputs=inputs, build=build)
     return manifest
 
 
-def _claim_source(directory: Path, data: str, source: Source) -> None:
+def _try_steps(steps: Sequence[AnyStep]) -> None:
+    """What a step needs (rules, a model, a function) is loaded once, so that what is wrong with it
+    is said before the first document is read."""
+    for step in steps:
+        if not isinstance(step, CorpusStep):
+            deque(step.apply((), Notes(step.title, not_written)), maxlen=0)
+
+
+def _claim_inputs(directory: Path, data: str, source: Source, files: dict[str, str]) -> None:
+    """Raises `ArtifactError` where the folder was begun with other inputs, and says which."""
     path = directory / INPUTS
+    inputs = {
+        "data": data,
+        "reading": source.reading.fingerprint,
+        "source": source.fingerprint,
+        "files": files,
+    }
     if not path.exists():
-        write_json(path, {"data": data, "source": source.fingerprint})
-    elif read_json(path)["source"] != source.fingerprint:
-        raise ArtifactError(
-            f"{directory} was made of other documents than those that {data} has now: choose "
-            "another --name, or delete that folder."
-        )
-
-
-def _files(said: Any) -> dict[str, str]:
-    """The files that steps name (rules, models, functions), with their checksums."""
-    if isinstance(said, dict):
-        said = list(said.values())
-    if isinstance(said, list):
-        return {name: digest for part in said for name, digest in _files(part).items()}
-    path = Path(re.sub(r"\.py:.*", ".py", said)) if isinstance(said, str) and said else None
-    return {str(path): sha256_file(path)} if path is not None and path.is_file() else {}
+        write_json(path, inputs)
+        return
+    before = read_json(path)
+    changed = [key for key in inputs["reading"] if inputs["reading"][key] != before["reading"][key]]
+    if changed:
+        what = f"with another {changed[0]}"
+    elif before["source"] != inputs["source"]:
+        what = f"of other documents than those that {data} has now"
+    elif before["files"] != files:
+        names = sorted({*files, *before["files"]})
+        other = next(name for name in names if files.get(name) != before["files"].get(name))
+        what = f"before {other} was changed"
+    else:
+        return
+    raise ArtifactError(
+        f"{directory} was made {what}: choose another --name, or delete that folder."
+    )
 
 
 def _build(

@@ -32,19 +32,22 @@ def open_list(
     *,
     reading: Reading = DEFAULT_READING,
     patience: Patience = DEFAULT_PATIENCE,
+    remote: bool = False,
 ) -> LocalFiles | RemoteFiles:
     """The files of a list, in its order: all local ones, relative to the list, or all remote ones.
+
+    remote: the list is somebody else's, who may not say which files of this machine are read.
 
     Raises `InputError` where a line leads nowhere, or to a kind of file that is not read.
     """
     lines = _lines(path)
     for number, line in lines:
-        if not is_readable(line):
+        if not is_readable(_path_of(line)):
             raise InputError(
                 f"{path}, line {number}: {line} is of no kind that is read: {readable_kinds()} are."
             )
     names = [line for _, line in lines]
-    if all((path.parent / name).is_file() for name in names):
+    if not remote and all((path.parent / name).is_file() for name in names):
         fingerprint = sha256_json([fingerprint_files(path.parent, names, reading), names])
         return LocalFiles(
             path.name,
@@ -69,7 +72,7 @@ def open_list_at(
     """The files of a list at an URL, which is downloaded once."""
     path = cache / "urls" / sha256_json(url)[:16] / PurePosixPath(urlsplit(url).path).name
     download(url, path, patience=patience)
-    return open_list(path, cache, reading=reading, patience=patience)
+    return open_list(path, cache, reading=reading, patience=patience, remote=True)
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
@@ -85,14 +88,26 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     return found
 
 
+def _path_of(line: str) -> str:
+    """Of an URL, its path; a name as it stands."""
+    if "://" not in line:
+        return line
+    try:
+        return unquote(urlsplit(line).path)
+    except ValueError:
+        return line
+
+
 def _remote(path: Path, number: int, line: str) -> RemoteFile:
     url = COMMON_CRAWL + line if line.startswith(_OF_COMMON_CRAWL) else line
     try:
         parts = urlsplit(url)
     except ValueError as error:
         raise InputError(f"{path}, line {number}: {line} is no URL ({error}).") from error
-    name = PurePosixPath(parts.netloc, unquote(parts.path).lstrip("/"))
-    if parts.scheme not in ("http", "https") or not parts.netloc or ".." in name.parts:
+    name = PurePosixPath(parts.netloc.rpartition("@")[2], unquote(parts.path).lstrip("/"))
+    if parts.query:  # asks for another file of the same path
+        name = name.parent / sha256_json(parts.query)[:8] / name.name
+    if parts.scheme not in ("http", "https") or not parts.hostname or ".." in name.parts:
         raise InputError(
             f"{path}, line {number}: {line} is no URL: write URLs, or names of files that are all "
             f"in {path.parent} or below it."

@@ -45,7 +45,12 @@ def find_files(path: Path) -> Found:
 def _below(folder: Path) -> Found:
     names: list[str] = []
     skipped: list[tuple[str, str]] = []
-    for parent, folders, files in os.walk(folder):
+
+    def unreadable(error: OSError) -> None:
+        name = Path(error.filename).relative_to(folder).as_posix()
+        skipped.append((name, f"is a folder that cannot be read ({error.strerror})"))
+
+    for parent, folders, files in os.walk(folder, onerror=unreadable):
         below = Path(parent).relative_to(folder)
         sign = next((sign for sign in _SIGNS if sign in files), None)
         if sign and below != Path():
@@ -72,4 +77,4 @@ def _matching(pattern: Path) -> Found:
     ]
     if not names:
         raise InputError(f"there is no file {pattern}: check the pattern.")
-    return Found(root, sorted(names), [])
+    return Found(root, sorted(set(names)), [])  # two ** find a file more than once

@@ -27,6 +27,7 @@ from groundup.curate.drawing import (
     share_read,
 )
 from groundup.curate.duplicates.changes import Comparison, compare
+from groundup.curate.finding import find_files
 from groundup.curate.notes import add_up
 from groundup.curate.pages import Pages
 from groundup.curate.sampling import Reservoir
@@ -223,9 +224,12 @@ def _config_of(run: Path) -> Record:
 
 def _pages_of(data: str) -> Pages | None:
     path = Path(data).expanduser()
-    if not path.exists():
+    if path.exists():
+        return Pages(path if path.is_dir() else path.parent)
+    try:
+        return Pages(find_files(path).root)  # of a pattern
+    except InputError:
         return None
-    return Pages(path if path.is_dir() else path.parent)
 
 
 def _funnel_so_far(folders: Folders) -> list[dict[str, Any]]:

@@ -13,11 +13,12 @@ from typing import Any
 
 from groundup.core.errors import InputError, MissingExtraError
 from groundup.curate.extract import decode_page
+from groundup.curate.formats.streams import open_bytes
 from groundup.curate.web import read_record
 
 _READ_BYTES = 4 << 20  # of a page; scripts, which are left out, take most of the long ones
 _RECORD = re.compile(r"(?P<file>.+\.warc(?:\.gz|\.zst)?)#[1-9]\d*", re.IGNORECASE)
-_FILE = re.compile(r".+\.html?", re.IGNORECASE)
+_FILE = re.compile(r".+\.html?(?:\.gz)?", re.IGNORECASE)
 # Of a page that resiliparse has written down again, in which every element that opens closes, and
 # attributes stand between quotation marks that they do not hold. (Where all that is not so, a token
 # takes the rest, as looking for its end again and again would take forever.)
@@ -59,7 +60,7 @@ class Pages:
                     return None
                 html = read_record(self.root / name, offset)
             elif _FILE.fullmatch(document_id):
-                with open(self.root / name, "rb") as file:
+                with open_bytes(self.root / name) as file:
                     html = decode_page(file.read(_READ_BYTES))
             else:
                 return None

@@ -55,11 +55,6 @@ class RemoteFiles:
     patience: Patience = DEFAULT_PATIENCE
 
     @property
-    def bytes(self) -> int:
-        """To download for the whole source, as far as the server told."""
-        return sum(file.bytes or 0 for file in self.listing.files)
-
-    @property
     def fingerprint(self) -> str:
         """SHA-256 of the listing, which names every file's version."""
         return sha256_json({"listing": to_dict(self.listing), **self.reading.fingerprint})

@@ -13,8 +13,10 @@ from typing import Protocol
 from groundup.core.errors import DownloadError, InputError
 from groundup.core.manifest import MANIFEST
 from groundup.core.progress import Advance
+from groundup.core.rundir import CONFIG
 from groundup.curate.document import Document, Reject
 from groundup.curate.download import DEFAULT_PATIENCE, Patience, cache_directory
+from groundup.curate.extract import extractor_of
 from groundup.curate.file_list import is_list, open_list, open_list_at
 from groundup.curate.hub import HUB, open_hub
 from groundup.curate.local import open_local
@@ -25,18 +27,23 @@ from groundup.curate.stdlib import standard_library
 
 _MEGABYTES, _MANY_PARTS = (2, 4, 8, 16, 32, 64), 256
 DOCUMENTS = "documents"  # the folder of what a curation has kept
+NOTES = "notes"  # the folder of what its steps have noted
 
 
 class Source(Protocol):
     """Where documents come from.
 
     name: what the documents say of their source.
+    reading: how its files are read.
     licence: of the documents, an SPDX identifier where there is one.
     fingerprint: changes whenever the documents do.
     """
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def reading(self) -> Reading: ...
 
     @property
     def licence(self) -> str: ...
@@ -120,7 +127,11 @@ def open_source(
     Remote sources are asked what they consist of; documents are fetched later. Raises
     `InputError` where there is nothing to read, `DownloadError` where a server cannot be reached.
     """
+    if any("\ud800" <= character <= "\udfff" for character in data):  # as Python has such bytes
+        raise InputError(f"{data!a} is a name that is not UTF-8: rename it, or link to it.")
     cache = cache or cache_directory()
+    if reading.extractor != DEFAULT_READING.extractor:
+        extractor_of(reading.extractor)  # one that is not there is refused before all else
     if data == "stdlib":
         return standard_library()
     if data.startswith(("http://", "https://")):
@@ -146,6 +157,11 @@ def open_source(
             raise DownloadError(f"there is no file or folder {data}, and {error}") from error
     if (path / MANIFEST).is_file() and (path / DOCUMENTS).is_dir():  # a run of curation
         return replace(open_local(path / DOCUMENTS, reading), name=path.resolve().name)
+    if (path / NOTES).is_dir() and (path / CONFIG).is_file():
+        raise InputError(
+            f"{data} is a curation that is not finished: run its groundup curate command again, or "
+            f"name {path / DOCUMENTS} to take what there is."
+        )
     if path.is_file() and is_list(path.name):
         return open_list(path, cache, reading=reading, patience=patience)
     return open_local(path, reading)

@@ -17,7 +17,7 @@ from pathlib import Path
 from groundup.core.files import atomic_file, write_json
 from groundup.curate.document import Document, encode_document, read_corpus
 from groundup.curate.notes import Notes, lines_of
-from groundup.curate.sources import DOCUMENTS, Source
+from groundup.curate.sources import DOCUMENTS, NOTES, Source
 from groundup.curate.step import CorpusStep, Step
 
 READ = "read"
@@ -56,7 +56,7 @@ class Folders:
         return ShardFiles(
             documents=self.root / DOCUMENTS / f"{shard:05}.jsonl" if last else between,
             rejected=self.root / "rejected" / f"{name}.jsonl",
-            notes=self.root / "notes" / f"{name}.json",
+            notes=self.root / NOTES / f"{name}.json",
         )
 
     def found(self, stage: int) -> Path:
@@ -66,7 +66,7 @@ class Folders:
     def notes(self) -> list[list[Path]]:
         """Those that there are, of each stage that has any."""
         stages: dict[int, list[Path]] = {}
-        for path in sorted((self.root / "notes").glob("*-*.json")):
+        for path in sorted((self.root / NOTES).glob("*-*.json")):
             stages.setdefault(int(path.name.partition("-")[0]), []).append(path)
         return [stages[number] for number in sorted(stages)]
 

@@ -30,7 +30,7 @@ _PDF = "application/pdf"
 _UNREADABLE = (OSError, ValueError, RuntimeError, EOFError)
 _RECORD_STARTS = (b"WARC/", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # plain, gzip, zstd
 _ARC_LINE = 64 << 10
-_ARC = re.compile(rb"(\S.*) \S+ (\d+) (\S*) (-?\d+)\r?\n")
+_ARC = re.compile(rb"(\S.*) \S+ (\d+) (\S*) (-?\d{1,18})\r?\n")
 
 
 def read_html(file: InputFile, reject: Reject) -> Iterator[Document]:

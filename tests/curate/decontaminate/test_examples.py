@@ -80,6 +80,9 @@ def test_zstandard_is_read(tmp_path: Path) -> None:
         ("a.txt.gz", b"no gzip", ()),
         ("a.txt.gz", gzip.compress(b"cut short", mtime=0)[:-4], ()),
         ("a.txt.bz2", b"no bz2", ()),
+        ("a.txt.zst", b"no zst", ()),
+        ("a.json", b"[" * 100_000, ()),
+        ("a.csv.gz", gzip.compress(b"a row\n" * 9)[:10] + b"damage" * 9, ()),
         ("a.csv", b"question\nWhy?\n", ("answer",)),
         ("a.parquet", b"PAR1", ()),
         ("a.bin", b"", ()),
@@ -96,3 +99,8 @@ def test_what_cannot_be_read_is_told_in_one_sentence(
 def test_a_path_that_is_not_there_is_refused_with_the_config() -> None:
     with pytest.raises(ConfigError, match="there is no file or folder nowhere"):
         from_dict(EvaluationSet, {"path": "nowhere"})
+
+
+def test_cells_may_be_long(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x" * 200_000)
+    assert read(tmp_path / "a.csv") == [("a.csv:1", ["x" * 200_000])]

@@ -35,3 +35,11 @@ def test_what_is_kept_is_the_first_of_each_text_up_to_white_space(texts):
 @given(st.text(), st.text())
 def test_digests_are_equal_exactly_for_the_same_words(a, b):
     assert (content_digest(a) == content_digest(b)) == (a.split() == b.split())
+
+
+def test_documents_may_have_the_same_id():
+    """Python has one object for every empty string, and for every `0`."""
+    documents = [Document("same", "", "s"), Document("same", "", "s"), Document("other", "", "s")]
+    notes = Notes("exact duplicates", lambda _: None)
+    kept = [document.text for document in ExactDuplicates().apply(documents, notes)]
+    assert kept == ["same", "other"]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from groundup.curate.formats import csv_rows
 from groundup.curate.input_file import InputFile
 from groundup.curate.readers import read_file
 from groundup.curate.reading import Reading
@@ -58,7 +59,7 @@ def test_a_row_of_another_length_is_rejected_and_the_others_are_not(texts):
         (b"", "has no column 'text' (its columns: none)"),
         (b"label,body\n1,x\n", "has no column 'text' (its columns: label, body)"),
         (b"\x89PNG\0\0", "is no table that can be read (is binary, or not in UTF-8"),
-        (b'text\n"' + b"x" * (17 << 20), "is no table that can be read (field larger than"),
+        (b'text\n"' + b"x" * (17 << 20), "is no table that can be read (a line is longer than"),
     ],
     ids=lambda value: repr(value)[:20],
 )
@@ -67,3 +68,10 @@ def test_a_file_that_is_no_table_is_rejected(texts, contents, reason):
     assert documents == []
     assert rejected == "a.csv"
     assert why.startswith(reason)
+
+
+def test_a_line_that_does_not_end_is_no_table(texts, monkeypatch):
+    monkeypatch.setattr(csv_rows, "_CELL_CHARS", 1000)
+    documents, rejected = texts("a.csv", b"text\nshort\n" + b"x" * 5000)
+    assert documents == [("a.csv:1", "short")]
+    assert "a line is longer than 1,000 characters" in rejected[0][1]

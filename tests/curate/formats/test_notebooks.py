@@ -76,3 +76,17 @@ def test_what_is_no_notebook_is_rejected(read: Read, contents: bytes, reason: st
     documents, [(_, why)] = read("a.ipynb", contents)
     assert documents == []
     assert why.startswith(reason)
+
+
+def test_a_heading_has_six_levels_at_the_most(read: Read) -> None:
+    cell = {"cell_type": "heading", "level": 10**17, "source": "Too deep"}
+    contents = json.dumps({"nbformat": 3, "worksheets": [{"cells": [cell]}]}).encode()
+    documents, _ = read("a.ipynb", contents)
+    assert documents[0].text == "###### Too deep\n"
+
+
+def test_a_language_that_cannot_be_written_is_rejected(read: Read) -> None:
+    notebook = {"cells": [], "metadata": {"language_info": {"name": "\ud800"}}}
+    documents, rejected = read("a.ipynb", json.dumps(notebook).encode())
+    assert documents == []
+    assert rejected

@@ -150,3 +150,18 @@ def test_a_character_may_be_cut_in_two_where_encodings_are_told(whole: str, look
         assert raw.tell() == 0
     finally:
         text._LOOKED_AT = before
+
+
+@pytest.mark.parametrize("codec", ["rot13", "hex", "utf-7", "unicode_escape", "idna"])
+def test_python_that_declares_what_is_no_encoding_of_text_is_rejected(
+    read: Read, codec: str
+) -> None:
+    documents, rejected = read("a.py", f"# coding: {codec}\nx = 1\n".encode())
+    assert documents == []
+    assert "has no usable encoding" in rejected[0][1]
+
+
+@pytest.mark.parametrize("codec", ["latin-1", "ascii", "koi8-r", "cp1252", "utf-8"])
+def test_python_in_encodings_of_text_is_read(read: Read, codec: str) -> None:
+    documents, _ = read("a.py", f"# coding: {codec}\nx = 1\n".encode())
+    assert documents[0].text.endswith("x = 1\n")

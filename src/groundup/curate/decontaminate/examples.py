@@ -5,12 +5,16 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from groundup.core.errors import InputError, MissingExtraError
+
+_DAMAGES = (ValueError, EOFError, OSError, RecursionError, csv.Error, zlib.error)
+_CELL_CHARS = 64 << 20  # of a field in a CSV file, at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +68,16 @@ def read_examples(evaluation: EvaluationSet) -> Iterator[Example]:
             examples = _READERS[_kind(file)[1]](file, evaluation.fields)
             for number, texts in examples:
                 yield Example(f"{name}:{number}", texts)
-        except (ValueError, EOFError, OSError) as error:
+        except (*_DAMAGES, *_zstd_damage()) as error:
             raise InputError(f"{file} cannot be read as examples ({error}).") from error
+
+
+def _zstd_damage() -> tuple[type[Exception], ...]:
+    try:
+        import zstandard
+    except ImportError:
+        return ()
+    return (zstandard.ZstdError,)
 
 
 def _kind(file: Path) -> tuple[str, str]:
@@ -117,6 +129,7 @@ def _read_parquet(file: Path, fields: Sequence[str]) -> Texts:
 
 def _read_csv(file: Path, fields: Sequence[str]) -> Texts:
     with _open(file) as opened:
+        csv.field_size_limit(_CELL_CHARS)
         rows = csv.reader(opened)
         names = next(rows, []) if fields else []
         for number, row in enumerate(rows, start=2 if fields else 1):

@@ -18,15 +18,17 @@ in one place, which holds 24 bytes for each verified pair.
 
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundup.core.files import atomic_file
+from groundup.curate.batches import in_batches
 from groundup.curate.document import Document, decode_document
 from groundup.curate.duplicates.minhash import NONE, MinHash, Signatures
 from groundup.curate.duplicates.repeats import Numbers, write_arrays, write_repeats
@@ -35,7 +37,8 @@ from groundup.curate.duplicates.union_find import UnionFind
 
 _NEIGHBOURS = 16  # with which each of those of one key is compared, and with the first of them
 _SLACK = 4  # deviations of an estimate below the threshold that a pair may have and be verified
-_HELD = 1024  # documents' shingles that are held at a time: some 20 MB
+_HELD = 8 << 20  # shingles that are held at a time: 64 MB
+_OPEN = 100  # shards whose files a task has open
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,40 +84,55 @@ class Pairs(NamedTuple):
 
 @dataclass(frozen=True)
 class Signed:
-    """What `sign` wrote for a shard of n documents, mapped into memory.
+    """What `sign` wrote for a shard of n documents. Each array is mapped into memory when it is
+    asked for, as a process may not have many files open."""
 
-    offsets: [n + 1], where each line begins. ranks: [n]. signatures: [n, P]. keys: [bands, m] of
-    the m documents that have words, each row sorted, and order: [bands, m] the documents in that
-    order.
-    """
+    folder: Path
 
-    offsets: Numbers
-    ranks: NDArray[np.float64]
-    signatures: Signatures
-    keys: NDArray[np.uint64]
-    order: NDArray[np.uint32]
+    @cached_property
+    def offsets(self) -> Numbers:
+        """[n + 1], where each line begins."""
+        return self._load("offsets")
 
-    @property
-    def documents(self) -> int:
-        return len(self.signatures)
+    @cached_property
+    def ranks(self) -> NDArray[np.float64]:
+        """[n]"""
+        return self._load("ranks")
+
+    @cached_property
+    def signatures(self) -> Signatures:
+        """[n, P]"""
+        return self._load("signatures")
+
+    @cached_property
+    def keys(self) -> NDArray[np.uint64]:
+        """[bands, m], of the m documents that have words, each row sorted."""
+        return self._load("keys")
+
+    @cached_property
+    def order(self) -> NDArray[np.uint32]:
+        """[bands, m], the documents in the order of the keys."""
+        return self._load("order")
+
+    def _load(self, name: str) -> NDArray[Any]:
+        return np.load(self.folder / f"{name}.npy", mmap_mode="r")
 
 
 def sign(shard: Path, to: Path, config: Nearness) -> None:
     """Write the folder `to` for a shard of JSON lines; nothing where it is there."""
     if to.exists():
         return
-    offsets, ranks, batches = [0], [], []
-    texts: list[str] = []
-    with open(shard, "rb") as lines:
-        for line in lines:
-            offsets.append(offsets[-1] + len(line))
-            document = decode_document(line)
-            ranks.append(config.rank(document))
-            texts.append(document.text)
-            if len(texts) == _HELD:
-                batches.append(config.minhash.signatures(texts))
-                texts = []
-    batches.append(config.minhash.signatures(texts))
+    offsets, ranks, batches = [0], [], [config.minhash.signatures([])]
+
+    def documents() -> Iterator[Document]:
+        with open(shard, "rb") as lines:
+            for line in lines:
+                offsets.append(offsets[-1] + len(line))
+                yield decode_document(line)
+
+    for batch in in_batches(documents()):
+        ranks += [config.rank(document) for document in batch]
+        batches.append(config.minhash.signatures([document.text for document in batch]))
     signatures = np.concatenate(batches)
     worded = np.flatnonzero((signatures != NONE).any(1))
     keys = band_keys(signatures[worded], config.bands, config.rows).T
@@ -129,10 +147,9 @@ def sign(shard: Path, to: Path, config: Nearness) -> None:
     write_arrays(to, arrays)
 
 
-def open_signed(folder: Path) -> Signed:
-    """What `sign` wrote."""
-    names = ("offsets", "ranks", "signatures", "keys", "order")
-    return Signed(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in names))
+def count_documents(signed: Sequence[Path]) -> list[int]:
+    """Of each shard."""
+    return [len(Signed(folder).ranks) for folder in signed]
 
 
 def band_keys(signatures: Signatures, bands: int, rows: int) -> NDArray[np.uint64]:
@@ -153,13 +170,13 @@ def candidates(signed: Sequence[Path], band: int, part: int, parts: int, to: Pat
     begin, end = (np.uint64(min((1 << 64) * p // parts, (1 << 64) - 1)) for p in (part, part + 1))
     keys, numbers, before = [], [], 0
     for folder in signed:
-        shard = open_signed(folder)
+        shard = Signed(folder)
         row = shard.keys[band]
         low = int(np.searchsorted(row, begin))
         high = int(np.searchsorted(row, end)) if part + 1 < parts else len(row)
         keys.append(np.array(row[low:high]))
         numbers.append(shard.order[band, low:high].astype(np.int64) + before)
-        before += shard.documents
+        before += len(shard.ranks)
     pairs = _with_one_key(np.concatenate(keys), np.concatenate(numbers))
     with atomic_file(to) as file:
         np.save(file, pairs)
@@ -218,8 +235,8 @@ def leave(signed: Sequence[Path], verified: Sequence[Path], to: Path) -> None:
     `repeats` has them."""
     if to.exists():
         return
-    shards = [open_signed(folder) for folder in signed]
-    begins = np.cumsum([0, *(shard.documents for shard in shards)])
+    begins = np.cumsum([0, *count_documents(signed)])
+    ranks = lru_cache(_OPEN)(lambda shard: Signed(signed[shard]).ranks)
 
     def place(number: int) -> tuple[int, int]:
         shard = int(np.searchsorted(begins, number, side="right")) - 1
@@ -227,7 +244,7 @@ def leave(signed: Sequence[Path], verified: Sequence[Path], to: Path) -> None:
 
     def rank(number: int) -> tuple[float, int]:
         shard, unit = place(number)
-        return float(shards[shard].ranks[unit]), -number
+        return float(ranks(shard)[unit]), -number
 
     gone = []
     for cluster in clusters(read_pairs(verified)):
@@ -242,12 +259,13 @@ class _Corpus:
 
     def __init__(self, shards: Sequence[Path], signed: Sequence[Path], config: Nearness):
         self._shards = shards
-        self._signed = [open_signed(folder) for folder in signed]
-        self._begins = np.cumsum([0, *(shard.documents for shard in self._signed)])
+        self._signed = lru_cache(_OPEN)(lambda shard: Signed(signed[shard]))
+        self._begins = np.cumsum([0, *count_documents(signed)])
         self._width, self._punctuation = config.minhash.width, config.minhash.punctuation
         deviation = np.sqrt(config.threshold * (1 - config.threshold) / config.minhash.permutations)
         self._least = config.threshold - _SLACK * deviation
         self._held: OrderedDict[int, Hashes] = OrderedDict()
+        self._holding = 0
 
     @property
     def documents(self) -> int:
@@ -256,7 +274,7 @@ class _Corpus:
     def may_be(self, first: int, second: int) -> bool:
         """Whether the signatures leave it open that the two are as similar as asked for."""
         (a, i), (b, j) = self._place(first), self._place(second)
-        equal = self._signed[a].signatures[i] == self._signed[b].signatures[j]
+        equal = self._signed(a).signatures[i] == self._signed(b).signatures[j]
         return float(equal.mean()) >= self._least
 
     def shingles(self, number: int) -> Hashes:
@@ -264,14 +282,16 @@ class _Corpus:
             self._held.move_to_end(number)
             return self._held[number]
         shard, place = self._place(number)
-        begin, end = self._signed[shard].offsets[place : place + 2]
+        begin, end = self._signed(shard).offsets[place : place + 2]
         with open(self._shards[shard], "rb") as file:
             file.seek(begin)
             document = decode_document(file.read(end - begin))
         hashes = shingles(document.text, self._width, punctuation=self._punctuation)
         self._held[number] = hashes
-        if len(self._held) > _HELD:
-            self._held.popitem(last=False)
+        self._holding += len(hashes)
+        while self._holding > _HELD and len(self._held) > 2:  # the two that are compared
+            _, gone = self._held.popitem(last=False)
+            self._holding -= len(gone)
         return hashes
 
     def _place(self, number: int) -> tuple[int, int]:

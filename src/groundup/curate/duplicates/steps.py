@@ -9,7 +9,14 @@ import numpy as np
 
 from groundup.curate.document import Document, decode_document
 from groundup.curate.duplicates.digest import content_digest
-from groundup.curate.duplicates.near import Nearness, candidates, leave, open_signed, sign, verify
+from groundup.curate.duplicates.near import (
+    Nearness,
+    candidates,
+    count_documents,
+    leave,
+    sign,
+    verify,
+)
 from groundup.curate.duplicates.repeats import find_repeats, parts_of, repeats_of, write_keys
 from groundup.curate.notes import Notes
 from groundup.curate.step import Apply, Task
@@ -29,11 +36,12 @@ class ExactDuplicates:
         """Where all documents come in one stream: holds some 200 bytes of each that is kept."""
         kept: dict[bytes, str] = {}
         for document in documents:
-            first = kept.setdefault(content_digest(document.text), document.id)
-            if first is document.id:
-                yield document
+            digest = content_digest(document.text)
+            if digest in kept:
+                _reject(document, kept[digest], _SAME, notes)
             else:
-                _reject(document, first, _SAME, notes)
+                kept[digest] = document.id
+                yield document
 
     def passes(self, shards: Sequence[Path], folder: Path, /) -> Iterator[Sequence[Task]]:
         keys = _of_shards(folder, "keys", shards)
@@ -55,7 +63,7 @@ class NearDuplicates(Nearness):
     def passes(self, shards: Sequence[Path], folder: Path, /) -> Iterator[Sequence[Task]]:
         signed = _of_shards(folder, "signed", shards)
         yield [Task(sign, (*pair, self)) for pair in zip(shards, signed, strict=True)]
-        documents = sum(open_signed(path).documents for path in signed)
+        documents = sum(count_documents(signed))
         parts = documents // _SIGNED_PART + 1
         found = {
             (band, part): folder / "candidates" / f"{band:03}-{part:05}.npy"

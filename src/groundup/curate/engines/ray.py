@@ -69,9 +69,11 @@ class Ray:
     def __enter__(self) -> "Ray":
         try:
             host, colon, port = (self._address or "").rpartition(":")
-            if colon and port.isdecimal():  # Ray itself would try for five minutes
+            if colon and port.isdecimal() and "://" not in host:
+                # Ray itself would try for five minutes.
                 socket.create_connection((host, int(port)), _PATIENCE).close()
-            self._ray.init(self._address, log_to_driver=False, logging_level=logging.ERROR)
+            address = self._address or "local"
+            self._ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
         except (OSError, ValueError, RuntimeError) as error:
             raise InputError(
                 f"no Ray cluster can be reached at {self._address} ({error}): start one with "

@@ -61,6 +61,11 @@ def likely_encoding(data: bytes) -> str | None:
     return _known(detect_encoding(data))
 
 
+def is_of_text(name: str) -> bool:
+    """Whether it is one of the encodings that texts are in, and not another of Python's codecs."""
+    return _known(name) is not None or codecs.lookup(name).name == "ascii"
+
+
 def _known(name: str | None) -> str | None:
     """Python's codec of a name, if it is one of the web's."""
     if not name:

@@ -31,7 +31,8 @@ def read_csv(file: InputFile, reject: Reject) -> Iterator[Document]:
 
 
 def _rows(file: InputFile, table: io.TextIOWrapper, reject: Reject) -> Iterator[Document]:
-    header = table.readline()
+    lines = _lines(table)
+    header = next(lines, "")
     separators = "\t" if ".tsv" in file.path.name.lower() else ",;"
     separator = max(separators, key=header.count)
     columns = next(csv.reader([header], delimiter=separator), [])
@@ -41,7 +42,7 @@ def _rows(file: InputFile, table: io.TextIOWrapper, reject: Reject) -> Iterator[
         reject(file.document(""), f"has no column '{wanted}' (its columns: {names})")
         return
     text, name = columns.index(wanted), columns.index("id") if "id" in columns else None
-    rows = (row for row in csv.reader(table, delimiter=separator) if row)
+    rows = (row for row in csv.reader(lines, delimiter=separator) if row)
     for number, row in enumerate(rows, start=1):
         place = f":{number}"
         if len(row) != len(columns):
@@ -52,3 +53,11 @@ def _rows(file: InputFile, table: io.TextIOWrapper, reject: Reject) -> Iterator[
         if name is not None and row[name]:
             document.id = row[name]
         yield document
+
+
+def _lines(table: io.TextIOWrapper) -> Iterator[str]:
+    """As reading gives them, but none that would fill the memory."""
+    while line := table.readline(_CELL_CHARS):
+        if len(line) == _CELL_CHARS:
+            raise ValueError(f"a line is longer than {_CELL_CHARS:,} characters")
+        yield line

@@ -27,7 +27,7 @@ def read_notebook(file: InputFile, reject: Reject) -> Iterator[Document]:
         notebook = json.loads(data)
         language = _language(notebook)
         text = "\n\n".join(filter(None, (_text(cell, language) for cell in _cells(notebook))))
-        text.encode("utf-8")  # fails where it holds half of a surrogate pair
+        (text + language).encode("utf-8")  # fails where it holds half of a surrogate pair
     except (ValueError, RecursionError) as error:
         reject(file.document(""), json_reason(error))
     except (AttributeError, KeyError, TypeError):
@@ -58,7 +58,7 @@ def _text(cell: Any, language: str) -> str:
     if not text.strip():
         return ""
     if kind == "heading":  # nbformat 3
-        return f"{'#' * cell['level']} {text}"
+        return f"{'#' * min(6, cell['level'])} {text}"
     if kind != "code":
         return text
     longest = max(map(len, _FENCES.findall(text)), default=2)

@@ -19,7 +19,7 @@ from typing import BinaryIO, TextIO
 from groundup.core.errors import MissingExtraError
 from groundup.curate.cut import paragraph_end
 from groundup.curate.document import Document, Reject
-from groundup.curate.extract.decoding import likely_encoding
+from groundup.curate.extract.decoding import is_of_text, likely_encoding
 from groundup.curate.formats.streams import open_bytes
 from groundup.curate.input_file import InputFile
 
@@ -79,9 +79,12 @@ def text_encoding(raw: BinaryIO, name: str) -> str:
 
 def _declared(head: BinaryIO) -> str:
     try:
-        return tokenize.detect_encoding(head.readline)[0]
+        encoding = tokenize.detect_encoding(head.readline)[0]
     except SyntaxError as error:  # what is declared is unknown, or wrong
         raise ValueError(f"has no usable encoding ({error})") from error
+    if encoding not in _UTF8 and not is_of_text(encoding):
+        raise ValueError(f"has no usable encoding ({encoding})")
+    return encoding
 
 
 def _likely(head: bytes) -> str | None:
