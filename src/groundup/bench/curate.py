@@ -62,12 +62,13 @@ def bench_curate(data: Path, *, quick: bool) -> dict[str, Any]:
     there = [name for name in cases if (data / name).is_dir()]
     if not there:
         raise InputError(f"{data} holds none of the sets {', '.join(cases)}: see --help.")
+    absent = [name for name in cases if name not in there]
     rows: Rows = []
     for name in there:
         for one in cases[name](data / name, quick):
             rows.append(one)
             announce(console, one)
-    for one in pipeline_rows(data, quick):
+    for one in pipeline_rows(data, quick, absent):
         rows.append(one)
         announce(console, one)
     return {
@@ -77,7 +78,7 @@ def bench_curate(data: Path, *, quick: bool) -> dict[str, Any]:
             *("groundup", "numpy", "resiliparse", "trafilatura", "rensa", "datasketch", "datatrove")
         ),
         "idle": idle,
-        "absent": [name for name in cases if name not in there],
+        "absent": absent,
         "rows": rows,
         "limits": [],
     }

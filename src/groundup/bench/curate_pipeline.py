@@ -36,10 +36,11 @@ _LEAST = 100
 _TERABYTE = 1e6  # of megabytes
 
 
-def pipeline_rows(data: Path, quick: bool) -> Rows:
+def pipeline_rows(data: Path, quick: bool, absent: list[str]) -> Rows:
     """data: a folder with any of `html-articles`, whose pages are varied; and `text` with English
     .txt files, around which a crawl is made, with the sentences of other languages in `langid`.
-    Where there are less than a hundred pages, there are no rows."""
+    Where there are less than a hundred pages, there are no rows. absent: takes what could not be
+    measured, and why."""
     real = [
         gzip.decompress(path.read_bytes()).decode("utf-8", "replace")
         for path in sorted((data / "html-articles").glob("html/*.html.gz"))
@@ -54,7 +55,7 @@ def pipeline_rows(data: Path, quick: bool) -> Rows:
         one
         for name, pages in crawls.items()
         if len(pages) >= _LEAST
-        for one in _rows(name, pages, quick)
+        for one in _rows(name, pages, quick, absent)
     ]
     return rows + (_scaling_rows(real, quick) if len(real) > 1 else [])
 
@@ -78,7 +79,7 @@ def _scaling_rows(real: Sequence[str], quick: bool) -> Rows:
         return rows
 
 
-def _rows(name: str, pages: Sequence[Page], quick: bool) -> Rows:
+def _rows(name: str, pages: Sequence[Page], quick: bool, absent: list[str]) -> Rows:
     with tempfile.TemporaryDirectory() as folder:
         size = sum(len(page.body) for page in pages) / 1e6
         write_files(pages, Path(folder, "crawl"), _FILES)
@@ -95,9 +96,13 @@ def _rows(name: str, pages: Sequence[Page], quick: bool) -> Rows:
         seconds, _ = _run(alone, Path(folder, "crawl"), Path(folder, "out"), 1)
         rows += _rate_rows(case, f"{OURS}, without near-duplicates", [size / seconds], 1)
         if importlib.util.find_spec("datatrove"):
-            seconds, left = _datatrove(Path(folder, "crawl"), Path(folder, "theirs"))
-            rows += _rate_rows(case, "datatrove", [size / seconds], 1)
-            rows.append(row(case, "datatrove", "documents", "", [left], higher=True))
+            try:
+                seconds, left = _datatrove(Path(folder, "crawl"), Path(folder, "theirs"))
+            except ImportError as error:  # its steps need more packages, and say which
+                absent.append(f"datatrove ({error})")
+            else:
+                rows += _rate_rows(case, "datatrove", [size / seconds], 1)
+                rows.append(row(case, "datatrove", "documents", "", [left], higher=True))
         for files in (1, _MANY):
             write_files(pages, Path(folder, f"in-{files}"), files)
             peak = _peak_memory(Path(folder, f"in-{files}"), Path(folder, f"out-{files}"))
@@ -125,16 +130,18 @@ def _rate_rows(case: str, name: str, rates: Sequence[float], processes: int) -> 
 
 
 def _peak_memory(data: Path, to: Path) -> float:
-    """Megabytes of a process that does nothing else."""
+    """Megabytes of a command that does nothing else. A small process starts it, as a process's peak
+    is never below that of the one that it was made of."""
     script = (
-        "import resource, sys; from groundup.cli import main\n"
-        "try: main()\n"
-        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "import resource, subprocess, sys\n"
+        "subprocess.run(sys.argv[1:], check=True, capture_output=True)\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
-    command = [sys.executable, "-c", script, "curate", "run", "web", "--data", str(data)]
+    command = [sys.executable, "-m", "groundup", "curate", "run", "web", "--data", str(data)]
     command += ["--runs", str(to), "--workers", "1", "--set", "shard_bytes=1", "--json"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return int(done.stdout.splitlines()[-1]) * 1024 / 1e6
+    starter = [sys.executable, "-c", script, *command]
+    done = subprocess.run(starter, check=True, capture_output=True, text=True)
+    return int(done.stdout) * 1024 / 1e6
 
 
 def _datatrove(data: Path, to: Path) -> tuple[float, int]:
