@@ -29,6 +29,7 @@ _COMMANDS = {
     "export": "Write the model of a run in Hugging Face's format.",
     "ablate": "Train variants of a recipe with the same budget, and compare them.",
     "ladder": "Train the field's history with one budget, and draw it.",
+    "scale": "Find the best model and data for a budget, from small trainings.",
     "profile": "Measure where a recipe's training step spends time and memory.",
     "plan-cluster": "Say what a training would take on many GPUs: memory, communication, time.",
     "coordinates": "Check that learning rates transfer across width.",
