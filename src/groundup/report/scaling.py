@@ -19,6 +19,7 @@ from groundup.scaling.lifetime import best_within
 from groundup.scaling.points import Points
 
 _PARAMETERS = ("E", "A", "B", "alpha", "beta")
+_DRAWN = 7  # budgets, those with the most trainings
 _PLANNED = {"weights": "parameters", "tokens": "tokens", "loss": "loss"}
 _LETTERS = {"alpha": "α", "beta": "β"}
 
@@ -101,11 +102,10 @@ def _figures(estimate: dict[str, Any], written: Callable[[float], str]) -> tuple
 
 
 def fit_svg(points: Points, fit: Fit) -> str:
-    """An SVG: the losses of each budget's trainings over their size, with what the law says."""
+    """An SVG: the losses of budgets' trainings over their size, with what the law says."""
     lines = []
-    for part in budgets_of(points):
-        if len(part) < 3:
-            continue
+    largest = sorted((part for part in budgets_of(points) if len(part) > 2), key=len)[-_DRAWN:]
+    for part in sorted(largest, key=lambda part: part.flops.mean()):
         label = f"{part.flops.mean():.2g} FLOPs"
         own = sorted(zip(part.parameters.tolist(), part.loss.tolist(), strict=True))
         lines.append(Line(points=own, label=label, dots=True))
