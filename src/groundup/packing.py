@@ -24,7 +24,7 @@ from groundup.core.config import to_dict
 from groundup.core.errors import ArtifactError, InputError
 from groundup.core.files import read_json, write_json
 from groundup.core.manifest import MANIFEST, Manifest, read_manifest, run_stage
-from groundup.core.progress import progress_bar
+from groundup.core.progress import progress_bar, stand_still
 from groundup.core.rundir import claim_config, open_run
 from groundup.core.seeds import derive_seed
 from groundup.curate.copies import Copies
@@ -236,14 +236,14 @@ class _Reading:
     def texts(self) -> Iterator[str]:
         """Those that are not held out; then those that occur twice, and so on: copies of a text are
         far from each other."""
-        for document in self.part.documents(self._reject, _unseen):
+        for document in self.part.documents(self._reject, stand_still):
             self.documents += 1
             if self._is_held_out(document):
                 self.held_out.append(document.text)
             elif self.copies.of(document, self.config.seed):
                 yield document.text
         for number in range(1, self.copies.most):
-            for document in self.part.documents(_ignore, _unseen):
+            for document in self.part.documents(_ignore, stand_still):
                 copies = self.copies.of(document, self.config.seed)
                 if copies > number and not self._is_held_out(document):
                     yield document.text
@@ -348,7 +348,3 @@ def _tokenizer_file(directory: Path) -> Path:
 
 def _ignore(_document: Document, _reason: str) -> None:
     """What was counted when it was read for the first time."""
-
-
-def _unseen(amount: float = 1, note: str = "") -> None:
-    """A task is seen when it is done."""

@@ -30,7 +30,7 @@ from groundup.bench.personal_data import personal_data
 from groundup.bench.result import OURS, announce, machine_is_idle, rates_of, row, versions
 from groundup.core.device import select_device
 from groundup.core.errors import InputError
-from groundup.core.progress import make_console
+from groundup.core.progress import make_console, stand_still
 from groundup.curate.classify import Classifier, Ngrams, TrainClassifier, train_classifier
 from groundup.curate.classify.report import report
 from groundup.curate.duplicates.minhash import MinHash
@@ -187,7 +187,7 @@ def _classified(
     seen = round(share * len(rows))
     texts, labels = zip(*rows, strict=True)
     start = time.perf_counter()
-    classifier = train_classifier(texts[:seen], labels[:seen], config, _nobody)
+    classifier = train_classifier(texts[:seen], labels[:seen], config, stand_still)
     trained = time.perf_counter() - start
     unseen = list(texts[seen:])
     _, rates = rates_of(lambda: classifier.predict(unseen), len(unseen), quick)
@@ -205,10 +205,6 @@ def _classified(
             if len(found.classes) <= 3
         ),
     ]
-
-
-def _nobody(amount: float = 1, note: str = "") -> None:
-    """Is told of progress."""
 
 
 def _megabytes(classifier: Classifier, texts: Sequence[str], quick: bool) -> list[float]:

@@ -29,7 +29,7 @@ def make_console(*, quiet: bool = False) -> Console:
 def progress_bar(console: Console, description: str, total: float | None) -> Iterator[Advance]:
     """A bar for `total` units of work (None: unknown); the value moves it on."""
     if not console.is_terminal or console.quiet:
-        yield _stand_still
+        yield stand_still
         return
     columns = (
         TextColumn("  {task.description}"),
@@ -58,5 +58,5 @@ def track(
             advance()
 
 
-def _stand_still(amount: float = 1, note: str = "") -> None:
-    """The bar of a stream that is no terminal."""
+def stand_still(amount: float = 1, note: str = "") -> None:
+    """Progress that nobody sees: beside a terminal, or in another process."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundup.core.files import atomic_file, write_json
+from groundup.core.progress import stand_still
 from groundup.curate.document import Document, encode_document, read_corpus
 from groundup.curate.notes import Notes, lines_of
 from groundup.curate.sources import DOCUMENTS, NOTES, Source
@@ -127,7 +128,7 @@ def read_shard(source: Source, stage: Stage, files: ShardFiles) -> None:
     """The first stage on one part of the source."""
     if files.notes.exists():
         return
-    _write(files, stage, lambda notes: source.documents(notes.reject, _unseen))
+    _write(files, stage, lambda notes: source.documents(notes.reject, stand_still))
 
 
 def pass_shard(
@@ -152,7 +153,3 @@ def _write(
         for document in pass_steps(documents, stage.steps, notes[1:]):
             kept.write(encode_document(document))
     write_json(files.notes, [own.as_dict() for own in notes])
-
-
-def _unseen(amount: float = 1, note: str = "") -> None:
-    """A task is seen when it is done."""
