@@ -25,10 +25,13 @@ RECIPE = Curation(steps=(Normalize(), ExactDuplicates(), NearDuplicates()), shar
 def address() -> Iterator[str]:
     from ray.cluster_utils import Cluster
 
+    handler = signal.getsignal(signal.SIGTERM)
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    signal.signal(signal.SIGTERM, handler)  # a node has its own
     cluster.add_node(num_cpus=1)
     yield cluster.address
     cluster.shutdown()
+    signal.signal(signal.SIGTERM, handler)
 
 
 def write_node(folder: Path, number: int) -> None:
